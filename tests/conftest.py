@@ -1,0 +1,106 @@
+"""Fixtures give things (`client`, `server`) or makers (`make_user`); whatever needs a database runs on both."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connexion import FlaskApp
+from flask_migrate import upgrade
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from tests.postgres import PostgreSQL, postgresql
+from tests.server import Service, service
+from users_api.app import create_app
+from users_api.db import db
+
+DATABASES = ("sqlite", "postgresql")
+EMPTY = {
+    "sqlite": ("DELETE FROM users", "DELETE FROM sqlite_sequence"),
+    "postgresql": ("TRUNCATE users RESTART IDENTITY",),
+}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of the tests' own."""
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database that a test runs on: all of them, one after the other."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def database_url(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The empty database of the in-process tests; DATABASE_TEST_URL names another PostgreSQL than the tests' own."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/test.db"
+    return os.environ.get("DATABASE_TEST_URL") or request.getfixturevalue("postgres").create("users_test")
+
+
+@pytest.fixture(scope="session")
+def app(database_url: str) -> Iterator[FlaskApp]:
+    """The application on a migrated database."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
+        environment.setenv("DATABASE_TEST_URL", database_url)
+        application = create_app()
+    with application.app.app_context():
+        upgrade()
+    yield application
+    with application.app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def running_client(app: FlaskApp) -> Iterator[TestClient]:
+    """The application's client for the whole session: its start and its end run once."""
+    with app.test_client(base_url="http://testserver", follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(app: FlaskApp, running_client: TestClient, backend: str) -> TestClient:
+    """A client of the application, whose database is empty."""
+    with app.app.app_context(), db.engine.begin() as connection:
+        for statement in EMPTY[backend]:
+            connection.execute(text(statement))
+    return running_client
+
+
+@pytest.fixture
+def make_user(client: TestClient) -> Callable[..., dict[str, Any]]:
+    """Makes a user through the API and gives its data; each has another address unless one is named."""
+    numbers = count(1)
+
+    def make(**differences: Any) -> dict[str, Any]:
+        user = {"username": "michael", "email": f"michael{next(numbers)}@example.org"} | differences
+        active = user.pop("active", True)
+        made = client.post("/users", json=user).json()["data"]
+        return made if active else client.patch(f"/users/{made['id']}", json={"active": False}).json()["data"]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The real server, two workers, on a database of its own."""
+    if backend == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('server')}/server.db"
+    else:
+        url = request.getfixturevalue("postgres").create("users_server")
+    with service(url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).parent.parent

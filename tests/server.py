@@ -1,0 +1,74 @@
+"""The real service: `users-api serve`, as an operator starts it."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from tests.postgres import free_port
+
+START_SECONDS = 30
+STOP_SECONDS = 25
+COMMAND = Path(sys.executable).with_name("users-api")
+
+
+class Service:
+    """A running service on a port of its own."""
+
+    def __init__(self, database_url: str, *arguments: str, **environment: str) -> None:
+        """Start it in production settings and return once it answers."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url, "PORT": str(self.port)}
+        self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed by `stop`.
+        self.process = subprocess.Popen(
+            [COMMAND, *(arguments or ("serve",))], env=os.environ | settings | environment, stdout=self.log, stderr=self.log
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(self.output())
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Return whether the service is alive."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/health/live")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def output(self) -> str:
+        """Return what the service has printed so far."""
+        self.log.seek(0)
+        return self.log.read()
+
+    def stop(self) -> int:
+        """Ask it to stop as an orchestrator does, and return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+
+
+@contextmanager
+def service(database_url: str, **environment: str) -> Iterator[Service]:
+    """Give a running service on a migrated database; afterwards it is stopped."""
+    settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url}
+    subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | settings | environment, check=True, capture_output=True)
+    running = Service(database_url, **environment)
+    try:
+        yield running
+    finally:
+        assert running.stop() == 0, running.output()
+        running.log.close()

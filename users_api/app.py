@@ -1,0 +1,87 @@
+"""Puts the parts together; nothing imports it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.exceptions import ExceptionMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.request_validation import RequestValidationMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.server_error import ServerErrorMiddleware
+from connexion.resolver import RelativeResolver
+from flask import Flask
+from flask_migrate import Migrate
+from sqlalchemy import make_url
+
+from users_api import errors
+from users_api.config import load_settings
+from users_api.db import db, engine_options, tune
+from users_api.http.bridge import BridgedApp, let_psycopg2_wait_on_the_loop
+from users_api.http.document import load_document
+from users_api.http.documentation import Documentation
+from users_api.http.guard import Guard
+from users_api.http.validators import VALIDATORS, NoURIParser
+from users_api.models import User
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def create_app() -> BridgedApp:
+    """Return the ASGI application, configured by the environment.
+
+    Raises:
+        SettingsError: the environment is wrong.
+    """
+    document = load_document()
+    app = BridgedApp(
+        "users_api",
+        lifespan=lifespan,
+        middlewares=[
+            partial(ServerErrorMiddleware, handler=errors.fault),
+            ExceptionMiddleware,
+            partial(Documentation, document=document),
+            partial(Guard, document=document),
+            RoutingMiddleware,
+            RequestValidationMiddleware,
+            LifespanMiddleware,
+            ContextMiddleware,
+        ],
+        resolver=RelativeResolver("users_api.handlers"),
+        server_args={"static_folder": None},
+        uri_parser_class=NoURIParser,
+        validator_map=VALIDATORS,
+    )
+    errors.register(app)
+    configure(app.app)
+    app.add_api(document)
+    return app
+
+
+def create_flask_app() -> Flask:
+    """Return the inner Flask application, which Flask's and Flask-Migrate's commands need, with the document's routes."""
+    app = create_app()
+    app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()  # noqa: SLF001 -- Connexion builds it with the first request only.
+    flask_app: Flask = app.app
+    return flask_app
+
+
+def configure(app: Flask) -> None:
+    """Give the Flask application its settings, its database and its shell."""
+    app.config.from_object(load_settings())
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS))
+    with app.app_context():
+        tune(db.engine)
+    app.shell_context_processor(lambda: {"app": app, "db": db, "User": User})
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Serve from the first request to the last; only a serving process waits on the event loop."""
+    let_psycopg2_wait_on_the_loop()
+    yield

@@ -1,0 +1,107 @@
+"""The commands for operators: `users-api --help`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import uvicorn
+from flask import current_app
+from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command
+from flask_migrate import upgrade
+from flask_migrate.cli import db as migrations
+from sqlalchemy import MetaData
+
+from users_api import seeds
+from users_api.app import create_flask_app
+from users_api.config import SettingsError, load_settings
+from users_api.db import db
+from users_api.http.document import document_path
+
+APPLICATION: Final = "users_api.app:create_app"
+SERVER: Final = "python:users_api.http.server"
+
+
+class Commands(AppGroup):
+    """Flask's command group; a wrong setting ends a command with one line in place of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
+
+
+CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app), "help_option_names": ["-h", "--help"]}
+
+
+@click.group(cls=Commands, context_settings=CONTEXT)
+@click.version_option(package_name="users-api", prog_name="users-api")
+def main() -> None:
+    """Run and look after the users service.
+
+    The environment configures it: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY; see README.
+    """
+
+
+main.add_command(migrations)
+main.add_command(shell_command)
+main.add_command(routes_command)
+
+
+@main.command(with_appcontext=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+def run(host: str) -> None:
+    """Start the development server on $PORT; it reloads when the code or the document changes."""
+    settings = load_settings()
+    uvicorn.run(
+        APPLICATION,
+        factory=True,
+        host=host,
+        port=settings.PORT,
+        reload=True,
+        reload_dirs=[str(Path(__file__).parent), str(document_path().parent)],
+        reload_includes=["*.py", "*.yaml"],
+        lifespan="on",
+        ws="none",
+    )
+
+
+@main.command(with_appcontext=False)
+def serve() -> None:
+    """Start the production server: gunicorn on $PORT with $WEB_CONCURRENCY workers.
+
+    GUNICORN_CMD_ARGS adds options of gunicorn's, like `--access-logfile -`.
+    """
+    load_settings()
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", SERVER, f"{APPLICATION}()"])  # noqa: S606 -- no shell; the process becomes gunicorn, so that signals reach it.
+
+
+@main.command("recreate_db")
+@click.option("--force", is_flag=True, help="Do it in production too.")
+def recreate_db(*, force: bool) -> None:
+    """Drop everything and create it anew: all users are lost."""
+    if not (force or current_app.debug or current_app.testing):
+        message = "This would drop every user of production. Add --force if that is what you want."
+        raise click.ClickException(message)
+    remains = MetaData()
+    remains.reflect(db.engine)
+    remains.drop_all(db.engine)
+    upgrade()
+    click.echo("The database is empty and at the newest migration.")
+
+
+@main.command("seed_db")
+@click.option("--count", type=click.IntRange(min=1), help="Add this many made-up users instead.")
+def seed_db(count: int | None) -> None:
+    """Add two users for a start; run again, it adds nothing."""
+    if count is None:
+        added = seeds.add_known_users()
+    else:
+        with click.progressbar(length=count, label="Adding users") as bar:
+            for size in seeds.add_made_up_users(count):
+                bar.update(size)
+        added = count
+    click.echo(f"Added {added} user{'' if added == 1 else 's'}.")

@@ -1,0 +1,17 @@
+"""One plain function per operationId of the document, found here by its name."""
+
+from users_api.handlers.health import check_liveness, check_readiness
+from users_api.handlers.ping import ping
+from users_api.handlers.users import create_user, delete_user, get_user, list_users, patch_user, update_user
+
+__all__ = [
+    "check_liveness",
+    "check_readiness",
+    "create_user",
+    "delete_user",
+    "get_user",
+    "list_users",
+    "patch_user",
+    "ping",
+    "update_user",
+]

@@ -1,0 +1,73 @@
+"""The pages for people: the document as JSON and YAML, and Swagger UI 5 (Connexion bundles 4.15) from its own files only."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from users_api.http.document import document_path
+
+PAGE: Final = "/ui/"
+OWN_FILES: Final = Path(__file__).with_name("ui")
+POLICY: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Documentation:
+    """Answers the documentation's own paths and passes on all others; it costs those one look at a set."""
+
+    def __init__(self, app: ASGIApp, document: Mapping[str, Any]) -> None:
+        """Render the document once."""
+        self.app = app
+        as_json, as_yaml = orjson.dumps(document), document_path().read_bytes()
+
+        def openapi_json(_request: Request) -> Response:
+            return Response(as_json, media_type="application/json")
+
+        def openapi_yaml(_request: Request) -> Response:
+            return Response(as_yaml, media_type="application/yaml")
+
+        def root(_request: Request) -> Response:
+            return RedirectResponse(PAGE)
+
+        pages = StaticFiles(directory=OWN_FILES, packages=[("flask_swagger_ui", "dist")], html=True)
+        self._router = Router(
+            [
+                Route("/", root),
+                Route("/openapi.json", openapi_json),
+                Route("/openapi.yaml", openapi_yaml),
+                Mount(PAGE.rstrip("/"), pages),
+            ]
+        )
+        self._paths = frozenset({"/", "/ui", "/openapi.json", "/openapi.yaml"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or pass on."""
+        if scope["type"] == "http" and (scope["path"] in self._paths or scope["path"].startswith(PAGE)):
+            await self._router(scope, receive, _with_policy(send))
+        else:
+            await self.app(scope, receive, send)
+
+
+def _with_policy(send: Send) -> Send:
+    """Return a channel that adds the security headers."""
+
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(POLICY)
+        await send(message)
+
+    return guarded

@@ -1,0 +1,35 @@
+"""How gunicorn serves: its configuration, named `python:users_api.http.server`."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from uvicorn_worker import UvicornWorker
+
+from users_api.config import load_settings
+
+GRACEFUL_SECONDS: Final = 20
+
+
+class Worker(UvicornWorker):
+    """uvicorn on uvloop and httptools; a failed start fails loudly, and a stop waits for what is under way."""
+
+    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 -- as the base class declares it.
+        "loop": "uvloop",
+        "http": "httptools",
+        "lifespan": "on",
+        "ws": "none",
+        "server_header": False,
+        "timeout_graceful_shutdown": GRACEFUL_SECONDS,
+    }
+
+
+settings = load_settings()
+bind = f"0.0.0.0:{settings.PORT}"
+workers = settings.WEB_CONCURRENCY
+worker_class = Worker
+graceful_timeout = GRACEFUL_SECONDS + 4
+timeout = 60
+keepalive = 95
+if Path("/dev/shm").is_dir():  # noqa: S108 -- on a disk the worker's heartbeat may block (gunicorn's FAQ).
+    worker_tmp_dir = "/dev/shm"  # noqa: S108 -- see above.
+control_socket_disable = True

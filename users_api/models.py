@@ -1,0 +1,61 @@
+"""What is stored: the table says no to whatever must not be."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Identity, Index, Integer, String, TypeDecorator, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from users_api.db import db
+
+LARGEST_ID: Final = 9007199254740991
+LONGEST_USERNAME: Final = 128
+LONGEST_EMAIL: Final = 128
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always aware and in UTC; SQLite stores it without its zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Store the moment as UTC."""
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Read the moment as UTC, whatever the zone of the database session."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+def utc_now() -> datetime:
+    """Return this moment in UTC."""
+    return datetime.now(UTC)
+
+
+class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes this base when it runs.
+    """A person of the directory; `version` counts the changes."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), Identity(maxvalue=LARGEST_ID), primary_key=True)
+    username: Mapped[str] = mapped_column(String(LONGEST_USERNAME))
+    email: Mapped[str] = mapped_column(String(LONGEST_EMAIL).with_variant(String(LONGEST_EMAIL, collation="C"), "postgresql"))
+    active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    created_date: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, server_default=func.now())
+    version: Mapped[int] = mapped_column(Integer, default=1, server_default=text("1"))
+
+    __table_args__ = (
+        CheckConstraint(f"id BETWEEN 1 AND {LARGEST_ID}", name="id"),
+        CheckConstraint(f"length(username) BETWEEN 1 AND {LONGEST_USERNAME}", name="username"),
+        CheckConstraint(f"length(email) BETWEEN 1 AND {LONGEST_EMAIL}", name="email"),
+        Index("uq_users_email", func.lower(email), unique=True),
+        Index("ix_users_username_id", "username", "id"),
+        Index("ix_users_active_id", "active", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    @property
+    def etag(self) -> str:
+        """The entity tag's text, without quotes: unlike the version alone it is never the same again after `recreate_db`."""
+        return f"{self.version}-{round(self.created_date.timestamp() * 1_000_000):x}"
