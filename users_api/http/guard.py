@@ -16,6 +16,7 @@ LARGEST_BODY: Final = 1024 * 1024
 BODY_SECONDS: Final = 10
 DRAIN_SECONDS: Final = 1
 LARGEST_DRAIN: Final = 16 * LARGEST_BODY
+MEDIA_TYPE: Final = "application/json"
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 ID: Final = re.compile(r"[1-9][0-9]{0,15}")
 NO_ID: Final = "0"
@@ -59,10 +60,12 @@ class Guard:
             raise MethodNotAllowed(path.allow)
         headers = Headers(scope=scope)
         body = await _read(headers, receive)
-        if body and scope["method"] in path.with_body:
+        if body is None:
+            return
+        if scope["method"] in path.with_body and (body or "content-type" in headers):
             _check_media_type(headers)
-        if body is not None:
-            await self.app(scope, _replay(body, receive), send)
+            scope = {**scope, "headers": [*_without_media_type(scope), (b"content-type", MEDIA_TYPE.encode())]}
+        await self.app(scope, _replay(body, receive), send)
 
     def _route(self, scope: Scope) -> tuple[Path, Scope]:
         """Return the path and the scope; an id that no user can have becomes `0`, which none has either.
@@ -141,8 +144,13 @@ def _check_media_type(headers: Headers) -> None:
     media_type, parameters = parse_options_header(", ".join(headers.getlist("content-type")))
     charset = parameters.pop("charset", "utf-8").lower()
     codings = headers.getlist("content-encoding")
-    if media_type != "application/json" or parameters or charset not in {"utf-8", "utf8"} or any(codings):
+    if media_type.lower() != MEDIA_TYPE or parameters or charset not in {"utf-8", "utf8"} or any(codings):
         raise UnsupportedMediaType
+
+
+def _without_media_type(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the other headers: Connexion finds no schema for `Application/JSON`, so it gets to see the usual spelling."""
+    return [(name, value) for name, value in scope["headers"] if name != b"content-type"]
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

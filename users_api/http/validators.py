@@ -7,7 +7,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
@@ -150,7 +149,7 @@ class Body(AbstractRequestBodyValidator):
         message = await receive()
         body = _parse_json(message["body"])
         errors = [field for error in self._compiled(self._schema).iter_errors(body) for field in _explain(error)]
-        errors += [FieldError(name, "is given more than once") for name in _repeated_names(message["body"])]
+        errors += _repetitions(message["body"])
         if errors:
             raise InvalidPayload(errors)
         arguments(scope)["body"] = body
@@ -192,16 +191,19 @@ def _parse_json(body: bytes) -> Any:
         raise InvalidPayload([FieldError("", f"must be JSON in UTF-8: {error}")]) from None
 
 
-def _repeated_names(body: bytes) -> list[str]:
-    """Return the names that stand twice in one object: readers differ in which of the values they take (RFC 8259, 4)."""
-    repeated: list[str] = []
+def _repetitions(body: bytes) -> list[FieldError]:
+    """Return an error for each name that stands twice in one object: readers differ in the value they take (RFC 8259, 4)."""
+    errors: list[FieldError] = []
 
     def note(pairs: list[tuple[str, Any]]) -> None:
-        repeated.extend(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        times = Counter(name for name, _ in pairs)
+        errors.extend(FieldError(name, "is given more than once") for name in times if times[name] > 1)
 
-    with suppress(RecursionError):
+    try:
         json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
-    return repeated
+    except RecursionError:
+        errors.append(FieldError("", "is nested too deeply"))
+    return errors
 
 
 def _explain(error: ValidationError) -> Iterator[FieldError]:

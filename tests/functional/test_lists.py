@@ -1,0 +1,124 @@
+"""Lists: order, pages, filters, and links that lead on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+MakeUser = Callable[..., dict[str, Any]]
+
+REFUSED_QUERIES = {
+    "limit=0": [{"field": "limit", "message": "must be 1 at least"}],
+    "limit=1001": [{"field": "limit", "message": "must be 1000 at most"}],
+    "limit=ten": [{"field": "limit", "message": "must be of type integer"}],
+    "limit=": [{"field": "limit", "message": "must be of type integer"}],
+    "limit=010": [{"field": "limit", "message": "must be of type integer"}],
+    "limit=1.0": [{"field": "limit", "message": "must be of type integer"}],
+    "after=-1": [{"field": "after", "message": "must be 0 at least"}],
+    "after=9007199254740992": [{"field": "after", "message": "must be 9007199254740991 at most"}],
+    f"after={'9' * 5000}": [{"field": "after", "message": "must be of type integer"}],
+    "email=ada": [{"field": "email", "message": "must be a valid email"}],
+    "username=%00": [{"field": "username", "message": "must match ^[^\\u0000]+$"}],
+    "active=yes": [{"field": "active", "message": "must be of type boolean"}],
+    "activ=true": [{"field": "activ", "message": "is not a known parameter"}],
+    "limit=1&limit=2": [{"field": "limit", "message": "is given more than once"}],
+    "username=%FF": [{"field": "", "message": "the query must be percent-encoded UTF-8"}],
+    "username=%zz": [{"field": "", "message": "the query must be percent-encoded UTF-8"}],
+    "limit=0&activ=true": [
+        {"field": "activ", "message": "is not a known parameter"},
+        {"field": "limit", "message": "must be 1 at least"},
+    ],
+}
+
+
+def test_users_are_listed_by_id(client: TestClient, make_user: MakeUser) -> None:
+    users = [make_user() for _ in range(3)]
+
+    answer = client.get("/users")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "success", "data": {"users": users, "next": None}}
+    assert "Link" not in answer.headers
+
+
+def test_a_page_holds_a_hundred_users_unless_told(client: TestClient, make_user: MakeUser) -> None:
+    users = [make_user() for _ in range(101)]
+
+    page = client.get("/users").json()["data"]
+
+    assert page == {"users": users[:100], "next": "/users?limit=100&after=100"}
+
+
+def test_next_leads_to_the_rest(client: TestClient, make_user: MakeUser) -> None:
+    users = [make_user() for _ in range(5)]
+
+    first = client.get("/users?limit=2")
+    second = client.get(first.json()["data"]["next"])
+    third = client.get(second.json()["data"]["next"])
+
+    assert [page.json()["data"]["users"] for page in (first, second, third)] == [users[:2], users[2:4], users[4:]]
+    assert first.headers["Link"] == '</users?limit=2&after=2>; rel="next"'
+    assert third.json()["data"]["next"] is None
+
+
+def test_a_full_last_page_has_no_next(client: TestClient, make_user: MakeUser) -> None:
+    users = [make_user() for _ in range(2)]
+
+    page = client.get("/users?limit=2").json()["data"]
+
+    assert page == {"users": users, "next": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("email=ADA@example.org", [0]),
+        ("email=nobody@example.org", []),
+        ("username=michael", [1, 2]),
+        ("username=Michael", []),
+        ("active=false", [2]),
+        ("active=true", [0, 1]),
+        ("username=michael&active=true", [1]),
+        ("username=Ada+%26+%C3%89va", [0]),
+        ("after=2", [2]),
+    ],
+)
+def test_filters_are_exact(client: TestClient, make_user: MakeUser, query: str, found: list[int]) -> None:
+    users = [
+        make_user(username="Ada & Éva", email="ada@example.org"),
+        make_user(username="michael"),
+        make_user(username="michael", active=False),
+    ]
+
+    page = client.get(f"/users?{query}").json()["data"]
+
+    assert page["users"] == [users[number] for number in found]
+
+
+def test_next_keeps_the_filters(client: TestClient, make_user: MakeUser) -> None:
+    users = [make_user(username="Ada & Éva", active=number % 2 == 0) for number in range(6)]
+
+    pages = [client.get("/users", params={"username": "Ada & Éva", "active": "true", "limit": "2"}).json()["data"]]
+    pages.append(client.get(pages[0]["next"]).json()["data"])
+
+    assert pages[0] == {"users": [users[0], users[2]], "next": "/users?limit=2&after=3&username=Ada+%26+%C3%89va&active=true"}
+    assert pages[1] == {"users": [users[4]], "next": None}
+
+
+@pytest.mark.parametrize("refused", REFUSED_QUERIES.items(), ids=[query[:24] for query in REFUSED_QUERIES])
+def test_a_query_is_refused_with_every_reason(client: TestClient, refused: tuple[str, list[dict[str, str]]]) -> None:
+    query, errors = refused
+
+    answer = client.get(f"/users?{query}")
+
+    assert answer.status_code == 400
+    assert answer.json() == {"status": "fail", "message": "Invalid parameter.", "errors": errors}
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health/live", "/health/ready", "/users/1"])
+def test_a_path_without_parameters_refuses_any(client: TestClient, path: str) -> None:
+    answer = client.get(f"{path}?page=1")
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"field": "page", "message": "is not a known parameter"}]

@@ -1,0 +1,135 @@
+"""What holds for every path: the envelope of each failure, methods, media types, sizes."""
+
+import pytest
+from starlette.testclient import TestClient
+
+USER = b'{"username": "michael", "email": "hermanmu@gmail.com"}'
+LIMIT = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/users/", "/users/1/", "//users", "/users//1", "/ping/", "/users%2F1", "/health", "/UI/"]
+)
+def test_another_path_is_not_found(client: TestClient, path: str) -> None:
+    answer = client.get(f"http://testserver{path}")
+
+    assert answer.status_code == 404
+    assert answer.json() == {"status": "fail", "message": "There is nothing at this path. See /ui/ for what there is."}
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/ping", "GET, HEAD"),
+        ("/users", "GET, HEAD, POST"),
+        ("/users/1", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("/users/blah", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("/health/live", "GET, HEAD"),
+        ("/health/ready", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_told_the_methods(client: TestClient, path: str, allow: str) -> None:
+    for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - set(allow.split(", ")):
+        answer = client.request(method, path)
+
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allow)
+        assert answer.json()["status"] == "fail"
+
+
+@pytest.mark.parametrize(
+    "path", ["/ping", "/users", "/health/live", "/health/ready", "/openapi.json", "/openapi.yaml", "/ui/", "/"]
+)
+def test_head_answers_as_get_without_a_body(client: TestClient, path: str) -> None:
+    get, head = client.get(path), client.head(path)
+
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert {name: head.headers[name] for name in get.headers} == dict(get.headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/xml"},
+        {"Content-Type": "application/jsonp"},
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json; charset=bogus"},
+        {"Content-Type": "application/json; profile=x"},
+        {"Content-Type": "application/json, text/plain"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("PATCH", "/users/1")])
+def test_a_body_that_is_no_json_in_utf8_is_refused(client: TestClient, method: str, path: str, headers: dict[str, str]) -> None:
+    answer = client.request(method, path, content=USER, headers=headers)
+
+    assert answer.status_code == 415
+    assert answer.json() == {
+        "status": "fail",
+        "message": "The request body must be application/json in UTF-8, without a content coding.",
+    }
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"]
+)
+def test_json_in_utf8_may_be_written_in_many_ways(client: TestClient, media_type: str) -> None:
+    assert client.post("/users", content=USER, headers={"Content-Type": media_type}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"{'a': 1}",
+        b"NaN",
+        b'{"username": NaN}',
+        b"\xef\xbb\xbf{}",
+        b'"\\ud800"',
+        b'{"username": "\xff"}',
+        b"[" * 100_000,
+        b"9" * 5000,
+    ],
+)
+def test_a_body_that_is_no_json_is_refused(client: TestClient, body: bytes) -> None:
+    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "Invalid payload."
+    assert answer.json()["errors"][0]["field"] == ""
+
+
+def test_names_repeated_in_the_deep_are_refused_too(client: TestClient) -> None:
+    body = b'{"username": ' + b"[" * 1000 + b"]" * 1000 + b', "username": "michael", "email": "a@example.org"}'
+
+    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 400
+
+
+def test_a_body_of_one_mebibyte_is_read(client: TestClient) -> None:
+    answer = client.post("/users", content=USER.ljust(LIMIT), headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("GET", "/users"), ("DELETE", "/users/1")])
+def test_a_larger_body_is_refused(client: TestClient, method: str, path: str, *, chunked: bool) -> None:
+    body = USER.ljust(LIMIT + 1)
+
+    answer = client.request(
+        method,
+        path,
+        content=iter([body[:LIMIT], body[LIMIT:]]) if chunked else body,
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert answer.status_code == 413
+    assert answer.json() == {"status": "fail", "message": "The request body must not be larger than 1 MiB."}
+
+
+def test_the_body_of_a_request_that_needs_none_is_passed_over(client: TestClient) -> None:
+    assert client.request("GET", "/ping", content=b"\xff").status_code == 200
