@@ -26,10 +26,10 @@ class Service:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url, "PORT": str(self.port)}
+        self.environment = os.environ | settings | environment
         self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed by `stop`.
-        self.process = subprocess.Popen(
-            [COMMAND, *(arguments or ("serve",))], env=os.environ | settings | environment, stdout=self.log, stderr=self.log
-        )
+        command = [COMMAND, *(arguments or ("serve",))]
+        self.process = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -51,6 +51,11 @@ class Service:
         """Return what the service has printed so far."""
         self.log.seek(0)
         return self.log.read()
+
+    def command(self, *arguments: str) -> str:
+        """Run another command of `users-api` on the same database and return what it printed."""
+        command = [COMMAND, *arguments]
+        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
 
     def stop(self) -> int:
         """Ask it to stop as an orchestrator does, and return its exit status."""

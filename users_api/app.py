@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from connexion.middleware import ConnexionMiddleware
 from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
@@ -20,7 +20,8 @@ from sqlalchemy import make_url
 from users_api import errors
 from users_api.config import load_settings
 from users_api.db import db, engine_options, tune
-from users_api.http.bridge import BridgedApp, let_psycopg2_wait_on_the_loop
+from users_api.greenlets import wait_on_the_loop
+from users_api.http.bridge import BridgedApp
 from users_api.http.document import load_document
 from users_api.http.documentation import Documentation
 from users_api.http.guard import Guard
@@ -37,6 +38,15 @@ def create_app() -> BridgedApp:
         SettingsError: the environment is wrong.
     """
     document = load_document()
+
+    @asynccontextmanager
+    async def lifespan(_middleware: ConnexionMiddleware) -> AsyncIterator[None]:
+        """Only a process that serves waits on its event loop."""
+        with app.app.app_context():
+            wait_on_the_loop(db.engine)
+            yield
+            db.engine.dispose()
+
     app = BridgedApp(
         "users_api",
         lifespan=lifespan,
@@ -78,10 +88,3 @@ def configure(app: Flask) -> None:
     with app.app_context():
         tune(db.engine)
     app.shell_context_processor(lambda: {"app": app, "db": db, "User": User})
-
-
-@asynccontextmanager
-async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """Serve from the first request to the last; only a serving process waits on the event loop."""
-    let_psycopg2_wait_on_the_loop()
-    yield

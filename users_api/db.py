@@ -11,8 +11,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL, Connection, MetaData, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import QueuePool
-from sqlalchemy.util.queue import AsyncAdaptedQueue
+
+from users_api.greenlets import GreenletPool
 
 
 class Base(DeclarativeBase):
@@ -29,15 +29,6 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
-
-
-class GreenletPool(QueuePool):
-    """A pool whose queue lets the event loop go on while a request waits for a connection.
-
-    SQLAlchemy keeps its AsyncAdaptedQueuePool for asyncio drivers; psycopg2 becomes one by the wait callback of `http/bridge.py`.
-    """
-
-    _queue_class = AsyncAdaptedQueue  # type: ignore[assignment]  # its annotation is narrower than its use
 
 
 def engine_options(url: URL) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from sqlite3 import SQLITE_ERROR
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -158,8 +159,10 @@ async def constraint_violated(request: ConnexionRequest, error: Any) -> Connexio
     return await failed(request, failure()) if failure else await fault(request, error)
 
 
-async def database_unavailable(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Answer 503: the database is away, overloaded or took too long."""
+async def database_unavailable(request: ConnexionRequest, error: Any) -> ConnexionResponse:
+    """Answer 503: the database is away, overloaded or took too long; SQLite calls a wrong statement by the same name."""
+    if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
+        return await fault(request, error)
     logger.error("Database unavailable: %s", error)
     return _answer(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, {"Retry-After": RETRY_AFTER})
 

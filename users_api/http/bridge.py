@@ -1,15 +1,12 @@
 """From ASGI to Flask and back, without threads: each request's WSGI call runs in a greenlet on the event loop.
 
-The stock bridge (a2wsgi) crosses threads three times a request and has ten of them. Here psycopg2's wait callback hands the
-waiting for PostgreSQL to the loop, so a slow statement holds up nobody else.
+The stock bridge (a2wsgi) crosses threads three times a request and has ten of them. Here a request that waits for PostgreSQL
+leaves the loop to the others (`users_api/greenlets.py`).
 """
 
-import asyncio
 from io import BytesIO
 from typing import Any, cast
 
-import psycopg2.extensions
-import psycopg2.extras
 from a2wsgi.wsgi import build_environ
 from connexion import FlaskApp
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
@@ -17,9 +14,7 @@ from connexion.context import context
 from connexion.operations import AbstractOperation
 from connexion.spec import Specification
 from flask import Flask, Response
-from greenlet import getcurrent
-from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
-from sqlalchemy.util import await_, greenlet_spawn
+from sqlalchemy.util import greenlet_spawn
 from starlette.types import Receive, Scope, Send
 from werkzeug.test import run_wsgi_app
 
@@ -79,32 +74,3 @@ class BridgedApp(FlaskApp):
         """Take FlaskApp's arguments."""
         super().__init__(import_name, **options)
         self._middleware_app = self.middleware.app = Bridge(self.app)
-
-
-def let_psycopg2_wait_on_the_loop() -> None:
-    """Install the wait callback, for this process and all its connections; outside of a request they wait as ever."""
-    psycopg2.extensions.set_wait_callback(wait)
-
-
-def wait(connection: psycopg2.extensions.connection) -> None:
-    """Return when the connection's statement is done (psycopg2 documentation, "Support for coroutine libraries")."""
-    if getattr(getcurrent(), "__sqlalchemy_greenlet_provider__", False):
-        while (state := connection.poll()) != POLL_OK:
-            await_(_ready(connection.fileno(), state))
-    else:
-        psycopg2.extras.wait_select(connection)
-
-
-async def _ready(descriptor: int, state: int) -> None:
-    """Wait until the socket can be read or written."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    watch, ignore = {
-        POLL_READ: (loop.add_reader, loop.remove_reader),
-        POLL_WRITE: (loop.add_writer, loop.remove_writer),
-    }[state]
-    watch(descriptor, ready.set_result, None)
-    try:
-        await ready
-    finally:
-        ignore(descriptor)
