@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command
 from flask_migrate import upgrade
 from flask_migrate.cli import db as migrations
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 from users_api import seeds
 from users_api.app import create_flask_app
@@ -34,7 +34,7 @@ class Commands(AppGroup):
             raise click.ClickException(str(error)) from None
 
 
-CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app), "help_option_names": ["-h", "--help"]}
+CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app, set_debug_flag=False), "help_option_names": ["-h", "--help"]}
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
@@ -86,9 +86,8 @@ def recreate_db(*, force: bool) -> None:
     if not (force or current_app.debug or current_app.testing):
         message = "This would drop every user of production. Add --force if that is what you want."
         raise click.ClickException(message)
-    remains = MetaData()
-    remains.reflect(db.engine)
-    remains.drop_all(db.engine)
+    db.drop_all()
+    Table("alembic_version", MetaData()).drop(db.engine, checkfirst=True)
     upgrade()
     click.echo("The database is empty and at the newest migration.")
 

@@ -21,10 +21,10 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean, server_default=sa.text("true"), nullable=False),
         sa.Column("created_date", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.Column("version", sa.Integer, server_default=sa.text("1"), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_users"),
-        sa.CheckConstraint("id BETWEEN 1 AND 9007199254740991", name="ck_users_id"),
-        sa.CheckConstraint("length(username) BETWEEN 1 AND 128", name="ck_users_username"),
-        sa.CheckConstraint("length(email) BETWEEN 1 AND 128", name="ck_users_email"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.CheckConstraint("id BETWEEN 1 AND 9007199254740991", name=op.f("ck_users_id")),
+        sa.CheckConstraint("length(username) BETWEEN 1 AND 128", name=op.f("ck_users_username")),
+        sa.CheckConstraint("length(email) BETWEEN 1 AND 128", name=op.f("ck_users_email")),
         sqlite_autoincrement=True,
     )
     op.create_index("uq_users_email", "users", [sa.func.lower(sa.column("email"))], unique=True)

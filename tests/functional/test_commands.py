@@ -1,0 +1,146 @@
+"""The commands of `users-api`; those that start a server are in `test_server.py`."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from flask.cli import ScriptInfo
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DatabaseError
+
+from tests.postgres import PostgreSQL
+from users_api.app import create_flask_app
+from users_api.cli import main
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database without tables."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path}/commands.db"
+    postgres: PostgreSQL = request.getfixturevalue("postgres")
+    return postgres.create(f"commands_{abs(hash(request.node.name))}")
+
+
+@pytest.fixture
+def run(url: str) -> Run:
+    """Runs a command of `users-api`, in development unless told otherwise."""
+
+    def run(*arguments: str, typed: str = "", **environment: str) -> Result:
+        settings = {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url} | environment
+        fresh = ScriptInfo(create_app=create_flask_app, set_debug_flag=False)
+        return CliRunner().invoke(main, arguments, env=settings, input=typed, obj=fresh, prog_name="users-api")
+
+    return run
+
+
+@pytest.fixture
+def users(url: str) -> Callable[[], list[str]]:
+    """Reads the stored addresses."""
+
+    def users() -> list[str]:
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+        with closing(engine.connect()) as connection:
+            try:
+                return list(connection.scalars(text("SELECT email FROM users ORDER BY id")))
+            finally:
+                engine.dispose()
+
+    return users
+
+
+def test_seed_db_adds_two_users_once(run: Run, users: Callable[[], list[str]]) -> None:
+    run("db", "upgrade")
+
+    first, second = run("seed_db"), run("seed_db")
+
+    assert (first.stdout, second.stdout) == ("Added 2 users.\n", "Added 0 users.\n")
+    assert users() == ["hermanmu@gmail.com", "michael@mherman.org"]
+
+
+def test_seed_db_makes_up_as_many_users_as_wanted(run: Run, users: Callable[[], list[str]]) -> None:
+    run("db", "upgrade")
+    run("seed_db", "--count", "1")
+
+    seeded = run("seed_db", "--count", "12345")
+
+    assert seeded.stdout.endswith("Added 12345 users.\n")
+    assert len(users()) == 12346
+    assert run("seed_db", "--count", "0").exit_code == 2
+
+
+def test_recreate_db_starts_anew(run: Run, users: Callable[[], list[str]]) -> None:
+    run("db", "upgrade")
+    run("seed_db")
+
+    recreated = run("recreate_db")
+
+    assert recreated.stdout == "The database is empty and at the newest migration.\n"
+    assert users() == []
+
+
+def test_recreate_db_creates_what_was_never_there(run: Run, users: Callable[[], list[str]]) -> None:
+    assert run("recreate_db").exit_code == 0
+    assert users() == []
+
+
+def test_recreate_db_spares_production_unless_forced(run: Run, users: Callable[[], list[str]]) -> None:
+    production = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
+    run("db", "upgrade")
+    run("seed_db")
+
+    refused = run("recreate_db", **production)
+    kept = users()
+    forced = run("recreate_db", "--force", **production)
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == "Error: This would drop every user of production. Add --force if that is what you want.\n"
+    assert len(kept) == 2
+    assert (forced.exit_code, users()) == (0, [])
+
+
+def test_db_goes_up_and_down(run: Run, users: Callable[[], list[str]]) -> None:
+    up = run("db", "upgrade")
+    there = users()
+
+    down = run("db", "downgrade")
+
+    assert (up.exit_code, there, down.exit_code) == (0, [], 0)
+    with pytest.raises(DatabaseError):
+        users()
+
+
+def test_routes_are_the_documents(run: Run) -> None:
+    routes = run("routes").stdout
+
+    assert "/users/<int:user_id>" in routes
+    assert "users_api_handlers_patch_user" in routes
+
+
+def test_the_shell_knows_app_db_and_user(run: Run) -> None:
+    run("db", "upgrade")
+    run("seed_db")
+
+    shell = run("shell", typed="print(app.name, db.session.query(User).count())\n")
+
+    assert "users_api 2" in shell.stdout
+
+
+@pytest.mark.parametrize("command", [["serve"], ["run"], ["db", "upgrade"], ["seed_db"], ["recreate_db"], ["routes"]])
+@pytest.mark.parametrize(
+    ("variable", "line"),
+    [
+        ("DATABASE_URL", "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n"),
+        ("PORT", "Error: PORT must be a whole number from 1 to 65535, not 'http'\n"),
+    ],
+)
+def test_a_wrong_setting_stops_every_command_with_one_line(run: Run, command: list[str], variable: str, line: str) -> None:
+    wrong = {"DATABASE_URL": "", "PORT": "http"}[variable]
+
+    stopped = run(*command, **{"APP_SETTINGS": "users_api.config.ProductionConfig", variable: wrong})
+
+    assert (stopped.exit_code, stopped.stderr) == (1, line)

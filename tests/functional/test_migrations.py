@@ -1,0 +1,135 @@
+"""The migrations: up, down and up again, and the tables are the models'."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connexion import FlaskApp
+from flask_migrate import check, downgrade, upgrade
+from sqlalchemy import Engine, create_engine, text
+
+from tests.postgres import PostgreSQL
+from users_api.app import create_flask_app
+from users_api.db import Base, db, schema_is_newest
+
+CATALOGUE = {
+    "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'users' AND sql IS NOT NULL ORDER BY name",
+    "postgresql": """
+        SELECT 'column', column_name, concat_ws(' ', data_type, character_maximum_length, collation_name, is_nullable,
+               column_default, is_identity, identity_maximum) FROM information_schema.columns WHERE table_name = 'users'
+        UNION SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'users'::regclass
+        UNION SELECT 'index', indexname, indexdef FROM pg_indexes WHERE tablename = 'users' ORDER BY 1, 2
+    """,
+}
+
+
+@pytest.fixture
+def new_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database without tables."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path}/migrated.db"
+    postgres: PostgreSQL = request.getfixturevalue("postgres")
+    return postgres.create(f"migrated_{abs(hash(request.node.name))}")
+
+
+@pytest.fixture
+def migrated(new_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The application with an empty database that is at the newest migration."""
+    monkeypatch.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
+    monkeypatch.setenv("DATABASE_TEST_URL", new_url)
+    app = create_flask_app()
+    with app.app_context():
+        upgrade()
+        yield app
+        db.engine.dispose()
+
+
+def catalogue(engine: Engine) -> list[tuple[str, ...]]:
+    """Return what the database says of the table, white space aside."""
+    with engine.connect() as connection:
+        rows = connection.execute(text(CATALOGUE[engine.dialect.name])).all()
+    return [tuple(" ".join(str(part).split()) for part in row) for row in rows]
+
+
+@pytest.mark.usefixtures("migrated")
+def test_up_down_and_up_again() -> None:
+    first = catalogue(db.engine)
+
+    downgrade(revision="base")
+    assert not schema_is_newest()
+    upgrade()
+
+    assert schema_is_newest()
+    assert catalogue(db.engine) == first
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.filterwarnings("ignore:.*expression-based index")  # SQLAlchemy reads none from SQLite; the catalogue has them.
+def test_the_tables_are_what_the_models_say(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    check()
+    url = f"sqlite:///{tmp_path}/models.db" if backend == "sqlite" else request.getfixturevalue("postgres").create("models")
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+
+    Base.metadata.create_all(engine)
+
+    assert catalogue(engine) == catalogue(db.engine)
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize(
+    "row",
+    [
+        "NULL, 'a@example.org', true",
+        "'michael', NULL, true",
+        "'michael', 'a@example.org', NULL",
+        "'', 'a@example.org', true",
+        f"'{'m' * 129}', 'a@example.org', true",
+        f"'michael', '{'e' * 129}', true",
+        "'michael', 'ADA@example.org', true",
+    ],
+)
+def test_the_table_itself_refuses(row: str) -> None:
+    insert = "INSERT INTO users (username, email, active) VALUES ({})"
+    with db.engine.begin() as connection:
+        connection.execute(text(insert.format("'ada', 'ada@example.org', true")))
+
+        with pytest.raises(Exception, match=r"(?i)constraint|null|too long"):
+            connection.execute(text(insert.format(row)))
+
+
+@pytest.mark.usefixtures("migrated")
+def test_the_table_gives_what_is_left_out() -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text("INSERT INTO users (username, email) VALUES ('ada', 'ada@example.org')"))
+        user = connection.execute(text("SELECT id, active, version, created_date IS NOT NULL FROM users")).one()
+
+    assert tuple(user) == (1, True, 1, True)
+
+
+def test_the_statements_can_be_read_first(migrated: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    upgrade(sql=True)
+
+    assert "CREATE TABLE users" in capsys.readouterr().out
+
+
+def test_each_filter_has_its_index(app: FlaskApp, client: Any, backend: str, make_user: Callable[..., Any]) -> None:
+    make_user()
+    indexes = {
+        "id > 1": ("pk_users", "INTEGER PRIMARY KEY"),
+        "lower(email) = 'a'": ("uq_users_email", "uq_users_email"),
+        "username = 'a'": ("ix_users_username_id", "ix_users_username_id"),
+        "active = true": ("ix_users_active_id", "ix_users_active_id"),
+    }
+    explain = {"postgresql": "EXPLAIN", "sqlite": "EXPLAIN QUERY PLAN"}[backend]
+
+    with app.app.app_context(), db.engine.connect() as connection:
+        if backend == "postgresql":
+            connection.execute(text("SET enable_seqscan = off"))
+        for condition, names in indexes.items():
+            query = text(f"{explain} SELECT * FROM users WHERE {condition} ORDER BY id LIMIT 3")  # noqa: S608 -- our own words.
+            plan = connection.execute(query).all()
+            assert names[backend == "sqlite"] in str(plan)
+        if backend == "postgresql":
+            connection.execute(text("RESET enable_seqscan"))

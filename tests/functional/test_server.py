@@ -1,0 +1,139 @@
+"""The processes: the production server, the development server, and how they start and stop."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from zipfile import ZipFile
+
+import psycopg2
+import pytest
+
+from tests.postgres import PostgreSQL
+from tests.server import COMMAND, Service, service
+
+DEVELOPMENT = {"APP_SETTINGS": "users_api.config.DevelopmentConfig"}
+USER = json.dumps({"username": "michael", "email": "hermanmu@gmail.com"})
+
+
+def ask(running: Service, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+    """Send one request on a connection of its own."""
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection:
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+@pytest.fixture
+def production(postgres: PostgreSQL, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """A production server that the test may stop."""
+    with service(postgres.create(f"server_{abs(hash(request.node.name))}")) as running:
+        yield running
+
+
+def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
+    url = production.environment["DATABASE_URL"]
+    status, _ = ask(production, "POST", "/users", USER)
+    with closing(psycopg2.connect(url)) as blocker, ThreadPoolExecutor() as pool:
+        blocker.cursor().execute("SELECT 1 FROM users FOR UPDATE")
+        change = pool.submit(ask, production, "PATCH", "/users/1", '{"active": false}')
+        with closing(psycopg2.connect(url)) as watcher:
+            while not waiting(watcher):
+                time.sleep(0.02)
+        production.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        blocker.rollback()
+
+    assert status == 201
+    assert change.result()[0] == 200
+    assert production.process.wait(25) == 0
+
+
+def waiting(watcher: psycopg2.extensions.connection) -> bool:
+    """Return whether some session of this database waits for a lock."""
+    with watcher, watcher.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        return cursor.fetchone() is not None
+
+
+def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None:
+    url = postgres.create("slow")
+    with service(url, WEB_CONCURRENCY="1") as running, closing(psycopg2.connect(url)) as blocker, ThreadPoolExecutor() as pool:
+        ask(running, "POST", "/users", USER)
+        blocker.cursor().execute("SELECT 1 FROM users FOR UPDATE")
+        change = pool.submit(ask, running, "PATCH", "/users/1", '{"active": false}')
+
+        others = [ask(running, "GET", "/users/1")[0] for _ in range(20)]
+
+        assert others == [200] * 20
+        assert not change.done()
+        blocker.rollback()
+        assert change.result()[0] == 200
+
+
+@pytest.mark.parametrize(("setting", "workers"), [("", 2), ("3", 3)])
+def test_the_number_of_workers_is_a_setting(tmp_path: Path, setting: str, workers: int) -> None:
+    with service(f"sqlite:///{tmp_path}/workers.db", WEB_CONCURRENCY=setting) as running:
+        while running.output().count("Application startup complete.") < workers:
+            time.sleep(0.05)
+
+        assert {ask(running, "GET", "/users")[0] for _ in range(10 * workers)} == {200}
+        assert running.output().count("Booting worker") == workers
+
+
+def test_without_its_port_the_server_says_so(tmp_path: Path) -> None:
+    with closing(socket.create_server(("0.0.0.0", 0))) as taken:  # noqa: S104 -- where the server would listen.
+        port = str(taken.getsockname()[1])
+        environment = os.environ | DEVELOPMENT | {"PORT": port, "DATABASE_URL": f"sqlite:///{tmp_path}/taken.db"}
+
+        stopped = subprocess.run([COMMAND, "serve"], env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    assert stopped.returncode == 1
+    assert f"Connection in use: ('0.0.0.0', {port})" in stopped.stderr
+
+
+def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/development.db"
+    running = Service(url, "run", **DEVELOPMENT)
+    try:
+        starts = running.output().count("Application startup complete.")
+        for file in (root / "users_api/handlers/ping.py", root / "openapi/users.yaml"):
+            file.touch()
+            deadline = time.monotonic() + 30
+            while running.output().count("Application startup complete.") == starts:
+                assert time.monotonic() < deadline, running.output()
+                time.sleep(0.1)
+            starts = running.output().count("Application startup complete.")
+    finally:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(25) == 0
+        running.log.close()
+
+
+def test_db_current_names_the_migration(server: Service) -> None:
+    assert server.command("db", "current") == "0001 (head)\n"
+
+
+def test_the_package_carries_document_pages_and_migrations(root: Path, tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, root]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as package:
+        package.extractall(tmp_path)
+    site = tmp_path / "users_api"
+
+    where = [sys.executable, "-c", "from users_api.http.document import document_path; print(document_path())"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(where, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert found.stdout == f"{site / 'openapi/users.yaml'}\n"
+    for name in ("http/ui/index.html", "http/ui/initializer.js", "migrations/alembic.ini", "migrations/versions"):
+        assert (site / name).exists()

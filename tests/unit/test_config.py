@@ -1,0 +1,111 @@
+"""The settings: what each class says, and the one line for each wrong value."""
+
+import pytest
+from flask import Flask
+
+from users_api import config
+from users_api.config import Config, DevelopmentConfig, ProductionConfig, SettingsError, TestingConfig, load_settings
+
+VARIABLES = ("APP_SETTINGS", "DATABASE_URL", "DATABASE_TEST_URL", "SECRET_KEY", "PORT", "WEB_CONCURRENCY")
+POSTGRESQL = "postgresql+psycopg2://ada:secret@db:5432/users"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of production with a database."""
+    monkeypatch.setenv("APP_SETTINGS", "users_api.config.ProductionConfig")
+    monkeypatch.setenv("DATABASE_URL", POSTGRESQL)
+
+
+def test_development_needs_nothing() -> None:
+    settings = load_settings()
+
+    assert settings is DevelopmentConfig
+    assert (settings.DEBUG, settings.TESTING, settings.SECRET_KEY) == (True, False, "my_precious")
+    assert settings.SQLALCHEMY_DATABASE_URI == "sqlite:///users.db"
+    assert (settings.PORT, settings.WEB_CONCURRENCY) == (5000, 2)
+
+
+def test_testing_has_a_database_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
+    monkeypatch.setenv("DATABASE_TEST_URL", POSTGRESQL)
+
+    settings = load_settings()
+
+    assert settings is TestingConfig
+    assert (settings.DEBUG, settings.TESTING, settings.SECRET_KEY) == (False, True, "my_precious")
+    assert settings.SQLALCHEMY_DATABASE_URI == POSTGRESQL
+
+
+@pytest.mark.usefixtures("production")
+def test_production_takes_nothing_for_granted() -> None:
+    settings = load_settings()
+
+    assert settings is ProductionConfig
+    assert (settings.DEBUG, settings.TESTING, settings.SECRET_KEY) == (False, False, None)
+    assert settings.SQLALCHEMY_DATABASE_URI == POSTGRESQL
+
+
+def test_flask_takes_the_settings_from_the_class() -> None:
+    app = Flask(__name__)
+
+    app.config.from_object("users_api.config.DevelopmentConfig")
+
+    assert app.config["SQLALCHEMY_DATABASE_URI"] == "sqlite:///users.db"
+    assert (app.config["PORT"], app.config["SECRET_KEY"]) == (5000, "my_precious")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_every_name_of_postgresql_means_psycopg2(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://ada:secret@db:5432/users?sslmode=require")
+
+    assert f"{POSTGRESQL}?sslmode=require" == load_settings().SQLALCHEMY_DATABASE_URI
+
+
+@pytest.mark.usefixtures("production")
+def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "k" * config.SHORTEST_SECRET_KEY)
+
+    assert load_settings().SECRET_KEY == "k" * config.SHORTEST_SECRET_KEY
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("APP_SETTINGS", "nope", "APP_SETTINGS must name a settings class like users_api.config.DevelopmentConfig, not 'nope'"),
+        ("APP_SETTINGS", "users_api.config.Nope", "APP_SETTINGS must name a settings class"),
+        ("APP_SETTINGS", "users_api.nope.Config", "APP_SETTINGS must name a settings class"),
+        ("APP_SETTINGS", "users_api.config.SettingsError", "APP_SETTINGS must name a settings class"),
+        ("APP_SETTINGS", "users_api.config.TestingConfig", "Set DATABASE_TEST_URL"),
+        ("DATABASE_URL", "", "Set DATABASE_URL to the database"),
+        ("DATABASE_URL", "users", "DATABASE_URL is not a database URL"),
+        ("DATABASE_URL", "mysql://db/users", "DATABASE_URL names the database 'mysql'"),
+        ("SECRET_KEY", "my_precious", "SECRET_KEY must have at least 32 characters"),
+        ("SECRET_KEY", "short", "SECRET_KEY must have at least 32 characters"),
+        ("PORT", "http", "PORT must be a whole number from 1 to 65535, not 'http'"),
+        ("PORT", "0", "PORT must be a whole number"),
+        ("PORT", "65536", "PORT must be a whole number"),
+        ("PORT", "9" * 5000, "PORT must be a whole number"),
+        ("WEB_CONCURRENCY", "-1", "WEB_CONCURRENCY must be a whole number from 1 to 256, not '-1'"),
+        ("WEB_CONCURRENCY", "²", "WEB_CONCURRENCY must be a whole number"),
+    ],
+)
+@pytest.mark.usefixtures("production")
+def test_a_wrong_value_is_one_line(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+
+    assert str(refusal.value).startswith(line)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_all_settings_share_can_be_told() -> None:
+    assert (Config.DEBUG, Config.TESTING) == (False, False)
