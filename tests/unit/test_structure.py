@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (operation for method, operation in path.items() if method in guard.METHODS)
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """Return the parsed modules of the package by their names within it; migrations stand for themselves."""
     files = [file for file in PACKAGE.rglob("*.py") if "versions" not in file.parts and file != PACKAGE / "__init__.py"]

@@ -30,6 +30,5 @@ worker_class = Worker
 graceful_timeout = GRACEFUL_SECONDS + 4
 timeout = 60
 keepalive = 95
-if Path("/dev/shm").is_dir():  # noqa: S108 -- on a disk the worker's heartbeat may block (gunicorn's FAQ).
-    worker_tmp_dir = "/dev/shm"  # noqa: S108 -- see above.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- on a disk a heartbeat may block (gunicorn's FAQ).
 control_socket_disable = True
