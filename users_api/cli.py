@@ -21,6 +21,7 @@ from users_api.http.document import document_path
 
 APPLICATION: Final = "users_api.app:create_app"
 SERVER: Final = "python:users_api.http.server"
+PROTOCOL: Final = "users_api.http.protocol:Protocol"
 
 
 class Commands(AppGroup):
@@ -64,6 +65,7 @@ def run(host: str) -> None:
         reload=True,
         reload_dirs=[str(Path(__file__).parent), str(document_path().parent)],
         reload_includes=["*.py", "*.yaml"],
+        http=PROTOCOL,
         lifespan="on",
         ws="none",
     )

@@ -92,6 +92,30 @@ class MethodNotAllowed(Failed):
         self.headers = {"Allow": allow}
 
 
+class NotHTTP(Failed):
+    """The bytes are no request, or one that two readers could understand differently."""
+
+    status = HTTPStatus.BAD_REQUEST
+    message = "The request is not valid HTTP/1.1."
+
+
+class HeadTooLarge(Failed):
+    """The request line and the headers are over the limit."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    message = "The request line and the headers must not be larger than 64 KiB together."
+
+
+class HeadTimeout(Failed):
+    """The request line and the headers did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        """Tell the time that there was."""
+        self.message = f"The request line and the headers did not arrive within {seconds:g} seconds."
+
+
 class BodyTimeout(Failed):
     """The body did not arrive in time; the connection is of no more use."""
 
@@ -185,11 +209,17 @@ def _constraint(error: IntegrityError) -> str:
     return diagnosis.constraint_name or "" if diagnosis else str(error.orig).rpartition("index ")[2].strip("'")
 
 
-def _answer(
-    status: HTTPStatus, message: str, headers: Mapping[str, str] = MappingProxyType({}), errors: Sequence[FieldError] = ()
-) -> ConnexionResponse:
+def envelope(status: HTTPStatus, message: str, errors: Sequence[FieldError] = ()) -> bytes:
+    """Return the body of every failure."""
     outcome = "error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "fail"
     body: dict[str, Any] = {"status": outcome, "message": message}
     if errors:
         body["errors"] = [error._asdict() for error in errors]
-    return ConnexionResponse(status_code=status, mimetype="application/json", body=orjson.dumps(body), headers=dict(headers))
+    return orjson.dumps(body)
+
+
+def _answer(
+    status: HTTPStatus, message: str, headers: Mapping[str, str] = MappingProxyType({}), errors: Sequence[FieldError] = ()
+) -> ConnexionResponse:
+    body = envelope(status, message, errors)
+    return ConnexionResponse(status_code=status, mimetype="application/json", body=body, headers=dict(headers))

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from starlette.datastructures import Headers
@@ -14,8 +13,6 @@ from users_api.errors import BodyTimeout, BodyTooLarge, MethodNotAllowed, PathNo
 
 LARGEST_BODY: Final = 1024 * 1024
 BODY_SECONDS: Final = 10
-DRAIN_SECONDS: Final = 1
-LARGEST_DRAIN: Final = 16 * LARGEST_BODY
 MEDIA_TYPE: Final = "application/json"
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 ID: Final = re.compile(r"[1-9][0-9]{0,15}")
@@ -102,41 +99,29 @@ async def _read(headers: Headers, receive: Receive) -> bytes | None:
         BodyTimeout: it did not arrive in time.
     """
     length = int(headers.get("content-length", "0"))
+    if length > LARGEST_BODY:
+        raise BodyTooLarge
     if not length and "transfer-encoding" not in headers:
         return b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = b"" if length > LARGEST_BODY else await _receive(receive, LARGEST_BODY)
+            return await _receive(receive)
     except TimeoutError:
         raise BodyTimeout(BODY_SECONDS) from None
-    if max(length, len(body or b"")) > LARGEST_BODY:
-        await _drain(headers, receive)
-        raise BodyTooLarge
-    return body
 
 
-async def _receive(receive: Receive, limit: int) -> bytes | None:
-    """Return the body, cut short once it is over the limit, or None when the caller is gone."""
+async def _receive(receive: Receive) -> bytes | None:
     chunks = bytearray()
     more_body = True
-    while more_body and len(chunks) <= limit:
+    while more_body:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         chunks += message.get("body", b"")
         more_body = message.get("more_body", False)
+        if len(chunks) > LARGEST_BODY:
+            raise BodyTooLarge
     return bytes(chunks)
-
-
-async def _drain(headers: Headers, receive: Receive) -> None:
-    """Read on for a moment: a caller that still sends would lose the answer to the reset of its connection.
-
-    One that asked first (`Expect: 100-continue`) has sent nothing yet.
-    """
-    if "expect" not in headers:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await _receive(receive, LARGEST_DRAIN)
 
 
 def _check_media_type(headers: Headers) -> None:

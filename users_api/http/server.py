@@ -6,16 +6,17 @@ from typing import Any, Final
 from uvicorn_worker import UvicornWorker
 
 from users_api.config import load_settings
+from users_api.http.protocol import Protocol
 
 GRACEFUL_SECONDS: Final = 20
 
 
 class Worker(UvicornWorker):
-    """uvicorn on uvloop and httptools; a failed start fails loudly, and a stop waits for what is under way."""
+    """uvicorn on uvloop with our protocol; a failed start fails loudly, and a stop waits for what is under way."""
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 -- as the base class declares it.
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "lifespan": "on",
         "ws": "none",
         "server_header": False,

@@ -1,0 +1,194 @@
+"""HTTP/1.1 as uvicorn speaks it, with what uvicorn leaves open: a bounded head, the envelope, and an end that loses no answer."""
+
+import asyncio
+from enum import Enum, auto
+from typing import Any, Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from users_api.errors import Failed, HeadTimeout, HeadTooLarge, NotHTTP, envelope
+
+LARGEST_HEAD: Final = 64 * 1024
+HEAD_SECONDS: Final = 10
+LINGER_SECONDS: Final = 5
+
+
+class Part(Enum):
+    """Which part of a request comes next."""
+
+    BREAK = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class LingeringTransport:
+    """A transport that, when it is closed amid a request, first ends its own half and listens on for a moment.
+
+    Otherwise a caller who still sends would lose the answer to the reset of the connection (RFC 9112, 9.6).
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: "Protocol") -> None:
+        """Wrap the transport that the event loop has made."""
+        self._transport, self._protocol, self._closing = transport, protocol, False
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the transport has."""
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more is to be sent."""
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        """End the connection: at once between two requests, amid one after a moment."""
+        if self.is_closing():
+            return
+        self._closing = True
+        if self._protocol.part is Part.BREAK or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection; what cannot be read as HTTP is answered in the envelope too, and ends it."""
+
+    part = Part.BREAK
+    _size = 0
+    _chunk = 0
+    _deadline: asyncio.TimerHandle | None = None
+    _previous: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the first request, but not for ever."""
+        super().connection_made(LingeringTransport(transport, self))  # type: ignore[arg-type]  # it stands in for one.
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; behind the last request nothing is read."""
+        if self.transport.is_closing() or self.parser is None:
+            return
+        self._chunk = len(data)
+        try:
+            self._feed(data)
+            self._bound()
+        except (HttpParserError, HeadTooLarge) as error:
+            refusal = error if isinstance(error, Failed) else error.__context__
+            self._end(refusal if isinstance(refusal, Failed) else NotHTTP())
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps its half open.
+        """Let a caller who has only closed his half of the connection have the answers that are due."""
+        return self._end(None)
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        super().on_message_begin()
+        self._unset_keepalive_if_required()
+        self.part, self._size = Part.HEAD, -self._chunk
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, but no trailer: behind the body it could gainsay what has been checked (RFC 9110, 6.5.1)."""
+        if self.part is Part.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Refuse a head that is too large or no HTTP/1.1, which has exactly one Host (RFC 9112, 3.2); else begin to answer."""
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
+            raise HeadTooLarge
+        version = self.parser.get_http_version()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if version not in {"1.0", "1.1"} or (version == "1.1" and hosts != 1) or self.parser.get_method() == b"CONNECT":
+            raise NotHTTP
+        if not self.parser.should_upgrade():
+            previous = self.cycle
+            super().on_headers_complete()
+            self._previous, self.part = previous, Part.BODY
+            self._stop_waiting()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        super().on_body(body)
+        self._size = -self._chunk
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole, unless its head is to be read once more."""
+        if self.part is Part.BODY:
+            super().on_message_complete()
+            self.part = Part.BREAK
+
+    def _feed(self, data: bytes) -> None:
+        """Parse; a head that asks for another protocol is read again as if it did not (RFC 9110, 7.8).
+
+        The parser believes that no body follows such a head, and would take the body for the next request.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            version = self.parser.get_http_version().encode()
+            lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+            head = b"\r\n".join([b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version), *lines, b"\r\n"])
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._feed(head + data[upgrade.args[0] :])
+
+    def _bound(self) -> None:
+        """Bound what is no body: the size of a head and of all that may stand around chunks, and the time that a head has."""
+        if self.part is not Part.BREAK:
+            self._size += self._chunk
+            if self._size > LARGEST_HEAD:
+                raise HeadTooLarge
+        if self.part is Part.HEAD:
+            self._deadline = self._deadline or self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def _late(self) -> None:
+        self._end(HeadTimeout(HEAD_SECONDS) if self.part is Part.HEAD else None)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _end(self, failure: Failed | None) -> bool:
+        """Read no more; return whether earlier requests are still being answered: the last of those answers ends the connection.
+
+        If there is none, answer the failure and end it now. A request that broke off in its body is not answered otherwise.
+        """
+        self._stop_waiting()
+        self.parser = None  # type: ignore[assignment]  # uvicorn does the same when the connection is lost.
+        last: RequestResponseCycle | None = self.cycle
+        if self.part is Part.BODY:
+            failure = None if self.cycle.response_started else failure
+            self._abandon(self.cycle)
+            last = self._previous
+        if last and not last.response_complete:
+            last.keep_alive = False
+            return True
+        if failure:
+            self._send(failure)
+        self.transport.close()
+        return False
+
+    def _abandon(self, cycle: RequestResponseCycle) -> None:
+        """Let the application know that the caller is gone; a request that waits its turn is never begun."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)
+
+    def _send(self, failure: Failed) -> None:
+        body = envelope(failure.status, failure.message)
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[failure.status] + lines + b"\r\n" + body)
