@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "http": set(),
     "http.bridge": set(),
     "http.document": set(),
-    "http.documentation": {"http.document"},
+    "http.documentation": {"errors", "http.document"},
     "http.guard": {"errors"},
     "http.protocol": {"errors"},
     "http.server": {"config", "http.protocol"},

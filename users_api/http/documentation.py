@@ -12,9 +12,11 @@ from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from users_api.errors import MethodNotAllowed
 from users_api.http.document import document_path
 
 PAGE: Final = "/ui/"
+ALLOW: Final = "GET, HEAD"
 OWN_FILES: Final = Path(__file__).with_name("ui")
 POLICY: Final = {
     "Content-Security-Policy": (
@@ -47,6 +49,7 @@ class Documentation:
         self._router = Router(
             [
                 Route("/", root),
+                Route(PAGE.rstrip("/"), root),
                 Route("/openapi.json", openapi_json),
                 Route("/openapi.yaml", openapi_yaml),
                 Mount(PAGE.rstrip("/"), pages),
@@ -55,11 +58,18 @@ class Documentation:
         self._paths = frozenset({"/", "/ui", "/openapi.json", "/openapi.yaml"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or pass on."""
-        if scope["type"] == "http" and (scope["path"] in self._paths or scope["path"].startswith(PAGE)):
-            await self._router(scope, receive, _with_policy(send))
-        else:
+        """Answer or pass on; a page is sent whole, since Starlette's answers to odd ranges are not in the envelope.
+
+        Raises:
+            MethodNotAllowed: pages can only be read.
+        """
+        if scope["type"] != "http" or not (scope["path"] in self._paths or scope["path"].startswith(PAGE)):
             await self.app(scope, receive, send)
+            return
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise MethodNotAllowed(ALLOW)
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await self._router({**scope, "headers": headers}, receive, _with_policy(send))
 
 
 def _with_policy(send: Send) -> Send:
