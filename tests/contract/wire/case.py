@@ -1,0 +1,99 @@
+"""What a case is made of: the bytes that are sent, and the answer that they must get."""
+
+from itertools import count
+from typing import NamedTuple
+
+EMAIL = "ada@wire.example"
+JSON = "Content-Type: application/json"
+NO_USER = "User does not exist"
+NO_PATH = "There is nothing at this path. See /ui/ for what there is."
+NO_METHOD = "Method not allowed. See the Allow header for what this path has."
+PARAMETER = "Invalid parameter."
+PAYLOAD = "Invalid payload."
+STALE = "Precondition failed."
+TOO_LARGE = "The request body must not be larger than 1 MiB."
+NO_JSON = "The request body must be application/json in UTF-8, without a content coding."
+NO_HTTP = "The request is not valid HTTP/1.1."
+HEAD_TOO_LARGE = "The request line and the headers must not be larger than 64 KiB together."
+SLOW_HEAD = "The request line and the headers did not arrive within 10 seconds."
+SLOW_BODY = "The request body did not arrive within 10 seconds."
+
+
+class Answer(NamedTuple):
+    """One answer: its status, its envelope (none: an empty body), the refused fields and the headers that count."""
+
+    status: int
+    outcome: str | None
+    message: str | None = None
+    fields: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Pause(NamedTuple):
+    """So long nothing is sent, unless an answer comes."""
+
+    seconds: float
+
+
+class Case(NamedTuple):
+    """The bytes, piece by piece, and all the answers that they get, in their order; then the connection is closed or in step.
+
+    `<id>` and `<etag>` stand for a user who exists and has the address EMAIL.
+    """
+
+    pieces: tuple[bytes | Pause, ...]
+    answers: tuple[Answer, ...] = ()
+    half_closes: bool = False
+    closed: bool = False
+
+
+def _headers(headers):
+    return tuple((name.replace("_", "-"), value) for name, value in headers.items())
+
+
+def success(status=200, message=None, **headers):
+    return Answer(status, "success", message, headers=_headers(headers))
+
+
+def fail(status, message, *fields, **headers):
+    return Answer(status, "fail", message, fields, _headers(headers))
+
+
+def empty(status, **headers):
+    return Answer(status, None, headers=_headers(headers))
+
+
+REFUSED = fail(400, NO_HTTP, connection="close")
+numbers = count(1)
+
+
+def wire(text):
+    """Return the bytes of a text whose characters are all below U+0100: `\\xff` is the byte 255."""
+    return text if isinstance(text, bytes) else text.encode("latin-1")
+
+
+def head(line, *headers, version="HTTP/1.1", host="Host: users.example"):
+    return b"".join(wire(part) + b"\r\n" for part in (f"{line} {version}".rstrip(), *filter(None, (host, *headers)), ""))
+
+
+def get(target, *headers, **how):
+    return head(f"GET {target}", *headers, **how)
+
+
+def send(line, body, *headers, **how):
+    """Return a request whose body is JSON unless its headers say otherwise, with its true length.
+
+    `<new>` stands for an address that no other case has.
+    """
+    body = wire(body).replace(b"<new>", b"user%d@wire.example" % next(numbers))
+    return head(line, *(headers or (JSON,)), f"Content-Length: {len(body)}", **how) + body
+
+
+def chunked(line, *chunks, **how):
+    """Return a request whose body comes in these chunks."""
+    framed = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*map(wire, chunks), b""))
+    return head(line, JSON, "Transfer-Encoding: chunked", **how) + framed
+
+
+def one(request, *answers, **how):
+    return Case((request,), answers, **how)

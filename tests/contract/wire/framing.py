@@ -1,0 +1,313 @@
+"""Where a request ends and the next one begins: what request smuggling lives on (RFC 9112, 6 and 11.2)."""
+
+from tests.contract.wire.case import (
+    HEAD_TOO_LARGE,
+    JSON,
+    NO_JSON,
+    NO_METHOD,
+    NO_PATH,
+    NO_USER,
+    PAYLOAD,
+    REFUSED,
+    TOO_LARGE,
+    Case,
+    Pause,
+    chunked,
+    empty,
+    fail,
+    get,
+    head,
+    one,
+    send,
+    success,
+    wire,
+)
+
+MIB = 1024 * 1024
+USER = '{"username": "Ada", "email": "<new>"}'
+HOST = "Host: users.example"
+SMUGGLED = b"GET /users/0 HTTP/1.1\r\nHost: users.example\r\n\r\n"
+LENGTH = f"Content-Length: {len(SMUGGLED) + 5}"
+CHUNKED = "Transfer-Encoding: chunked"
+
+AMBIGUOUS = {
+    "Content-Length before Transfer-Encoding": (LENGTH, CHUNKED),
+    "Transfer-Encoding before Content-Length": (CHUNKED, LENGTH),
+    "two different lengths": ("Content-Length: 5", LENGTH),
+    "the same length twice": (LENGTH, LENGTH),
+    "a list of lengths": (f"{LENGTH}, 5",),
+    "a list of the same length": (f"{LENGTH}, {len(SMUGGLED) + 5}",),
+    "a length with a plus": ("Content-Length: +5",),
+    "a negative length": ("Content-Length: -1",),
+    "a length in hexadecimal": ("Content-Length: 0x5",),
+    "a length with an underscore": ("Content-Length: 1_0",),
+    "a length that is a fraction": ("Content-Length: 5.0",),
+    "a length with an exponent": ("Content-Length: 1e1",),
+    "a length that is no number": ("Content-Length: many",),
+    "an empty length": ("Content-Length:",),
+    "a length with a space inside": ("Content-Length: 1 0",),
+    "a length over 2^64": (f"Content-Length: {2**64 + 5}",),
+    "a length of 5000 digits": ("Content-Length: " + "9" * 5000,),
+    "a length in Arabic digits": ("Content-Length: \xd9\xa5",),
+    "a length in two lines, one with a space before its colon": ("Content-Length: 5", "Content-Length : 6"),
+    "a coding with a space before its colon": ("Transfer-Encoding : chunked",),
+    "a coding with a tab before its colon": ("Transfer-Encoding\t: chunked",),
+    "a coding on a folded line": ("Transfer-Encoding:\r\n chunked",),
+    "a coding behind a folded line": ("X: y\r\n Transfer-Encoding: chunked",),
+    "a coding behind a vertical tab": ("Transfer-Encoding: \x0bchunked",),
+    "a coding in quotes": ('Transfer-Encoding: "chunked"',),
+    "a coding with a parameter": ("Transfer-Encoding: chunked;q=1",),
+    "a coding that is not the last": ("Transfer-Encoding: chunked, identity",),
+    "a coding with a prefix": ("Transfer-Encoding: xchunked",),
+    "a coding with a NUL": ("Transfer-Encoding: chunked\x00",),
+    "a coding behind a bare LF": ("X: y\nTransfer-Encoding: chunked",),
+    "a coding behind a bare CR": ("X: y\rTransfer-Encoding: chunked",),
+    "a coding behind a NUL": ("X: y\x00Transfer-Encoding: chunked",),
+    "the coding identity": ("Transfer-Encoding: identity",),
+    "an empty coding": ("Transfer-Encoding:",),
+    "the coding gzip": ("Transfer-Encoding: gzip",),
+}
+
+BROKEN_CHUNKS = {
+    "a size that is no number": "zz\r\n{}\r\n0\r\n\r\n",
+    "a size with 0x": "0x2\r\n{}\r\n0\r\n\r\n",
+    "a negative size": "-2\r\n{}\r\n0\r\n\r\n",
+    "a size with a plus": "+2\r\n{}\r\n0\r\n\r\n",
+    "a size with an underscore": "1_0\r\n{}\r\n0\r\n\r\n",
+    "a size with a leading space": " 2\r\n{}\r\n0\r\n\r\n",
+    "a size over 2^64": "1" + "0" * 16 + "\r\n{}\r\n0\r\n\r\n",
+    "an empty size": "\r\n{}\r\n0\r\n\r\n",
+    "a size without an end": "2" * 5000,
+    "more data than the size says": "2\r\n{}x\r\n0\r\n\r\n",
+    "a bare LF behind the size": "2\n{}\r\n0\r\n\r\n",
+    "a bare LF behind the data": "2\r\n{}\n0\r\n\r\n",
+    "a bare CR behind the size": "2\r{}\r\n0\r\n\r\n",
+    "a NUL in an extension": "2;a=\x00\r\n{}\r\n0\r\n\r\n",
+    "a bare LF in an extension": "2;a=b\n{}\r\n0\r\n\r\n",
+    "a trailer that is no header": "2\r\n{}\r\n0\r\nno header\r\n\r\n",
+    "a trailer with a space before its colon": "2\r\n{}\r\n0\r\nX : y\r\n\r\n",
+}
+
+BROKEN_LINES = {
+    "nothing but a word": b"hello\r\n\r\n",
+    "NUL bytes": b"\x00" * 1000,
+    "random bytes": bytes(range(128, 256)) * 8,
+    "a TLS client hello": bytes.fromhex("16030100a5010000a10303") + b"\x00" * 64,
+    "the HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "an answer in place of a request": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "the greeting of an SSH client": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "a command of Redis": b"*1\r\n$4\r\nPING\r\n",
+    "a command of SMTP": b"EHLO evil.example\r\n\r\n",
+    "a PROXY protocol line": b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\nGET /ping HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a leading space": b" GET /ping HTTP/1.1\r\nHost: a\r\n\r\n",
+    "bare LF line ends": b"GET /ping HTTP/1.1\nHost: a\n\n",
+    "bare CR line ends": b"GET /ping HTTP/1.1\rHost: a\r\r",
+    "a tab for a space": b"GET\t/ping HTTP/1.1\r\nHost: a\r\n\r\n",
+    "words behind the version": b"GET /ping HTTP/1.1 please\r\nHost: a\r\n\r\n",
+    "a folded first header": b"GET /ping HTTP/1.1\r\n Host: a\r\n\r\n",
+    "the version HTTP/3.0": get("/ping", version="HTTP/3.0"),
+    "the version HTTP/1.2": get("/ping", version="HTTP/1.2"),
+    "the version HTTP/1.10": get("/ping", version="HTTP/1.10"),
+    "the version HTTP/11": get("/ping", version="HTTP/11"),
+    "the version http/1.1": get("/ping", version="http/1.1"),
+    "the version HTTP/1": get("/ping", version="HTTP/1"),
+    "the version HTTP/9.9": get("/ping", version="HTTP/9.9"),
+    "the version ICE/1.0": get("/ping", version="ICE/1.0"),
+    "a NUL in the version": get("/ping", version="HTTP/1.1\x00"),
+}
+
+FRAMING = {
+    **{
+        f"{name} is refused and smuggles nothing": one(head("POST /users", JSON, *lines) + b"0\r\n\r\n" + SMUGGLED, REFUSED)
+        for name, lines in AMBIGUOUS.items()
+    },
+    **{
+        f"{name} is a broken chunk": one(head("POST /users", JSON, CHUNKED) + wire(text), REFUSED)
+        for name, text in BROKEN_CHUNKS.items()
+    },
+    **{f"{name}: no HTTP/1.1": one(line, REFUSED) for name, line in BROKEN_LINES.items()},
+    "a chunked body is as good as any": one(chunked("POST /users", USER.replace("<new>", "chunk@wire.example")), success(201)),
+    "a body of one-byte chunks is as good as any": one(
+        chunked("POST /users", *USER.replace("<new>", "chunks@wire.example")), success(201)
+    ),
+    "an empty chunked body is no payload": one(chunked("POST /users"), fail(400, PAYLOAD, "")),
+    "chunks with extensions and trailers are served": one(
+        head("POST /users", JSON, CHUNKED, "Trailer: X-Sum") + b'2;a="b;c"\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n',
+        fail(400, PAYLOAD, "username", "email"),
+    ),
+    "a chunk size in capitals with zeros is served": one(
+        head("POST /users", JSON, CHUNKED) + b"0000A\r\n{        }\r\n000\r\n\r\n", fail(400, PAYLOAD, "username", "email")
+    ),
+    "a coding in capitals is served": one(
+        head("POST /users", JSON, "Transfer-Encoding: CHUNKED") + b"2\r\n{}\r\n0\r\n\r\n", fail(400, PAYLOAD, "username", "email")
+    ),
+    "a body of zero bytes is no payload": one(send("POST /users", ""), fail(400, PAYLOAD, "")),
+    "no body is no payload": one(head("POST /users", JSON), fail(400, PAYLOAD, "")),
+    "no body and no type is no payload": one(head("POST /users"), fail(400, PAYLOAD, "")),
+    "a length with zeros in front is that length": one(
+        head("POST /users", JSON, "Content-Length: 0000000002") + b"{}", fail(400, PAYLOAD, "username", "email")
+    ),
+    "a body of exactly 1 MiB is read": one(
+        send("POST /users", '{"username": "Ada"' + " " * (MIB - 19) + "}"), fail(400, PAYLOAD, "email")
+    ),
+    "a chunked body of exactly 1 MiB is read": one(
+        chunked("POST /users", '{"username": "Ada"', " " * (MIB - 19), "}"), fail(400, PAYLOAD, "email")
+    ),
+    "a body of 1 MiB and one byte is too large": one(
+        send("POST /users", " " * (MIB + 1)), fail(413, TOO_LARGE, connection="close")
+    ),
+    "a chunked body of 1 MiB and one byte is too large": one(
+        chunked("POST /users", " " * MIB, " "), fail(413, TOO_LARGE, connection="close")
+    ),
+    "a body of 8 MiB loses no answer": one(send("POST /users", " " * (8 * MIB)), fail(413, TOO_LARGE, connection="close")),
+    "a chunked body of 8 MiB loses no answer": one(
+        chunked("POST /users", *[" " * MIB] * 8), fail(413, TOO_LARGE, connection="close")
+    ),
+    "a body of 64 MiB on GET loses no answer": one(send("GET /ping", " " * (64 * MIB)), fail(413, TOO_LARGE, connection="close")),
+    "a body of 8 MiB on no path is skipped": one(send("POST /nowhere", " " * (8 * MIB)), fail(404, NO_PATH)),
+    "a last request with a body of 8 MiB on no path loses no answer": one(
+        send("POST /nowhere", " " * (8 * MIB), "Connection: close"), fail(404, NO_PATH, connection="close")
+    ),
+    "a declared length of a terabyte is too large at once": one(
+        head("POST /users", JSON, f"Content-Length: {2**40}"), fail(413, TOO_LARGE, connection="close")
+    ),
+    "a declared length of 2^64 - 1 is too large at once": one(
+        head("POST /users", JSON, f"Content-Length: {2**64 - 1}"), fail(413, TOO_LARGE, connection="close")
+    ),
+    "a length that is too large is no invitation to send it": one(
+        head("POST /users", JSON, f"Content-Length: {MIB + 1}", "Expect: 100-continue"), fail(413, TOO_LARGE, connection="close")
+    ),
+    "who expects 100-continue and sends at once is served": one(
+        send("POST /users", "{}", JSON, "Expect: 100-continue"), fail(400, PAYLOAD, "username", "email")
+    ),
+    "who expects 100-continue on no path is told before the body": one(
+        send("POST /nowhere", "{}", "Expect: 100-continue"), fail(404, NO_PATH)
+    ),
+    "an unknown expectation is ignored": one(
+        send("POST /users", "{}", JSON, "Expect: the-unexpected"), fail(400, PAYLOAD, "username", "email")
+    ),
+    "an expectation without a body is ignored": one(get("/ping", "Expect: 100-continue"), success(message="pong")),
+    "a truncated body is nobody's request": Case(
+        (head("POST /users", JSON, "Content-Length: 99") + b'{"user',), (), half_closes=True
+    ),
+    "a truncated chunked body is nobody's request": Case(
+        (head("POST /users", JSON, CHUNKED) + b'ff\r\n{"user',), (), half_closes=True
+    ),
+    "a chunked body without its end is nobody's request": Case(
+        (head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n",), (), half_closes=True
+    ),
+    "a truncated head is nobody's request": Case((b"GET /ping HTTP/1.1\r\nHost: a\r\n",), (), half_closes=True),
+    "no request at all gets no answer": Case((), (), half_closes=True),
+    "empty lines are no request": Case((b"\r\n\r\n\r\n",), (), half_closes=True),
+    "who closes his half of the connection still gets all his answers": Case(
+        (get("/ping") * 100,), (success(message="pong"),) * 100, half_closes=True
+    ),
+    "who closes his half behind a body still gets his answer": Case(
+        (send("POST /users", "{}"),), (fail(400, PAYLOAD, "username", "email"),), half_closes=True
+    ),
+    "empty lines before a request are skipped": one(b"\r\n\r\n" + get("/ping"), success(message="pong")),
+    "one byte at a time is a request too": Case(tuple(bytes([byte]) for byte in get("/ping")), (success(message="pong"),)),
+    "requests that follow at once are answered in their order": one(
+        get("/users/0") + get("/ping") + send("POST /users", "{}") + get("/nowhere"),
+        fail(404, NO_USER),
+        success(message="pong"),
+        fail(400, PAYLOAD, "username", "email"),
+        fail(404, NO_PATH),
+    ),
+    "a hundred requests that follow at once are all answered": one(get("/ping") * 100, *[success(message="pong")] * 100),
+    "nothing that follows a last request is served": one(
+        get("/ping", "Connection: close") + get("/users/0"), success(message="pong", connection="close")
+    ),
+    "garbage behind a request leaves it its answer": one(get("/users/0") + b"\x00garbage\r\n\r\n", fail(404, NO_USER)),
+    "garbage behind a request with a body leaves it its answer": one(
+        send("POST /users", "{}") + b"\x00garbage\r\n\r\n", fail(400, PAYLOAD, "username", "email")
+    ),
+    "a broken chunk behind a request leaves that one its answer": one(
+        get("/users/0") + head("POST /users", JSON, CHUNKED) + b"zz\r\n", fail(404, NO_USER)
+    ),
+    "a body that looks like a request is a body": one(send("POST /users", SMUGGLED), fail(400, PAYLOAD, "")),
+    "a body on GET that looks like a request is a body": one(send("GET /users/0", SMUGGLED), fail(404, NO_USER)),
+    "a body without a length is the next request": one(
+        head("POST /users", JSON) + SMUGGLED, fail(400, PAYLOAD, ""), fail(404, NO_USER)
+    ),
+    "a body on a method that is not allowed is no request": one(
+        send("PUT /users", SMUGGLED), fail(405, NO_METHOD, allow="GET, HEAD, POST")
+    ),
+    "HTTP/1.0 is served and closes": one(get("/ping", version="HTTP/1.0"), success(message="pong", connection="close")),
+    "HTTP/1.0 without a host is served": one(
+        get("/ping", version="HTTP/1.0", host=None), success(message="pong", connection="close")
+    ),
+    "HTTP/1.0 that asks to stay is served and closes": one(
+        get("/ping", "Connection: keep-alive", version="HTTP/1.0"), success(message="pong", connection="close")
+    ),
+    "a chunked body in HTTP/1.0 is served and closes": one(
+        chunked("POST /users", "{}", version="HTTP/1.0"), fail(400, PAYLOAD, "username", "email", connection="close")
+    ),
+    "two spaces for one in the request line are served": one(b"GET  /ping  HTTP/1.1\r\nHost: a\r\n\r\n", success(message="pong")),
+    "RTSP/1.0 is served as HTTP/1.0": one(get("/ping", version="RTSP/1.0"), success(message="pong", connection="close")),
+    "HTTP/0.9 is refused": one(b"GET /ping\r\n\r\n", REFUSED),
+    "a websocket is not to be had": one(
+        get(
+            "/ping",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ),
+        success(message="pong"),
+    ),
+    "a websocket on no path is not to be had": one(
+        get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"), fail(404, NO_PATH)
+    ),
+    "an upgrade to HTTP/2 is not to be had": one(
+        get("/ping", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+        success(message="pong"),
+    ),
+    "an upgrade with a body is not to be had": one(
+        send("POST /users", "{}", JSON, "Connection: Upgrade", "Upgrade: h2c"), fail(400, PAYLOAD, "username", "email")
+    ),
+    "a request behind an upgrade that is not to be had is served": one(
+        get("/ping", "Connection: Upgrade", "Upgrade: h2c") + get("/users/0"), success(message="pong"), fail(404, NO_USER)
+    ),
+    "a body behind an upgrade is no request": one(
+        send("POST /users", SMUGGLED, JSON, "Connection: Upgrade", "Upgrade: h2c"), fail(400, PAYLOAD, "")
+    ),
+    "a body behind an upgrade is no request, even when it comes late": Case(
+        (
+            head("POST /nowhere", "Connection: Upgrade", "Upgrade: websocket", f"Content-Length: {len(SMUGGLED)}"),
+            Pause(0.1),
+            SMUGGLED,
+        ),
+        (fail(404, NO_PATH),),
+    ),
+    "a chunked body behind an upgrade is no request": one(
+        chunked("POST /users", SMUGGLED).replace(b"Host:", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost:", 1),
+        fail(400, PAYLOAD, ""),
+    ),
+    "an upgrade in HTTP/1.0 is not to be had": one(
+        get("/ping", "Connection: Upgrade", "Upgrade: h2c", version="HTTP/1.0"), success(message="pong", connection="close")
+    ),
+    "a trailer does not make a body JSON": one(
+        head("POST /users", CHUNKED) + b"2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n",
+        fail(415, NO_JSON),
+    ),
+    "a trailer is no precondition": one(
+        head("PATCH /users/0", JSON, CHUNKED) + b'e\r\n{"active":true\r\n1\r\n}\r\n0\r\nIf-Match: x\r\n\r\n', fail(404, NO_USER)
+    ),
+    "a trailer that frames the body is refused": one(
+        head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n", REFUSED
+    ),
+    "trailers of 1 MiB are too large": one(
+        head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n0\r\n" + b"X: y\r\n" * MIB,
+        fail(431, HEAD_TOO_LARGE, connection="close"),
+    ),
+    "a trailer of 1 MiB is too large": one(
+        head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n0\r\nX: " + b"y" * MIB, fail(431, HEAD_TOO_LARGE, connection="close")
+    ),
+    "a chunk extension of 1 MiB is too large": one(
+        head("POST /users", JSON, CHUNKED) + b"2;a=" + b"b" * MIB + b"\r\n{}\r\n", fail(431, HEAD_TOO_LARGE, connection="close")
+    ),
+    "HEAD that follows at once leaves the answers in step": one(
+        head("HEAD /users/0") + get("/ping"), empty(404), success(message="pong")
+    ),
+}

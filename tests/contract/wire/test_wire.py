@@ -1,0 +1,50 @@
+"""Hostile requests, as raw bytes to the real server: each gets the answer that its case names, and the service goes on."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.contract.wire.bodies import BODIES
+from tests.contract.wire.case import EMAIL, get, one, send
+from tests.contract.wire.conversation import PONG, check, converse
+from tests.contract.wire.framing import FRAMING
+from tests.contract.wire.headers import HEADERS
+from tests.contract.wire.methods import METHODS
+from tests.contract.wire.slow import SLOW
+from tests.contract.wire.targets import TARGETS
+
+QUICK = (TARGETS, METHODS, FRAMING, HEADERS, BODIES)
+CASES = {name: case for cases in (*QUICK, SLOW) for name, case in cases.items()}
+FEWEST = 600
+
+
+@pytest.fixture(scope="module")
+def words(server):
+    """What the words in angle brackets mean: there is one user whom the cases know."""
+    made = one(send("POST /users", f'{{"username": "Ada", "email": "{EMAIL}"}}'), PONG)
+    ((_, answer), _), _ = converse(server.port, made, {})
+    return {"<id>": answer.headers["location"].rpartition("/")[2], "<etag>": answer.headers["etag"]}
+
+
+@pytest.fixture(scope="module")
+def talks(server, words):
+    """Carries out a case; the slow ones all begin with the first."""
+    with ThreadPoolExecutor(len(SLOW)) as pool:
+        begun = {name: pool.submit(converse, server.port, case, words) for name, case in SLOW.items()}
+        yield lambda name: begun[name].result() if name in begun else converse(server.port, CASES[name], words)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_wire(server, words, talks, name):
+    talk, rest = talks(name)
+
+    afterwards, _ = converse(server.port, one(get("/ping"), PONG), {})
+    for expected, received in talk + afterwards:
+        check(expected, received, words)
+    assert rest == b""
+    assert "Traceback" not in server.output()
+
+
+def test_the_corpus_is_large():
+    assert len(CASES) == sum(map(len, (*QUICK, SLOW)))
+    assert len(CASES) >= FEWEST
