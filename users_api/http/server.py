@@ -1,5 +1,7 @@
 """How gunicorn serves: its configuration, named `python:users_api.http.server`."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,11 @@ class Worker(UvicornWorker):
         "server_header": False,
         "timeout_graceful_shutdown": GRACEFUL_SECONDS,
     }
+
+    def init_signals(self) -> None:
+        """End by an exit: uvicorn, once it has stopped, raises the signal again, which would else kill the process."""
+        super().init_signals()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
 
 settings = load_settings()
