@@ -1,5 +1,6 @@
 """The database handle, the names of constraints, and how a connection is made."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
@@ -8,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL, Connection, MetaData, event
+from sqlalchemy import URL, Connection, Executable, MetaData, Row, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -54,6 +55,15 @@ def tune(engine: Engine) -> None:
     """Let SQLite's readers and writers not block one another."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA journal_mode=WAL"))
+
+
+def rows(statement: Executable, **values: Any) -> Sequence[Row[Any]]:
+    """Run one statement, which is its own transaction, and return its rows.
+
+    On the engine, not on the session: an object mapped per row costs more than the statement.
+    """
+    with db.engine.connect() as connection:
+        return connection.execute(statement, values).all()
 
 
 def transaction() -> AbstractContextManager[Connection]:

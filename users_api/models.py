@@ -1,7 +1,7 @@
 """What is stored: the table says no to whatever must not be."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Identity, Index, Integer, String, TypeDecorator, func, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -55,7 +55,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy mak
         {"sqlite_autoincrement": True},
     )
 
-    @property
-    def etag(self) -> str:
-        """The entity tag's text, without quotes: unlike the version alone it is never the same again after `recreate_db`."""
-        return f"{self.version}-{round(self.created_date.timestamp() * 1_000_000):x}"
+
+def etag(user: Any) -> str:
+    """Return a stored user's entity tag, without quotes: unlike the version alone, none is the same again after `recreate_db`."""
+    return f"{user.version}-{round(user.created_date.timestamp() * 1_000_000):x}"
