@@ -19,7 +19,7 @@ REFUSED_QUERIES = {
     "after=9007199254740992": [{"field": "after", "message": "must be 9007199254740991 at most"}],
     f"after={'9' * 5000}": [{"field": "after", "message": "must be of type integer"}],
     "email=ada": [{"field": "email", "message": "must be a valid email"}],
-    "username=%00": [{"field": "username", "message": "must match ^[^\\u0000]+$"}],
+    "username=%00": [{"field": "username", "message": "must match ^[^\\u0000]*$"}],
     "active=yes": [{"field": "active", "message": "must be of type boolean"}],
     "activ=true": [{"field": "activ", "message": "is not a known parameter"}],
     "limit=1&limit=2": [{"field": "limit", "message": "is given more than once"}],

@@ -22,10 +22,7 @@ REFUSED_BODIES = {
     "no email": (b'{"username": "michael"}', [{"field": "email", "message": "is required"}]),
     "an empty username": (
         b'{"username": "", "email": "a@example.org"}',
-        [
-            {"field": "username", "message": "must have 1 or more characters"},
-            {"field": "username", "message": "must match ^[^\\u0000]+$"},
-        ],
+        [{"field": "username", "message": "must have 1 or more characters"}],
     ),
     "a number for a username": (
         b'{"username": 1, "email": "a@example.org"}',
