@@ -17,3 +17,10 @@ def success(
     if data is not None:
         body["data"] = data
     return Response(orjson.dumps(body), status, headers, mimetype="application/json")
+
+
+def not_modified(etag: str) -> Response:
+    """Return 304, which tells nothing but the entity tag (RFC 9110, 15.4.5)."""
+    response = Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
+    del response.headers["Content-Type"]
+    return response

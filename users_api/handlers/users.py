@@ -9,11 +9,11 @@ from flask import Response
 from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
-from users_api.answers import success
+from users_api.answers import not_modified, success
 from users_api.db import rows
 from users_api.errors import PreconditionFailed, UserNotFound
 from users_api.models import User, etag
-from users_api.schemas import user_schema
+from users_api.schemas import dump_user
 
 users: Final = User.__table__
 FIND: Final = select(users).where(users.c.id == bindparam("user_id"))
@@ -28,7 +28,7 @@ def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
     found = rows(_page(*filters), more=limit + 1, after=after, **filters)
     link = _link(limit, found[limit - 1].id, filters) if len(found) > limit else None
     headers = {"Link": f'<{link}>; rel="next"'} if link else None
-    return success(data={"users": user_schema.dump(found[:limit], many=True), "next": link}, headers=headers)
+    return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
 
 
 def create_user(body: dict[str, Any]) -> Response:
@@ -41,7 +41,7 @@ def get_user(user_id: int, if_none_match: str | None = None) -> Response:
     """Give the user, or 304 when the caller has this version already."""
     user = _find(user_id)
     if parse_etags(if_none_match).contains_weak(etag(user)):
-        return Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": quote_etag(etag(user))})
+        return not_modified(quote_etag(etag(user)))
     return _answer(user)
 
 
@@ -95,4 +95,4 @@ def _link(limit: int, after: int, filters: dict[str, str | bool]) -> str:
 
 def _answer(user: Row[Any], message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
     headers["ETag"] = quote_etag(etag(user))
-    return success(message=message, data=user_schema.dump(user), status=status, headers=headers)
+    return success(message=message, data=dump_user.one(user), status=status, headers=headers)

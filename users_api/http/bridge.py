@@ -1,22 +1,20 @@
-"""From ASGI to Flask and back, without threads: each request's WSGI call runs in a greenlet on the event loop.
+"""From ASGI to the handlers and back, without threads: each request runs in a greenlet on the event loop.
 
 The stock bridge (a2wsgi) crosses threads three times a request and has ten of them. Here a request that waits for PostgreSQL
 leaves the loop to the others (`users_api/greenlets.py`).
 """
 
-from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
-from a2wsgi.wsgi import build_environ
 from connexion import FlaskApp
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
 from connexion.context import context
+from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.operations import AbstractOperation
 from connexion.spec import Specification
 from flask import Flask, Response
 from sqlalchemy.util import greenlet_spawn
 from starlette.types import Receive, Scope, Send
-from werkzeug.test import run_wsgi_app
 
 
 class Operation:
@@ -36,35 +34,50 @@ class Operation:
 
 
 class Api(FlaskApi):
-    """The document's routes in Flask."""
+    """The document's routes in Flask, and its operations by their ids."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Take FlaskApi's arguments."""
+        self.operations: dict[str, Operation] = {}
+        super().__init__(*arguments, **options)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """Return the view of an operation."""
-        return Operation(operation)
+        return self.operations.setdefault(operation.operation_id, Operation(operation))
 
 
 class Bridge(FlaskASGIApp):
-    """The innermost ASGI application: Flask."""
+    """The innermost ASGI application: calls the handlers in Flask's application context.
+
+    Connexion has matched the route and checked the request; Flask's own dispatch would parse and match it once more and cost a
+    simple request half of its time. So Flask's request hooks do not run: what is to see every request is ASGI middleware, which
+    sees the refused ones too.
+    """
 
     def __init__(self, app: Flask) -> None:
         """Wrap the Flask application that Connexion has made."""
         self.app = app
+        self._operations: dict[str, Operation] = {}
 
     def add_api(self, specification: Specification, *, name: str | None = None, **options: Any) -> Api:
-        """Register the document's operations with Flask."""
+        """Register the document's operations."""
         api = Api(specification, **options)
         self.app.register_blueprint(api.blueprint, name=name or api.blueprint.name)
+        self._operations |= api.operations
         return api
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- the validators have taken the body.
         """Answer one request."""
-        message = await receive()
-        environ = build_environ(cast("Any", scope), cast("Any", BytesIO(message["body"])))
-        chunks, status, headers = await greenlet_spawn(run_wsgi_app, self.app.wsgi_app, environ, buffered=True)
-        body = b"" if scope["method"] == "HEAD" else b"".join(chunks)
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        await send({"type": "http.response.start", "status": int(status[:3]), "headers": raw})
+        operation = self._operations[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
+        response = await greenlet_spawn(self._answer, operation, scope["path_params"])
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        body = b"" if scope["method"] == "HEAD" else response.get_data()
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _answer(self, operation: Operation, path: dict[str, Any]) -> Response:
+        with self.app.app_context():
+            return operation(**path)
 
 
 class BridgedApp(FlaskApp):

@@ -14,7 +14,6 @@ import orjson
 from connexion.datastructures import MediaTypeDict
 from connexion.validators import AbstractRequestBodyValidator
 from jsonschema_rs import Draft4Validator, ValidationError
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from users_api.errors import FieldError, InvalidParameter, InvalidPayload
@@ -80,7 +79,7 @@ class ParameterTable(NamedTuple):
     """The parameters of one operation by their names."""
 
     query: dict[str, Parameter]
-    headers: dict[str, Parameter]
+    headers: dict[bytes, Parameter]
     defaults: dict[str, Any]
 
 
@@ -89,10 +88,13 @@ def compile_parameters(parameters: Sequence[Mapping[str, Any]]) -> ParameterTabl
     table = ParameterTable({}, {}, {})
     for parameter in parameters:
         name, schema = parameter["name"], parameter["schema"]
-        if parameter["in"] == "query" and "default" in schema:
+        if "default" in schema:
             table.defaults[name] = schema["default"]
-        place = {"query": table.query, "header": table.headers}.get(parameter["in"], {})
-        place[name] = Parameter(name, schema["type"], compile_schema(schema))
+        compiled = Parameter(name, schema["type"], compile_schema(schema))
+        if parameter["in"] == "query":
+            table.query[name] = compiled
+        elif parameter["in"] == "header":
+            table.headers[name.lower().encode()] = compiled
     return table
 
 
@@ -115,7 +117,7 @@ class Parameters:
         if scope["query_string"]:
             self._take_query(scope["query_string"], found, errors)
         if self._table.headers:
-            self._take_headers(Headers(scope=scope), found, errors)
+            self._take_headers(scope["headers"], found, errors)
         if errors:
             raise InvalidParameter(errors)
         arguments(scope).update(found)
@@ -133,10 +135,10 @@ class Parameters:
                 errors.append(FieldError(name, "is given more than once"))
         found |= {name: self._table.query[name].check(text, errors) for name, text in pairs if name in self._table.query}
 
-    def _take_headers(self, headers: Headers, found: dict[str, Any], errors: list[FieldError]) -> None:
-        for name, parameter in self._table.headers.items():
-            if lines := headers.getlist(name):
-                found[name.lower().replace("-", "_")] = parameter.check(", ".join(lines), errors)
+    def _take_headers(self, headers: list[tuple[bytes, bytes]], found: dict[str, Any], errors: list[FieldError]) -> None:
+        for key, parameter in self._table.headers.items():
+            if lines := [value.decode("latin-1") for name, value in headers if name == key]:
+                found[key.decode().replace("-", "_")] = parameter.check(", ".join(lines), errors)
 
 
 class Body(AbstractRequestBodyValidator):
@@ -153,7 +155,7 @@ class Body(AbstractRequestBodyValidator):
         if errors:
             raise InvalidPayload(errors)
         arguments(scope)["body"] = body
-        return self._insert_messages(receive, messages=[message]), scope
+        return receive, scope
 
 
 VALIDATORS: Final = {"parameter": Parameters, "body": MediaTypeDict({"application/json": Body})}
