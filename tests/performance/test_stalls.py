@@ -1,0 +1,107 @@
+"""One worker, whose requests wait for a row that another session holds: nobody else waits, and nothing is used up."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from statistics import quantiles
+
+import httpx
+import psycopg2
+import pytest
+
+from tests.postgres import PostgreSQL
+from tests.server import Service, service
+
+HELD_SECONDS = 2
+START_SECONDS = 10
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'users-api' AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture(scope="module")
+def stalled_url(postgres: PostgreSQL) -> str:
+    return postgres.create("users_stalled")
+
+
+@pytest.fixture(scope="module")
+def one_worker(stalled_url: str) -> Iterator[Service]:
+    with service(stalled_url, WEB_CONCURRENCY="1") as running:
+        yield running
+
+
+@pytest.fixture
+def locked_user(one_worker: Service, stalled_url: str) -> Iterator[tuple[int, psycopg2.extensions.connection]]:
+    """A user whose row another session holds until it commits."""
+    made = httpx.post(f"{one_worker.url}/users", json={"username": "michael", "email": f"michael{time.time_ns()}@example.org"})
+    user_id = made.json()["data"]["id"]
+    with closing(psycopg2.connect(stalled_url)) as holder:
+        holder.cursor().execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", [user_id])
+        yield user_id, holder
+
+
+@pytest.fixture
+def wait_for_lock(stalled_url: str) -> Callable[[], None]:
+    """Returns once a request waits for the row."""
+
+    def wait() -> None:
+        with closing(psycopg2.connect(stalled_url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            deadline = time.monotonic() + START_SECONDS
+            waiting = 0
+            while not waiting:
+                assert time.monotonic() < deadline
+                cursor.execute(WAITING)
+                waiting = cursor.fetchone()[0]
+
+    return wait
+
+
+@pytest.fixture
+def change(one_worker: Service) -> Iterator[Callable[[int], Future[httpx.Response]]]:
+    """Starts a change of a user in the background."""
+    with ThreadPoolExecutor(30) as threads:
+        yield lambda user_id: threads.submit(
+            httpx.patch, f"{one_worker.url}/users/{user_id}", json={"username": "mike"}, timeout=20
+        )
+
+
+@pytest.mark.parametrize("path", ["/ping", "/users/1"])
+def test_a_request_that_waits_for_a_row_stalls_no_other(path, one_worker, locked_user, wait_for_lock, change):
+    user_id, holder = locked_user
+    changing = change(user_id)
+    wait_for_lock()
+
+    others = _times(f"{one_worker.url}{path}")
+    waited = not changing.done()
+    holder.commit()
+
+    assert quantiles(others, n=100)[98] < 0.05
+    assert waited
+    assert changing.result().status_code == 200
+
+
+def test_thirty_requests_that_wait_for_a_row_neither_stall_nor_use_up_the_worker(one_worker, locked_user, wait_for_lock, change):
+    user_id, holder = locked_user
+    changing = [change(user_id) for _ in range(30)]
+    wait_for_lock()
+
+    others = _times(f"{one_worker.url}/ping")
+    holder.commit()
+
+    outcomes = {(answer.status_code, answer.headers.get("Retry-After")) for answer in (one.result() for one in changing)}
+    assert quantiles(others, n=100)[98] < 0.05
+    assert outcomes <= {(200, None), (503, "1")}
+    assert (200, None) in outcomes
+    assert httpx.get(f"{one_worker.url}/users/{user_id}").status_code == 200
+
+
+def _times(url: str) -> list[float]:
+    """Return how long each request took, one after the other for as long as the row is held."""
+    times = []
+    with httpx.Client() as client:
+        deadline = time.monotonic() + HELD_SECONDS
+        while time.monotonic() < deadline:
+            start = time.monotonic()
+            assert client.get(url).status_code == 200
+            times.append(time.monotonic() - start)
+    return times
