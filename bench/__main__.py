@@ -1,0 +1,42 @@
+"""The benchmarks' commands; `make` has a verb for each."""
+
+import sys
+
+import click
+
+from bench import compare, growth, report
+
+
+@click.group()
+def main() -> None:
+    """Measure how fast this service is."""
+
+
+@main.command("compare")
+@click.option("--quick", is_flag=True, help="One short round with the tutorial alone; nothing is written.")
+@click.option("--connections", default=16, show_default=True)
+def compare_command(*, quick: bool, connections: int) -> None:
+    """Measure this service beside its peers, and write table, picture and README's section."""
+    plan = (compare.QUICK if quick else compare.Plan())._replace(connections=connections)
+    costs = compare.compare(plan)
+    print(report.text(costs))
+    if plan == compare.Plan():
+        report.publish(costs)
+    print("\n".join(compare.misses(costs, plan.peers)) or "Every goal is reached.")
+
+
+@main.command("growth")
+def growth_command() -> None:
+    """Measure what a request costs as table, connections, bodies and uptime grow, and draw it."""
+    growth.measure()
+
+
+@main.command("guard")
+def guard_command() -> None:
+    """Fail where this service lost more than a fifth of its lead over the tutorial."""
+    costs = compare.compare(compare.GUARD)
+    print(report.text(costs))
+    sys.exit("\n".join(compare.misses(costs, compare.GUARD.peers, tolerance=1.2)) or None)
+
+
+main()

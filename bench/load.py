@@ -1,0 +1,110 @@
+"""The operations, each as a load that wrk makes and as what one request of it costs."""
+
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import psutil
+
+SCRIPT: Final = Path(__file__).with_name("wrk.lua")
+
+
+class Operation(NamedTuple):
+    """A kind of request; `{run}` is another with each run, wrk.lua fills `{id}` and `{n}` in and pads the body with blanks."""
+
+    name: str
+    method: str
+    path: str
+    expected: int = 200
+    body: str = ""
+    padding: int = 0
+    headers: tuple[str, ...] = ()
+
+
+OPERATIONS: Final = (
+    Operation("ping", "GET", "/ping"),
+    Operation("get one", "GET", "/users/{id}"),
+    Operation("not modified", "GET", "/users/1", 304),
+    Operation("list 100", "GET", "/users?limit=100"),
+    Operation("filter by email", "GET", "/users?email=user-{id}@example.org"),
+    Operation("PUT", "PUT", "/users/{id}", 200, '{"username": "put {n}", "email": "put-{run}-{n}@example.org"}'),
+    Operation("PATCH", "PATCH", "/users/{id}", 200, '{"username": "patched {n}"}'),
+    Operation("POST", "POST", "/users", 201, '{"username": "posted {n}", "email": "posted-{run}-{n}@example.org"}'),
+    Operation("refused POST", "POST", "/users", 400, '{"username": "refused {n}"}'),
+    Operation("DELETE", "DELETE", "/users/{id}"),
+)
+NAMED: Final = {operation.name: operation for operation in OPERATIONS}
+
+
+class Cost(NamedTuple):
+    """What one run of an operation took; times in milliseconds, CPU times for one request."""
+
+    cpu: float
+    database: float
+    rate: float
+    p50: float
+    p99: float
+    failures: float
+    requests: float
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process, its descendants and those of them that ended have used."""
+    root = psutil.Process(pid)
+    used = 0.0
+    for process in (*root.children(recursive=True), root):
+        with suppress(psutil.NoSuchProcess):  # It has just ended, so its parent, read later, counts its time.
+            used += sum(process.cpu_times()[:4])
+    return used
+
+
+class Target(NamedTuple):
+    """Where the load goes: the address, the root processes of server and database, how many users are stored."""
+
+    url: str
+    processes: tuple[int, int]
+    users: int
+
+
+def run(operation: Operation, target: Target, *, seconds: int, connections: int) -> Cost:
+    """Load the server and return what a request cost it and its database."""
+    settle(target.processes)
+    before = [cpu_seconds(pid) for pid in target.processes]
+    load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=10s", f"--script={SCRIPT}", target.url, "--"]
+    body = operation.body.replace("{run}", str(time.time_ns()))
+    request = [
+        operation.method,
+        str(operation.expected),
+        operation.path,
+        body,
+        str(target.users),
+        str(operation.padding),
+    ]
+    done = subprocess.run([*load, *request, *operation.headers], stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    spent = [cpu_seconds(pid) - start for pid, start in zip(target.processes, before, strict=True)]
+    requests = found["requests"]
+    cpu, database = (used * 1000 / max(requests, 1) for used in spent)
+    failures = found["failures"] + (not requests)
+    return Cost(cpu, database, requests / found["seconds"], found["p50"], found["p99"], failures, requests)
+
+
+def settle(processes: tuple[int, int]) -> None:
+    """Wait, 10 seconds at most, until the requests that an earlier load left behind are done."""
+    deadline = time.monotonic() + 10
+    busy = True
+    while busy and time.monotonic() < deadline:
+        before = sum(map(cpu_seconds, processes))
+        time.sleep(0.1)
+        busy = sum(map(cpu_seconds, processes)) - before > 0.02
+
+
+def median(costs: Iterable[Cost]) -> Cost:
+    """Return the median of each figure, but of failures and requests their sum."""
+    columns = list(zip(*costs, strict=True))
+    return Cost(*map(statistics.median, columns[:-2]), *map(sum, columns[-2:]))
