@@ -5,9 +5,20 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CHROMIUM ?= chromium
+TOOLS := build/node_modules
+REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(TOOLS)/.bin/redocly
+DOCUMENT ?= openapi/users.yaml
+RELEASED ?= openapi/released.yaml
+VERSION = $(shell sed -n 's/^  version: "\(.*\)"$$/\1/p' $(DOCUMENT))
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate
 
-.PHONY: help run test check fmt bench bench-growth bench-guard lock clean
+# npm copies the addresses where packages ask for money into the lock; they lock nothing.
+WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(process.argv[1])); \
+	for (const each of Object.values(lock.packages)) delete each.funding; \
+	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
+
+.PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract lint compat released sdk chromium
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +29,23 @@ run: .venv/run.stamp ## Serve on 127.0.0.1:5000 (PORT overrides) with an SQLite 
 
 test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" picks some, then without coverage)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov)
+
+contract: .venv/dev.stamp chromium lint compat sdk ## Prove that the document, the service, the clients and the page are one
+	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/document tests/contract/sdk tests/contract/browser)
+
+lint: $(TOOLS)/.package-lock.json ## Lint the document with every rule of Redocly's
+	@$(REDOCLY) lint --config tools/redocly.yaml --format stylish $(DOCUMENT)
+
+compat: $(TOOLS)/.package-lock.json ## Compare the document with the last released one: a breaking change needs a higher major version
+	@$(REDOCLY) diff --fail-on none $(RELEASED) $(DOCUMENT)
+	@needed=$$($(REDOCLY) diff --fail-on none --format next-version $(RELEASED) $(DOCUMENT) 2>/dev/null) && \
+		if [ "$(firstword $(subst ., ,$(VERSION)))" -lt "$${needed%%.*}" ]; then \
+			echo "The document breaks its callers: info.version must be $$needed or higher, not $(VERSION)."; exit 1; fi
+
+released: ## Keep the document as the released one, with the release's commit
+	@cp openapi/users.yaml $(RELEASED)
+
+sdk: build/sdk/python/pyproject.toml build/sdk/typescript/dist/index.js ## Build the Python and the TypeScript client into build/sdk
 
 check: .venv/dev.stamp ## Lint, formatting, types
 	$(BIN)/ruff check .
@@ -41,9 +69,38 @@ lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, wi
 	$(COMPILE) --group=build --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --group=build --group=dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --group=bench --constraint=requirements/dev.txt --output-file requirements/bench.txt
+	@cd tools && rm -f package-lock.json && npm install --package-lock-only --ignore-scripts --loglevel=error --no-audit --no-fund
+	@node -e '$(WITHOUT_FUNDING)' tools/package-lock.json
 
 clean: ## Remove everything that make and the tests have made, the development database too
 	rm -rf .venv build dist instance .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+chromium:
+	@command -v $(CHROMIUM) >/dev/null || { \
+		echo "Installing Chromium (once) …"; \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo "The tests need Chromium: install it, or name it with CHROMIUM=/path/to/chrome"; exit 1; }
+
+build/sdk/python/pyproject.toml: $(DOCUMENT) tools/python-client.yaml .venv/dev.stamp
+	@mkdir -p $(dir $(@D))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" openapi-python-client generate --path $< --config tools/python-client.yaml --meta uv \
+		--output-path $(@D) --overwrite --fail-on-warning
+	@touch $@
+
+build/sdk/typescript/dist/index.js: $(DOCUMENT) $(wildcard tools/typescript/*) $(TOOLS)/.package-lock.json
+	@mkdir -p build/sdk/typescript/src
+	@cp tools/typescript/*.json build/sdk/typescript
+	@cd build/sdk/typescript && npm pkg set version=$(VERSION) --loglevel=error
+	@$(TOOLS)/.bin/oazapfts $< build/sdk/typescript/src/index.ts
+	@$(TOOLS)/.bin/tsc --project build/sdk/typescript
+
+$(TOOLS)/.package-lock.json: tools/package-lock.json
+	@echo "Installing the tools that read the document (once) …"
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is needed"; exit 1; }
+	@mkdir -p build
+	@cp tools/package.json tools/package-lock.json build
+	@npm ci --prefix build --loglevel=error --no-audit --no-fund
+	@touch $@
 
 .venv/run.stamp: requirements/run.txt pyproject.toml
 	@echo "Installing what the service needs (once) …"
