@@ -1,0 +1,28 @@
+"""What the type checker must say of the Python client; it runs never, and each comment that is not needed is an error."""
+
+from users_api_client import Client
+from users_api_client.api.users import create_user, delete_user, list_users, update_user
+from users_api_client.models import Failure, NewUser, Refusal, UserChange, UserPageAnswer, UserReplacement, UserStoredAnswer
+
+client = Client("http://127.0.0.1:5000")
+
+NewUser(username="Grace")  # type: ignore[call-arg]  # the address is missing.
+NewUser(username="Grace", email="grace@example.org", nickname="Amazing")  # type: ignore[call-arg]  # there is no such property.
+UserReplacement(username="Grace")  # type: ignore[call-arg]  # a replacement is whole.
+UserChange(active="yes")  # type: ignore[arg-type]  # a flag is no text.
+delete_user.sync("1", client=client)  # type: ignore[arg-type]  # an id is a number.
+list_users.sync(client=client, limit="2")  # type: ignore[arg-type]  # a limit is a number.
+list_users.sync(client=client, name="Grace")  # type: ignore[call-arg]  # there is no such filter.
+update_user.sync(1, client=client)  # type: ignore[call-arg]  # the payload is missing.
+
+stored = create_user.sync(client=client, body=NewUser(username="Grace", email="grace@example.org"))
+_ = stored.data  # type: ignore[union-attr]  # a failure has no user.
+if isinstance(stored, UserStoredAnswer):
+    _ = stored.data.version  # type: ignore[attr-defined]  # the column is not shown.
+elif isinstance(stored, Refusal) and stored.errors:
+    stored.errors[0].field.upper()
+elif isinstance(stored, Failure):
+    _ = stored.errors  # type: ignore[attr-defined]  # only a refusal has errors.
+page = list_users.sync(client=client)
+if isinstance(page, UserPageAnswer):
+    page.data.next_.upper()  # type: ignore[union-attr]  # there is not always a next page.
