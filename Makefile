@@ -18,7 +18,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
-.PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract lint compat released sdk chromium
+.PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract lint compat released sdk chromium picture
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,13 +39,17 @@ lint: $(TOOLS)/.package-lock.json ## Lint the document with every rule of Redocl
 compat: $(TOOLS)/.package-lock.json ## Compare the document with the last released one: a breaking change needs a higher major version
 	@$(REDOCLY) diff --fail-on none $(RELEASED) $(DOCUMENT)
 	@needed=$$($(REDOCLY) diff --fail-on none --format next-version $(RELEASED) $(DOCUMENT) 2>/dev/null) && \
-		if [ "$(firstword $(subst ., ,$(VERSION)))" -lt "$${needed%%.*}" ]; then \
-			echo "The document breaks its callers: info.version must be $$needed or higher, not $(VERSION)."; exit 1; fi
+		[ "$(firstword $(subst ., ,$(VERSION)))" -ge "$${needed%%.*}" ] || \
+		{ echo "The document breaks its callers: info.version must be $$needed or higher, not $(VERSION)."; exit 1; }
 
 released: ## Keep the document as the released one, with the release's commit
 	@cp openapi/users.yaml $(RELEASED)
 
 sdk: build/sdk/python/pyproject.toml build/sdk/typescript/dist/index.js ## Build the Python and the TypeScript client into build/sdk
+
+picture: ## Renew README's picture of the documentation
+	@$(MAKE) contract ARGS=tests/contract/browser
+	@mkdir -p docs && cp build/documentation.png docs/documentation.png
 
 check: .venv/dev.stamp ## Lint, formatting, types
 	$(BIN)/ruff check .
@@ -76,10 +80,10 @@ clean: ## Remove everything that make and the tests have made, the development d
 	rm -rf .venv build dist instance .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 chromium:
-	@command -v $(CHROMIUM) >/dev/null || { \
+	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
 		echo "Installing Chromium (once) …"; \
-		[ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; \
-	} || { echo "The tests need Chromium: install it, or name it with CHROMIUM=/path/to/chrome"; exit 1; }
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; }
+	@command -v $(CHROMIUM) >/dev/null || { echo "The tests need Chromium: install it, or name it with CHROMIUM=/path/to/it"; exit 1; }
 
 build/sdk/python/pyproject.toml: $(DOCUMENT) tools/python-client.yaml .venv/dev.stamp
 	@mkdir -p $(dir $(@D))
@@ -99,7 +103,7 @@ $(TOOLS)/.package-lock.json: tools/package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is needed"; exit 1; }
 	@mkdir -p build
 	@cp tools/package.json tools/package-lock.json build
-	@npm ci --prefix build --loglevel=error --no-audit --no-fund
+	@npm ci --prefix build --silent
 	@touch $@
 
 .venv/run.stamp: requirements/run.txt pyproject.toml

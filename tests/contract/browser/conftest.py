@@ -1,0 +1,54 @@
+"""A real browser, and a page in it that must stay without a fault."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.server import Service
+
+SILENT = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; CHROMIUM names its program."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which(os.environ.get("CHROMIUM", "chromium")), args=SILENT)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """What went wrong on the page so far: errors in its console, and requests that failed or left for another host."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, server: Service, faults: list[str]) -> Iterator[Page]:
+    """An empty page; at the end it must have had no fault."""
+    page = browser.new_page(base_url=server.url, viewport={"width": 1100, "height": 1240})
+    page.set_default_timeout(15_000)
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    page.on("request", lambda request: None if own(request.url, server) else faults.append(f"elsewhere: {request.url}"))
+    yield page
+    page.close()
+    assert faults == []
+
+
+def own(url: str, server: Service) -> bool:
+    """Return whether the address is the service's, or holds what it stands for."""
+    return url.startswith((f"{server.url}/", "data:"))

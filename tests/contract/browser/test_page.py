@@ -1,0 +1,108 @@
+"""The documentation as a person meets it, in a real browser."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, Locator, Page, expect
+
+from users_api.http.document import load_document
+
+DOCUMENT = load_document()
+OPERATIONS = [
+    (method.upper(), path, operation["tags"][0], operation["operationId"])
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method != "parameters"
+]
+pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+
+
+def open_operation(page: Page, tag: str, name: str) -> Locator:
+    """Follow the deep link to an operation and return its block."""
+    page.goto("about:blank")
+    page.goto(f"/ui/#/{tag}/{name}")
+    block = page.locator(f"#operations-{tag}-{name}")
+    expect(block.locator(".opblock-body")).to_be_visible()
+    return block
+
+
+def execute(block: Locator, status: int) -> str:
+    """Send the request and return the body of the answer that the page shows."""
+    block.get_by_role("button", name="Execute").click()
+    answer = block.locator(".live-responses-table .response")
+    expect(answer.locator(".response-col_status")).to_contain_text(str(status))
+    return answer.locator(".response-col_description pre").first.inner_text()
+
+
+def test_the_root_leads_to_the_page(page: Page) -> None:
+    answer = page.goto("/")
+
+    assert (answer.status, page.url.removeprefix(answer.url)) == (200, "")
+    assert answer.url.endswith("/ui/")
+    assert page.title() == DOCUMENT["info"]["title"]
+    expect(page.locator(".info .title")).to_contain_text(DOCUMENT["info"]["title"])
+
+
+def test_the_page_has_an_icon(page: Page) -> None:
+    page.goto("/ui/")
+
+    icons = [link.get_attribute("href") for link in page.locator("link[rel=icon]").all()]
+
+    answers = [page.request.get(f"/ui/{icon}") for icon in icons]
+    assert [(answer.status, answer.headers["content-type"]) for answer in answers] == [(200, "image/png")] * 2
+
+
+def test_every_operation_is_listed(page: Page, root: Path) -> None:
+    page.goto("/ui/")
+
+    blocks = page.locator(".opblock")
+    expect(blocks).to_have_count(len(OPERATIONS))
+    page.screenshot(path=root / "build" / "documentation.png")
+
+    listed = [
+        (block.locator(".opblock-summary-method").inner_text(), block.locator(".opblock-summary-path").get_attribute("data-path"))
+        for block in blocks.all()
+    ]
+    assert sorted(listed) == sorted(operation[:2] for operation in OPERATIONS)
+
+
+@pytest.mark.parametrize(("tag", "name"), [operation[2:] for operation in OPERATIONS])
+def test_a_deep_link_opens_its_operation(page: Page, tag: str, name: str) -> None:
+    block = open_operation(page, tag, name)
+
+    expect(block).to_be_in_viewport()
+    assert page.locator(".opblock.is-open").count() == 1
+
+
+def test_an_operation_opened_by_hand_gets_its_link(page: Page) -> None:
+    page.goto("/ui/")
+
+    page.locator("#operations-users-create_user .opblock-summary").click()
+
+    page.wait_for_url("**/ui/#/users/create_user")
+
+
+def test_a_user_is_created_and_read_back_through_the_page(page: Page) -> None:
+    create = open_operation(page, "users", "create_user")
+    create.locator("textarea.body-param__text").fill('{"username": "Hedy", "email": "hedy@example.org"}')
+    created = execute(create, 201)
+
+    number = created.partition('"id": ')[2].partition(",")[0]
+    read = open_operation(page, "users", "get_user")
+    read.locator("tr[data-param-name=user_id] input").fill(number)
+    answer = execute(read, 200)
+
+    assert '"message": "hedy@example.org was added!"' in created
+    assert f'"id": {number}' in answer
+    assert '"email": "hedy@example.org"' in answer
+
+
+def test_the_page_s_policy_allows_its_own_files_only(page: Page, faults: list[str]) -> None:
+    answer = page.goto("/ui/")
+
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    with pytest.raises(Error, match="Content Security Policy"):
+        page.add_script_tag(content="document.title = 'Taken over'")
+    assert page.title() == DOCUMENT["info"]["title"]
+    faults.clear()
