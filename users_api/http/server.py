@@ -8,6 +8,7 @@ from typing import Any, Final
 from uvicorn_worker import UvicornWorker
 
 from users_api.config import load_settings
+from users_api.http.balance import BalancedServer, Load
 from users_api.http.protocol import Protocol
 
 GRACEFUL_SECONDS: Final = 20
@@ -25,12 +26,30 @@ class Worker(UvicornWorker):
         "timeout_graceful_shutdown": GRACEFUL_SECONDS,
     }
 
+    seat: int
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self._install_sigquit_handler()
+        await BalancedServer(self.config, load, self.seat).serve(sockets=self.sockets)
+
     def init_signals(self) -> None:
         """End by an exit: uvicorn, once it has stopped, raises the signal again, which would else kill the process."""
         super().init_signals()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
 
+def pre_fork(_arbiter: Any, worker: Worker) -> None:
+    """Give the worker its seat before it is forked."""
+    worker.seat = load.take()
+
+
+def child_exit(_arbiter: Any, worker: Worker) -> None:
+    """Free the seat of a worker that has ended."""
+    load.free(worker.seat)
+
+
+load = Load()
 settings = load_settings()
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
