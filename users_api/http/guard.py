@@ -86,9 +86,8 @@ def _compile(template: str, operations: Mapping[str, Any]) -> Path:
     before, _, rest = template.partition("{")
     methods = {method.upper() for method in METHODS.intersection(operations)}
     with_body = {method for method in methods if "requestBody" in operations[method.lower()]}
-    if "GET" in methods:
-        methods.add("HEAD")
-    return Path(before, rest.partition("}")[2], frozenset(methods), frozenset(with_body))
+    head = {"HEAD"} if "GET" in methods else set()
+    return Path(before, rest.partition("}")[2], frozenset(methods | head), frozenset(with_body))
 
 
 async def _read(headers: Headers, receive: Receive) -> bytes | None:
