@@ -97,11 +97,12 @@ async def _read(headers: Headers, receive: Receive) -> bytes | None:
         BodyTooLarge: it is over the limit by its Content-Length or, chunked, by what arrived.
         BodyTimeout: it did not arrive in time.
     """
-    length = int(headers.get("content-length", "0"))
-    if length > LARGEST_BODY:
-        raise BodyTooLarge
-    if not length and "transfer-encoding" not in headers:
-        return b""
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" not in headers and length.isdecimal():  # Another length says nothing; servers refuse it before this.
+        if int(length[:20]) > LARGEST_BODY:
+            raise BodyTooLarge
+        if not int(length[:20]):
+            return b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await _receive(receive)
