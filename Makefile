@@ -18,7 +18,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
-.PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract lint compat released sdk chromium picture
+.PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,13 @@ test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (A
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov)
 
 contract: .venv/dev.stamp chromium lint compat sdk ## Prove that the document, the service, the clients and the page are one
-	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/document tests/contract/sdk tests/contract/browser)
+	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/fuzz tests/contract/mutants tests/contract/document tests/contract/sdk tests/contract/browser)
+
+fuzz: .venv/dev.stamp ## Fuzz the service on PostgreSQL at random until Ctrl-C (ARGS="--max-time 60" and Schemathesis's other options)
+	@$(BIN)/python -m tests.contract.fuzz.run $(ARGS)
+
+mutants: .venv/dev.stamp ## Change the document in every way, one constraint at a time: each change must be noticed
+	@$(BIN)/python -m pytest tests/contract/mutants --all-mutants
 
 lint: $(TOOLS)/.package-lock.json ## Lint the document with every rule of Redocly's
 	@$(REDOCLY) lint --config tools/redocly.yaml --format stylish $(DOCUMENT)

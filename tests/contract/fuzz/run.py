@@ -1,0 +1,44 @@
+"""How Schemathesis is run: over HTTP against the real server on PostgreSQL, or within its own process on SQLite."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.postgres import PostgreSQL, postgresql
+from tests.server import COMMAND, service
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+REPORTS = ROOT / "build" / "fuzz"
+SCHEMATHESIS = (COMMAND.with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml")
+DOCUMENT = ROOT / "openapi" / "users.yaml"
+
+
+def over_http(postgres: PostgreSQL, *options: str, verb: str = "run") -> subprocess.CompletedProcess[str]:
+    """Run it against the real server on a fresh database; several workers could answer in another order each time."""
+    with service(postgres.create(f"fuzz_{os.urandom(4).hex()}"), WEB_CONCURRENCY="1") as running:
+        return _run(verb, "--url", running.url, *options)
+
+
+def in_process(database: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run it with the application in its own process, by ASGI, on a fresh SQLite file."""
+    environment = {"APP_SETTINGS": "users_api.config.TestingConfig", "DATABASE_TEST_URL": f"sqlite:///{database}"}
+    subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | environment, check=True, capture_output=True)
+    return _run("run", "--url", "http://testserver", *options, FUZZ_IN_PROCESS="1", **environment)
+
+
+def reports(name: str) -> tuple[str, ...]:
+    """Return the options that write all reports of a run of this name under build/fuzz."""
+    paths = (f"--report-{kind}-path={REPORTS / f'{name}.{kind}'}" for kind in ("junit", "ndjson"))
+    return "--report=junit,ndjson,html", *paths, f"--report-html-path={REPORTS / name}"
+
+
+def _run(verb: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*SCHEMATHESIS, verb, DOCUMENT, *options]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False)
+
+
+if __name__ == "__main__":
+    with postgresql() as server:
+        sys.exit(over_http(server, *sys.argv[1:], verb="fuzz").returncode)

@@ -1,0 +1,92 @@
+"""Schemathesis over every operation: 4 phases, all checks and one of our own, nothing waived but the taken address."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.contract.fuzz.run import REPORTS, in_process, over_http, reports
+from users_api.http.document import load_document
+
+# Created, read and changed in any order, removed, gone: what one user saw within one scenario.
+LIFE = re.compile(r"POST 201 (?=.*\bGET 200 .*\bDELETE 200 ).*\b(?:PUT|PATCH) 200 .*\bDELETE 200 .*\bGET 404 ")
+WALK = {
+    ("POST /users -> [201] FindUser -> GET /users", 200),
+    ("POST /users -> [201] GetUser -> GET /users/{user_id}", 200),
+    ("GET /users/{user_id} -> [200] UpdateUser -> PUT /users/{user_id}", 200),
+    ("PUT /users/{user_id} -> [200] DeleteUser -> DELETE /users/{user_id}", 200),
+    ("DELETE /users/{user_id} -> [200] GetUser -> GET /users/{user_id}", 404),
+}
+PHASES = {"examples", "coverage", "fuzzing", "stateful"}
+
+
+@pytest.fixture(scope="module", params=["postgresql-http", "sqlite-asgi"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
+    """The name of a run, which is that of its reports, and its exit status."""
+    name = request.param
+    if name == "postgresql-http":
+        return name, over_http(request.getfixturevalue("postgres"), *reports(name)).returncode
+    return name, in_process(tmp_path_factory.mktemp("fuzz") / "fuzz.db", *reports(name)).returncode
+
+
+def test_the_service_keeps_its_document(run: tuple[str, int]) -> None:
+    name, status = run
+
+    assert status == 0, f"see {REPORTS / name}/index.html"
+    assert int(ET.parse(REPORTS / f"{name}.junit").getroot().attrib["tests"]) > 0  # noqa: S314 -- the file is our own.
+
+
+def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
+    tried: dict[str, set[str]] = {}
+    for scenario in scenarios(run[0]):
+        for case in scenario["recorder"].get("cases", {}).values():
+            tried.setdefault(f"{case['value']['method']} {case['value']['path']}", set()).add(scenario["phase"])
+
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in load_document()["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+    for name, operation in operations.items():
+        without_input = not {"parameters", "requestBody"} & operation.keys() and "{" not in name
+        assert tried[name] >= PHASES - ({"examples", "stateful"} if without_input else set())
+
+
+def test_the_stateful_phase_walks_through_the_life_of_a_user(run: tuple[str, int]) -> None:
+    stateful = [scenario for scenario in scenarios(run[0]) if scenario["phase"] == "stateful"]
+
+    followed = {arrow for scenario in stateful for arrow in arrows_of(scenario)}
+    lives = [life for scenario in stateful for life in lives_of(scenario)]
+
+    assert followed >= WALK
+    assert any(LIFE.search(life) for life in lives), sorted(set(lives), key=len)[-5:]
+
+
+def scenarios(name: str) -> Iterator[dict[str, Any]]:
+    """Yield what Schemathesis has written of each scenario of a run."""
+    with (REPORTS / f"{name}.ndjson").open() as lines:
+        for line in lines:
+            if scenario := json.loads(line).get("ScenarioFinished"):
+                yield scenario
+
+
+def arrows_of(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield each link of the document that the scenario has followed, and the status it led to."""
+    interactions = scenario["recorder"].get("interactions", {})
+    for name, case in scenario["recorder"].get("cases", {}).items():
+        if case["is_transition_applied"] and (answer := interactions[name]["response"]):
+            yield case["transition"]["id"], answer["status_code"]
+
+
+def lives_of(scenario: dict[str, Any]) -> Iterator[str]:
+    """Yield, for each user that the scenario has added, the methods and statuses of its requests, like `POST 201 GET 200 `."""
+    answered = [step for step in scenario["recorder"].get("interactions", {}).values() if step["response"]]
+    steps = [(step["request"]["method"], step["request"]["uri"], step["response"]) for step in answered]
+    for start, (_, _, response) in enumerate(steps):
+        if location := response["headers"].get("location"):
+            own = [(method, answer["status_code"]) for method, uri, answer in steps[start + 1 :] if uri.endswith(location[0])]
+            yield "".join(f"{method} {status} " for method, status in [("POST", 201), *own])
