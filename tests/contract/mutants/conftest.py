@@ -1,0 +1,36 @@
+"""The document, the service in all its states, and the answers that fill the table."""
+
+import pytest
+
+from tests.contract.mutants.exchanges import stage as open_stage
+from tests.contract.mutants.judge import Judge
+from tests.contract.mutants.resolution import resolved
+from tests.contract.mutants.table import fill
+from users_api.http.document import load_document
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-mutants", action="store_true", help="Try every mutant of the document in place of a sample.")
+
+
+@pytest.fixture(scope="session")
+def document():
+    """The document as it stands."""
+    return load_document()
+
+
+@pytest.fixture(scope="session")
+def stage(postgres):
+    with open_stage(postgres) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def filled(stage, document):
+    """The request and the answer of each cell of the table."""
+    return fill(stage, resolved(document))
+
+
+@pytest.fixture(scope="session")
+def judge(stage, document, filled):
+    return Judge(stage, document, filled)

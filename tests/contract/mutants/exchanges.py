@@ -1,0 +1,114 @@
+"""What was asked of the real service and what it answered: each request once, since the service stays the same."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Literal, NamedTuple
+
+import psycopg2
+
+from tests.postgres import PostgreSQL, free_port
+from tests.server import Service, service
+
+TIMEOUT_SECONDS = 20
+LARGEST_ID = 2**53 - 1
+LONGEST_NAME = "\N{GRINNING FACE}" * 128
+LONGEST_EMAIL = f"{'a' * 64}@{'b' * 63}"
+
+# Users at the ends of what can be stored, so that answers reach every bound of the document; id 3 is free for the next one.
+KEEP = """
+CREATE TABLE kept AS
+SELECT id, username, email, active, created_date::timestamptz, version FROM (VALUES
+    (1, 'm', 'a@c', true, '1970-01-01 00:00:00+00', 1),
+    (2, 'ada', 'ada@example.org', false, '2026-11-23 09:30:00.123456+00', 7),
+    (%(largest)s, %(name)s, %(email)s, true, '9999-12-31 23:59:59.999999+00', 2147483646)
+) AS kept (id, username, email, active, created_date, version)
+UNION ALL
+SELECT id, %(name)s, id || '@example.org', false, '2026-11-23 09:30:00+00', 1
+FROM generate_series(%(largest)s - 1001, %(largest)s - 1) AS id
+"""
+RESET = """
+TRUNCATE users;
+INSERT INTO users (id, username, email, active, created_date, version) OVERRIDING SYSTEM VALUE SELECT * FROM kept;
+ALTER TABLE users ALTER id RESTART WITH 3;
+"""
+NEXT_ID_IS_THE_LARGEST = "DELETE FROM users WHERE id = %(largest)s; ALTER TABLE users ALTER id RESTART WITH %(largest)s;"
+
+
+class Request(NamedTuple):
+    """A request that is about an operation of the document, though its own method may be another."""
+
+    operation: str
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    state: Literal["healthy", "largest id", "misfit", "away"] = "healthy"
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Stage:
+    """The services in their states, and every answer that they have given so far."""
+
+    def __init__(self, database: str, services: dict[str, Service]) -> None:
+        self.services, self.answers, self.touched = services, dict[Request, Answer](), True
+        self.connection = psycopg2.connect(database)
+        self.connection.autocommit = True
+        self._execute(KEEP, {"largest": LARGEST_ID, "name": LONGEST_NAME, "email": LONGEST_EMAIL})
+
+    def ask(self, request: Request) -> Answer:
+        """Return the answer to the request, as if it was the first one after the users were put in."""
+        if request not in self.answers:
+            if self.touched or request.state == "largest id":
+                self._execute(RESET)
+            if request.state == "largest id":
+                self._execute(NEXT_ID_IS_THE_LARGEST, {"largest": LARGEST_ID})
+            self.answers[request] = answer = send(self.services[request.state].port, request)
+            self.touched = request.state == "largest id" or (request.method != "GET" and answer.status < 300)
+        return self.answers[request]
+
+    def _execute(self, statements: str, values: dict[str, Any] | None = None) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statements, values)
+
+
+def send(port: int, request: Request) -> Answer:
+    """Send a request; a body that is announced but not there never comes."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
+        connection.putrequest(request.method, request.target, skip_accept_encoding=True)
+        for name, value in request.headers:
+            connection.putheader(name, value)
+        if request.body is not None:
+            connection.putheader("Content-Length", str(len(request.body)))
+        connection.endheaders(request.body)
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, response.read())
+
+
+@contextmanager
+def stage(postgres: PostgreSQL) -> Iterator[Stage]:
+    """Give the service in every state that the document knows an answer for."""
+    database, misfit = postgres.create("contract"), postgres.create("misfit")
+    away = f"postgresql://users@127.0.0.1:{free_port()}/away"
+    with service(database, WEB_CONCURRENCY="1") as healthy, service(misfit, WEB_CONCURRENCY="1") as broken:
+        with closing(psycopg2.connect(misfit)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute("ALTER TABLE users RENAME COLUMN email TO address")
+        lost = Service(away, WEB_CONCURRENCY="1")
+        try:
+            yield Stage(database, {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost})
+        finally:
+            lost.stop()
+            lost.log.close()

@@ -1,0 +1,172 @@
+"""Whether a document tells the truth about the service: all that it says is so, and all that is so it says."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.contract.mutants.exchanges import LARGEST_ID, LONGEST_NAME, Answer, Request, Stage
+from tests.contract.mutants.observations import Seen, observe
+from tests.contract.mutants.probes import probes
+from tests.contract.mutants.resolution import Part, resolved, schemas
+from tests.contract.mutants.table import JSON, operations, sample
+from tests.contract.mutants.verdicts import Rules, agrees, compiled
+from users_api import handlers
+
+HEAVY_NAME = "n" * (1024 * 1024 - len('{"":1}'))
+# Of every message, not of this one (RFC 9110): no operation's promise.
+OF_HTTP = {"connection", "content-length", "content-type", "date"}
+NOT_ABOUT_THE_REQUEST = {405, 408, 413, 500, 503}
+LARGEST_INT32 = 2**31 - 1
+
+
+def at_the_ends() -> Iterator[Request]:
+    """Yield the requests whose answers are as short, as long, as small or as large as any."""
+
+    def payload(operation: str, target: str, **body: Any) -> Request:
+        return Request(operation, operation.partition(" ")[0], target, (JSON,), json.dumps(body, separators=(",", ":")).encode())
+
+    yield payload("POST /users", "/users", username="m", email="a@b")
+    yield payload("POST /users", "/users", username="m", email="l@example.org")._replace(state="largest id")
+    yield payload("POST /users", "/users", username="m", email="Ada@example.org")
+    yield payload("PUT /users/{user_id}", "/users/1", username="m", email="Ada@example.org")
+    yield payload("PATCH /users/{user_id}", "/users/1", email="Ada@example.org")
+    yield payload("PATCH /users/{user_id}", f"/users/{LARGEST_ID}", active=True)
+    yield payload("PATCH /users/{user_id}", "/users/1", **{HEAVY_NAME: 1})
+    yield Request("DELETE /users/{user_id}", "DELETE", f"/users/{LARGEST_ID}")
+    yield Request("GET /users/{user_id}", "GET", f"/users/{LARGEST_ID}")
+    yield Request("GET /users", "GET", "/users?limit=1")
+    yield Request("GET /users", "GET", f"/users?after={LARGEST_ID}")
+    name = "".join(f"%{byte:02X}" for byte in LONGEST_NAME.encode())
+    yield Request("GET /users", "GET", f"/users?limit=1000&after={LARGEST_ID - 1002}&username={name}&active=false")
+
+
+class Judge:
+    """Holds documents against the service; what the true one lets us ask is asked for each."""
+
+    def __init__(self, stage: Stage, document: Mapping[str, Any], filled: Mapping[Any, tuple[Request, Answer]]) -> None:
+        self.stage, self.verdicts, self.corpus = stage, dict[str, list[str]](), dict[str, dict[Request, None]]()
+        whole = resolved(document)
+        for request in [*(request for request, _ in filled.values()), *at_the_ends()]:
+            self.corpus.setdefault(request.operation, {})[request] = None
+        for name, operation in operations(whole):
+            self.corpus[name] |= dict.fromkeys(probes(name, operation, _path_parameters(whole, name)))
+
+    def complaints(self, document: Mapping[str, Any]) -> Iterator[str]:
+        """Yield every difference between the document and the service, or nothing."""
+        try:
+            whole = resolved(document)
+        except KeyError as missing:
+            yield f"a reference leads nowhere: {missing}"
+            return
+        for place, schema in schemas(document):
+            yield from (f"{'/'.join(place)}: {complaint}" for complaint in _of_shape(schema))
+        named = dict(operations(whole))
+        yield from (f"no such operation: {name}" for name in self.corpus.keys() - named.keys())
+        yield from (f"the service has no {name}" for name in named.keys() - self.corpus.keys())
+        if (ids := sorted(operation.get("operationId", "") for operation in named.values())) != sorted(handlers.__all__):
+            yield f"not the handlers: {ids}"
+        seen: dict[str, Seen] = {}
+        for name in named.keys() & self.corpus.keys():
+            if (names := [one["name"] for one in _path_parameters(whole, name)]) != re.findall(r"{(.*?)}", name):
+                yield f"{name}: the path does not name {names}"
+            yield from self._of_operation(name, named[name], _path_parameters(whole, name), seen)
+        for place, ends in seen.items():
+            yield from (f"{place}: {complaint}" for complaint in ends.complaints())
+
+    def _of_operation(self, name: str, operation: Part, path_parameters: list[Any], seen: dict[str, Seen]) -> Iterator[str]:
+        requests = self.corpus[name] | dict.fromkeys(probes(name, operation, path_parameters))
+        exchanges = [(request, self.stage.ask(request)) for request in requests]
+        key = json.dumps([operation, path_parameters])
+        if key not in self.verdicts:
+            self.verdicts[key] = [
+                *_of_requests(name, operation, path_parameters, exchanges),
+                *_of_answers(operation, exchanges),
+                *self._of_defaults(name, operation),
+            ]
+        yield from (f"{name}: {complaint}" for complaint in self.verdicts[key])
+        _observe(operation, exchanges, seen)
+
+    def _of_defaults(self, name: str, operation: Part) -> Iterator[str]:
+        request = sample(name, operation)
+        for parameter in operation.get("parameters", []):
+            if "default" in parameter["schema"]:
+                said = request._replace(target=f"{request.target}?{parameter['name']}={parameter['schema']['default']}")
+                if self.stage.ask(said).body != self.stage.ask(request).body:
+                    yield f"{said.target} is not what {request.target} means"
+
+
+def _path_parameters(document: Mapping[str, Any], name: str) -> list[Any]:
+    parameters: list[Any] = document["paths"][name.split(" ")[1]].get("parameters", [])
+    return parameters
+
+
+def _of_requests(
+    name: str, operation: Part, path_parameters: list[Any], exchanges: list[tuple[Request, Answer]]
+) -> Iterator[str]:
+    rules = Rules(name, operation, path_parameters)
+    for request, answer in exchanges:
+        if answer.status not in NOT_ABOUT_THE_REQUEST and not agrees(verdict := rules.verdict(request), answer):
+            what = f"{request.method} {request.target[:80]} {dict(request.headers)} {(request.body or b'')[:200]!r}"
+            yield f"{what} should get {int(verdict)} and gets {answer.status}"
+
+
+def _of_answers(operation: Part, exchanges: list[tuple[Request, Answer]]) -> Iterator[str]:
+    told = {str(answer.status) for _, answer in exchanges}
+    yield from (f"{status} was never answered" for status in operation["responses"].keys() - told)
+    yield from (f"{status} is not documented" for status in told - operation["responses"].keys())
+    for status, response in operation["responses"].items():
+        answers = [answer for _, answer in exchanges if str(answer.status) == status]
+        yield from (f"{status}: {complaint}" for complaint in _of_bodies(response.get("content", {}), answers))
+        yield from (f"{status}: {complaint}" for complaint in _of_headers(response.get("headers", {}), answers))
+
+
+def _of_bodies(content: Mapping[str, Any], answers: list[Answer]) -> Iterator[str]:
+    validators = {kind: compiled(one["schema"]) for kind, one in content.items()}
+    said = {answer.headers.get("content-type") for answer in answers} if validators else set()
+    yield from (f"{kind} was never answered" for kind in validators.keys() - said)
+    for answer in answers:
+        if not validators:
+            if answer.body:
+                yield "a body where none is documented"
+        elif not answer.body or (validator := validators.get(answer.headers["content-type"])) is None:
+            yield "no body, or of another type"
+        else:
+            yield from (f"{error.instance_path}: {error.message[:200]}" for error in validator.iter_errors(answer.json()))
+
+
+def _of_headers(documented: Mapping[str, Any], answers: list[Answer]) -> Iterator[str]:
+    names = {name.lower(): header for name, header in documented.items()}
+    for name, header in names.items():
+        there = [name in answer.headers for answer in answers]
+        if not any(there) or all(there) != header.get("required", False):
+            yield f"the header {name} is there {sum(there)} times of {len(there)}"
+        check = compiled(header["schema"])
+        yield from (
+            f"the header {name} is {answer.headers[name]!r}"
+            for answer in answers
+            if name in answer.headers and not check.is_valid(answer.headers[name])
+        )
+    sent = {name for answer in answers for name in answer.headers}
+    yield from (f"the header {name} is not documented" for name in sent - names.keys() - OF_HTTP)
+
+
+def _observe(operation: Part, exchanges: list[tuple[Request, Answer]], seen: dict[str, Seen]) -> None:
+    for _, answer in exchanges:
+        response = operation["responses"].get(str(answer.status), {})
+        for one in response.get("content", {}).values():
+            if answer.body:
+                observe(one["schema"], answer.json(), seen)
+        for name, header in response.get("headers", {}).items():
+            if name.lower() in answer.headers:
+                observe(header["schema"], answer.headers[name.lower()], seen)
+
+
+def _of_shape(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no answer can tell: there is no type, or an integer's format does not follow from its bounds."""
+    if "type" not in schema:
+        yield "has no type"
+    elif schema["type"] == "integer":
+        wanted = "int32" if schema.get("maximum", LARGEST_INT32 + 1) <= LARGEST_INT32 else "int64"
+        if schema.get("format") != wanted:
+            yield f"is no {schema.get('format')}"

@@ -1,0 +1,88 @@
+"""What the answers have shown of each schema: a document is right only if it refuses whatever they never show."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.contract.mutants.resolution import Part
+from tests.contract.mutants.verdicts import compiled
+
+SPECIMENS = (None, True, 0.5, 7, "text", [], {})
+# A name in a refused payload may be any text, and a bad value's rule is quoted: no letter can be ruled out there.
+ANY_TEXT = {"#/components/schemas/FieldError/properties/field", "#/components/schemas/FieldError/properties/message"}
+OPEN_ENDS = {"#/components/schemas/FieldError/properties/message", "#/components/schemas/Refusal/properties/errors"}
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T")
+
+
+class Seen:
+    """All that was seen of one schema, as far as it matters: the ends, and the kinds."""
+
+    def __init__(self, schema: Part) -> None:
+        self.schema, self.kinds, self.values, self.keys = schema, set[type](), dict[Any, Any](), list[set[str]]()
+
+    def add(self, value: Any) -> None:
+        """Take one more value into account."""
+        self.kinds.add(type(value))
+        if isinstance(value, dict):
+            self.keys.append(set(value))
+            self.values.setdefault("object", value)
+        elif isinstance(value, (str, list)):
+            self._keep("shortest", value, -len(value))
+            self._keep("longest", value, len(value))
+        elif type(value) in {int, float}:
+            self._keep("smallest", value, -value)
+            self._keep("largest", value, value)
+        if "enum" in self.schema:
+            self.values["said", value] = True
+
+    def _keep(self, end: str, value: Any, size: float) -> None:
+        if end not in self.values or size > self.values[end, "size"]:
+            self.values[end], self.values[end, "size"] = value, size
+
+    def complaints(self) -> Iterator[str]:
+        """Yield what the schema promises and nothing shows, or allows and nothing does."""
+        accepts = compiled(self.schema).is_valid
+        for specimen in SPECIMENS:
+            if type(specimen) not in self.kinds and accepts(specimen):
+                yield f"no answer holds {specimen!r} where the document allows it"
+        for what, wrong in self._corruptions():
+            if accepts(wrong):
+                yield f"{what}: no answer goes that far, but the document allows it"
+        yield from (f"no answer says {word!r}" for word in self.schema.get("enum", ()) if ("said", word) not in self.values)
+        if self.keys:
+            yield from self._names()
+
+    def _names(self) -> Iterator[str]:
+        always, ever = set.intersection(*self.keys), set.union(*self.keys)
+        yield from (f"no answer has {name!r}" for name in self.schema.get("properties", {}).keys() - ever)
+        yield from (f"{name!r} is always there, but not required" for name in always - set(self.schema.get("required", ())))
+        if compiled(self.schema).is_valid(self.values["object"] | {"x-unknown": 1}):
+            yield "a name that no answer has is allowed"
+
+    def _corruptions(self) -> Iterator[tuple[str, Any]]:
+        values = self.values
+        if "largest" in values:
+            yield "one larger", values["largest"] + 1
+            yield "one smaller", values["smallest"] - 1
+        if "longest" in values:
+            longest, shortest = values["longest"], values["shortest"]
+            if self.schema.place not in OPEN_ENDS:
+                yield "one longer", longest[: len(longest) // 2 + 1] + longest[len(longest) // 2 :]
+            yield from (("one shorter", shortest[:cut] + shortest[cut + 1 :]) for cut in {0, len(shortest) // 2} if shortest)
+            if isinstance(longest, str) and self.schema.place not in ANY_TEXT:
+                yield "with NUL", f"{longest[: len(longest) // 2]}\0{longest[len(longest) // 2 + 1 :]}"
+            if isinstance(longest, str) and MOMENT.match(longest):
+                yield "month 13", f"{longest[:5]}13{longest[7:]}"
+                yield "another zone", f"{longest[:-1]}+00:00"
+
+
+def observe(schema: Part, value: Any, seen: dict[str, Seen]) -> None:
+    """Note the value under its schema's place, and all that is within it."""
+    seen.setdefault(schema.place, Seen(schema)).add(value)
+    if isinstance(value, Mapping):
+        for name, rule in schema.get("properties", {}).items():
+            if name in value:
+                observe(rule, value[name], seen)
+    elif isinstance(value, list) and "items" in schema:
+        for item in value:
+            observe(schema["items"], item, seen)

@@ -1,0 +1,62 @@
+"""References replaced by what they refer to; each part remembers where it stands, so that what is shared is seen as one."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+UNBINDING = {"example", "examples", "links", "required", "enum", "info", "tags", "servers", "security", "description", "summary"}
+
+
+class Part(dict[str, Any]):
+    """An object of the document and its place, like `#/components/schemas/Id`."""
+
+    place: str
+
+
+def resolved(document: Mapping[str, Any]) -> Part:
+    """Return the document without references."""
+    part: Part = _resolve(document, document, "#")
+    return part
+
+
+def _resolve(document: Mapping[str, Any], value: Any, place: str) -> Any:
+    if isinstance(value, list):
+        return [_resolve(document, item, f"{place}/{index}") for index, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    if isinstance(reference := value.get("$ref"), str):
+        return _resolve(document, _at(document, reference), reference)
+    part = Part((name, _resolve(document, child, f"{place}/{name}")) for name, child in value.items())
+    part.place = place
+    return part
+
+
+def schemas(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Yield each schema that the document writes out, with its place."""
+    yield from ((place, part) for place, part in parts(document) if is_schema(place) and "$ref" not in part)
+
+
+def parts(part: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each object of the document that binds someone, with its place; examples and words bind nobody."""
+    yield place, part
+    if isinstance(part, Mapping):
+        for name in part.keys() - UNBINDING:
+            yield from parts(part[name], (*place, name))
+    elif isinstance(part, list):
+        for index, item in enumerate(part):
+            yield from parts(item, (*place, str(index)))
+
+
+def is_schema(place: tuple[str, ...]) -> bool:
+    """Return whether a schema stands at the place."""
+    return (
+        place[-1:] in {("schema",), ("items",)}
+        or place[-2:-1] == ("properties",)
+        or (place[:2] == ("components", "schemas") and len(place) == 3)
+    )
+
+
+def _at(document: Mapping[str, Any], reference: str) -> Any:
+    value: Any = document
+    for name in reference.removeprefix("#/").split("/"):
+        value = value[name]
+    return value

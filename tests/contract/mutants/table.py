@@ -1,0 +1,86 @@
+"""Every operation with every status that the document names: one request for each cell of the table."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.contract.mutants.exchanges import Answer, Request, Stage, send
+
+JSON = ("Content-Type", "application/json")
+STALE = '"0-0"'
+TOO_LARGE = str(1024 * 1024 + 1)
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each operation with its name, like `GET /users`."""
+    for path, methods in document["paths"].items():
+        yield from ((f"{method.upper()} {path}", methods[method]) for method in methods if method != "parameters")
+
+
+def sample(name: str, operation: Mapping[str, Any], **differences: Any) -> Request:
+    """Return a request for the operation that is carried out; its body is the document's example."""
+    method, path = name.split(" ")
+    body, headers = None, ()
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        body, headers = json.dumps(content["example"]).encode(), (("Content-Type", media_type),)
+    return Request(name, method, path.replace("{user_id}", "2"), headers, body)._replace(**differences)
+
+
+def _bad(request: Request) -> Request:
+    return request._replace(body=b"{}") if request.body else request._replace(target=f"{request.target}?nonsense=1")
+
+
+def _with(request: Request, *headers: tuple[str, str]) -> Request:
+    return request._replace(headers=(*request.headers, *headers))
+
+
+RECIPES: dict[str, Callable[[Request], Request]] = {
+    "200": lambda request: request,
+    "201": lambda request: request,
+    "304": lambda request: _with(request, ("If-None-Match", "*")),
+    "400": _bad,
+    "404": lambda request: request._replace(target="/users/3"),
+    "405": lambda request: request._replace(method="TRACE", headers=(), body=None),
+    "408": lambda request: request._replace(headers=(JSON, ("Content-Length", "10")), body=None),
+    "412": lambda request: _with(request, ("If-Match", STALE)),
+    "413": lambda request: request._replace(headers=(JSON, ("Content-Length", TOO_LARGE), ("Expect", "100-continue")), body=None),
+    "415": lambda request: request._replace(headers=(("Content-Type", "text/plain"),)),
+    "500": lambda request: request._replace(state="misfit"),
+    "503": lambda request: request._replace(state="away"),
+}
+
+
+def fill(stage: Stage, document: Mapping[str, Any]) -> dict[tuple[str, str], tuple[Request, Answer]]:
+    """Send the request of each cell; those that wait for the service to lose patience wait together."""
+    cells = {
+        (name, status): RECIPES[status](sample(name, operation))
+        for name, operation in operations(document)
+        for status in operation["responses"]
+        if status in RECIPES
+    }
+    slow = [request for (_, status), request in cells.items() if status == "408"]
+    with ThreadPoolExecutor(len(slow)) as threads:
+        stage.answers |= zip(slow, threads.map(lambda request: send(stage.services["healthy"].port, request), slow), strict=True)
+    return {cell: (request, stage.ask(request)) for cell, request in cells.items()}
+
+
+def reached(name: str, status: str, answer: Answer) -> bool:
+    """Return whether the answer fills the cell; a 405 only does if the path says that it has the operation's own method."""
+    own = name.partition(" ")[0]
+    return str(answer.status) == status and (status != "405" or own in answer.headers["allow"].split(", "))
+
+
+def render(document: Mapping[str, Any], filled: Mapping[tuple[str, str], tuple[Request, Answer]]) -> str:
+    """Return the table as text: `+` reached, `HOLE` documented but not reached, `·` not documented."""
+    documented = {(name, status) for name, operation in operations(document) for status in operation["responses"]}
+    statuses = sorted({status for _, status in documented})
+    lines = [f"{'':24}" + "".join(f"{status:>6}" for status in statuses)]
+    for name, _ in operations(document):
+        marks = [_mark(name, status, filled) if (name, status) in documented else "·" for status in statuses]
+        lines.append(f"{name:24}" + "".join(f"{mark:>6}" for mark in marks))
+    return "\n".join(lines)
+
+
+def _mark(name: str, status: str, filled: Mapping[tuple[str, str], tuple[Request, Answer]]) -> str:
+    return "+" if (name, status) in filled and reached(name, status, filled[name, status][1]) else "HOLE"

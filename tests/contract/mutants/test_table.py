@@ -1,0 +1,14 @@
+"""Every operation with every status that the document names."""
+
+from tests.contract.mutants.exchanges import Answer, Request
+from tests.contract.mutants.table import render
+
+Filled = dict[tuple[str, str], tuple[Request, Answer]]
+
+
+def test_every_documented_status_is_reached(document, filled: Filled, capsys) -> None:
+    table = render(document, filled)
+
+    with capsys.disabled():
+        print(f"\n{table}")
+    assert "HOLE" not in table
