@@ -29,9 +29,9 @@ def in_process(database: Path, *options: str) -> subprocess.CompletedProcess[str
 
 
 def reports(name: str) -> tuple[str, ...]:
-    """Return the options that write all reports of a run of this name under build/fuzz."""
-    paths = (f"--report-{kind}-path={REPORTS / f'{name}.{kind}'}" for kind in ("junit", "ndjson"))
-    return "--report=junit,ndjson,html", *paths, f"--report-html-path={REPORTS / name}"
+    """Return the options that write all reports of a run of this name to its folder under build/fuzz."""
+    files = {"junit": "junit.xml", "ndjson": "events.ndjson", "html": "html"}
+    return f"--report={','.join(files)}", *(f"--report-{kind}-path={REPORTS / name / file}" for kind, file in files.items())
 
 
 def _run(verb: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:

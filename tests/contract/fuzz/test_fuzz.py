@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.contract.fuzz.run import REPORTS, in_process, over_http, reports
+from tests.contract.mutants.table import operations
 from users_api.http.document import load_document
 
 # Created, read and changed in any order, removed, gone: what one user saw within one scenario.
@@ -35,8 +36,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_the_service_keeps_its_document(run: tuple[str, int]) -> None:
     name, status = run
 
-    assert status == 0, f"see {REPORTS / name}/index.html"
-    assert int(ET.parse(REPORTS / f"{name}.junit").getroot().attrib["tests"]) > 0  # noqa: S314 -- the file is our own.
+    assert status == 0, f"see {REPORTS / name}/html/index.html"
+    assert int(ET.parse(REPORTS / name / "junit.xml").getroot().attrib["tests"]) > 0  # noqa: S314 -- the file is our own.
 
 
 def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
@@ -45,13 +46,7 @@ def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
         for case in scenario["recorder"].get("cases", {}).values():
             tried.setdefault(f"{case['value']['method']} {case['value']['path']}", set()).add(scenario["phase"])
 
-    operations = {
-        f"{method.upper()} {path}": operation
-        for path, methods in load_document()["paths"].items()
-        for method, operation in methods.items()
-        if method != "parameters"
-    }
-    for name, operation in operations.items():
+    for name, operation in operations(load_document()):
         without_input = not {"parameters", "requestBody"} & operation.keys() and "{" not in name
         assert tried[name] >= PHASES - ({"examples", "stateful"} if without_input else set())
 
@@ -68,7 +63,7 @@ def test_the_stateful_phase_walks_through_the_life_of_a_user(run: tuple[str, int
 
 def scenarios(name: str) -> Iterator[dict[str, Any]]:
     """Yield what Schemathesis has written of each scenario of a run."""
-    with (REPORTS / f"{name}.ndjson").open() as lines:
+    with (REPORTS / name / "events.ndjson").open() as lines:
         for line in lines:
             if scenario := json.loads(line).get("ScenarioFinished"):
                 yield scenario

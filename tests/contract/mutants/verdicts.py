@@ -92,7 +92,7 @@ def given(answer: Answer) -> int:
     if status == HTTPStatus.BAD_REQUEST and answer.json()["message"] == TAKEN:
         return HTTPStatus.OK
     refused = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.NOT_FOUND}
-    return status if status in refused else HTTPStatus.OK
+    return status if status in refused or status >= HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.OK
 
 
 def agrees(verdict: int, answer: Answer) -> bool:
