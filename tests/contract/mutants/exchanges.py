@@ -4,6 +4,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import psycopg2
@@ -55,7 +56,11 @@ class Answer(NamedTuple):
     body: bytes
 
     def json(self) -> Any:
-        return json.loads(self.body)
+        """Return the body's value, which nobody may change: a body is parsed once."""
+        return _parsed(self.body)
+
+
+_parsed = cache(json.loads)
 
 
 class Stage:

@@ -45,7 +45,8 @@ class Judge:
     """Holds documents against the service; what the true one lets us ask is asked for each."""
 
     def __init__(self, stage: Stage, document: Mapping[str, Any], filled: Mapping[Any, tuple[Request, Answer]]) -> None:
-        self.stage, self.verdicts, self.corpus = stage, dict[str, list[str]](), dict[str, dict[Request, None]]()
+        self.stage, self.corpus = stage, dict[str, dict[Request, None]]()
+        self.judged: dict[str, tuple[list[str], dict[str, Seen]]] = {}
         whole = resolved(document)
         for request in [*(request for request, _ in filled.values()), *at_the_ends()]:
             self.corpus.setdefault(request.operation, {})[request] = None
@@ -70,22 +71,23 @@ class Judge:
         for name in named.keys() & self.corpus.keys():
             if (names := [one["name"] for one in _path_parameters(whole, name)]) != re.findall(r"{(.*?)}", name):
                 yield f"{name}: the path does not name {names}"
-            yield from self._of_operation(name, named[name], _path_parameters(whole, name), seen)
+            found, shown = self._of_operation(name, named[name], _path_parameters(whole, name))
+            yield from found
+            for place, ends in shown.items():
+                seen.setdefault(place, Seen(ends.schema)).merge(ends)
         for place, ends in seen.items():
             yield from (f"{place}: {complaint}" for complaint in ends.complaints())
 
-    def _of_operation(self, name: str, operation: Part, path_parameters: list[Any], seen: dict[str, Seen]) -> Iterator[str]:
-        requests = self.corpus[name] | dict.fromkeys(probes(name, operation, path_parameters))
-        exchanges = [(request, self.stage.ask(request)) for request in requests]
-        key = json.dumps([operation, path_parameters])
-        if key not in self.verdicts:
-            self.verdicts[key] = [
-                *_of_requests(name, operation, path_parameters, exchanges),
-                *_of_answers(operation, exchanges),
-                *self._of_defaults(name, operation),
-            ]
-        yield from (f"{name}: {complaint}" for complaint in self.verdicts[key])
-        _observe(operation, exchanges, seen)
+    def _of_operation(self, name: str, operation: Part, path_parameters: list[Any]) -> tuple[list[str], dict[str, Seen]]:
+        """Return the differences, and what the answers have shown; most mutants leave most operations as they were."""
+        key = json.dumps([name, operation, path_parameters])
+        if key not in self.judged:
+            requests = self.corpus[name] | dict.fromkeys(probes(name, operation, path_parameters))
+            exchanges = [(request, self.stage.ask(request)) for request in requests]
+            found = [*_of_requests(name, operation, path_parameters, exchanges), *_of_answers(operation, exchanges)]
+            found += self._of_defaults(name, operation)
+            self.judged[key] = [f"{name}: {complaint}" for complaint in found], _observed(operation, exchanges)
+        return self.judged[key]
 
     def _of_defaults(self, name: str, operation: Part) -> Iterator[str]:
         request = sample(name, operation)
@@ -109,7 +111,8 @@ def _of_requests(
         if request.state in {"misfit", "away"} or answer.status in BEFORE_THE_RULES:
             continue
         if not agrees(verdict := rules.verdict(request), answer):
-            what = f"{request.method} {request.target[:80]} {dict(request.headers)} {(request.body or b'')[:200]!r}"
+            body = request.body or b""
+            what = f"{request.method} {request.target[:80]} {dict(request.headers)} {body[:60]!r} of {len(body)} bytes"
             yield f"{what} should get {int(verdict)} and gets {answer.status}"
 
 
@@ -153,7 +156,8 @@ def _of_headers(documented: Mapping[str, Any], answers: list[Answer]) -> Iterato
     yield from (f"the header {name} is not documented" for name in sent - names.keys() - OF_HTTP)
 
 
-def _observe(operation: Part, exchanges: list[tuple[Request, Answer]], seen: dict[str, Seen]) -> None:
+def _observed(operation: Part, exchanges: list[tuple[Request, Answer]]) -> dict[str, Seen]:
+    seen: dict[str, Seen] = {}
     for _, answer in exchanges:
         response = operation["responses"].get(str(answer.status), {})
         for one in response.get("content", {}).values():
@@ -162,6 +166,7 @@ def _observe(operation: Part, exchanges: list[tuple[Request, Answer]], seen: dic
         for name, header in response.get("headers", {}).items():
             if name.lower() in answer.headers:
                 observe(header["schema"], answer.headers[name.lower()], seen)
+    return seen
 
 
 def _of_shape(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -18,26 +18,34 @@ class Seen:
     """All that was seen of one schema, as far as it matters: the ends, and the kinds."""
 
     def __init__(self, schema: Part) -> None:
-        self.schema, self.kinds, self.values, self.keys = schema, set[type](), dict[Any, Any](), list[set[str]]()
+        self.schema, self.kinds, self.said = schema, set[type](), set[Any]()
+        self.ends, self.keys = dict[str, tuple[float, Any]](), dict[frozenset[str], Any]()
 
     def add(self, value: Any) -> None:
         """Take one more value into account."""
         self.kinds.add(type(value))
         if isinstance(value, dict):
-            self.keys.append(set(value))
-            self.values.setdefault("object", value)
+            self.keys.setdefault(frozenset(value), value)
         elif isinstance(value, (str, list)):
-            self._keep("shortest", value, -len(value))
-            self._keep("longest", value, len(value))
+            self._keep("shortest", -len(value), value)
+            self._keep("longest", len(value), value)
         elif type(value) in {int, float}:
-            self._keep("smallest", value, -value)
+            self._keep("smallest", -value, value)
             self._keep("largest", value, value)
         if "enum" in self.schema:
-            self.values["said", value] = True
+            self.said.add(value)
 
-    def _keep(self, end: str, value: Any, size: float) -> None:
-        if end not in self.values or size > self.values[end, "size"]:
-            self.values[end], self.values[end, "size"] = value, size
+    def merge(self, other: "Seen") -> None:
+        """Take all that was seen elsewhere of the same schema."""
+        self.kinds |= other.kinds
+        self.said |= other.said
+        self.keys = other.keys | self.keys
+        for end, (size, value) in other.ends.items():
+            self._keep(end, size, value)
+
+    def _keep(self, end: str, size: float, value: Any) -> None:
+        if end not in self.ends or size > self.ends[end][0]:
+            self.ends[end] = size, value
 
     def complaints(self) -> Iterator[str]:
         """Yield what the schema promises and nothing shows, or allows and nothing does."""
@@ -48,19 +56,19 @@ class Seen:
         for what, wrong in self._corruptions():
             if accepts(wrong):
                 yield f"{what}: no answer goes that far, but the document allows it"
-        yield from (f"no answer says {word!r}" for word in self.schema.get("enum", ()) if ("said", word) not in self.values)
+        yield from (f"no answer says {word!r}" for word in self.schema.get("enum", ()) if word not in self.said)
         if self.keys:
             yield from self._names()
 
     def _names(self) -> Iterator[str]:
-        always, ever = set.intersection(*self.keys), set.union(*self.keys)
+        always, ever = frozenset.intersection(*self.keys), frozenset.union(*self.keys)
         yield from (f"no answer has {name!r}" for name in self.schema.get("properties", {}).keys() - ever)
         yield from (f"{name!r} is always there, but not required" for name in always - set(self.schema.get("required", ())))
-        if compiled(self.schema).is_valid(self.values["object"] | {"x-unknown": 1}):
+        if compiled(self.schema).is_valid(next(iter(self.keys.values())) | {"x-unknown": 1}):
             yield "a name that no answer has is allowed"
 
     def _corruptions(self) -> Iterator[tuple[str, Any]]:
-        values = self.values
+        values = {end: value for end, (_, value) in self.ends.items()}
         if "largest" in values:
             yield "one larger", values["largest"] + 1
             yield "one smaller", values["smallest"] - 1
