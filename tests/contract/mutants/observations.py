@@ -81,7 +81,9 @@ class Seen:
                 yield "with NUL", f"{longest[: len(longest) // 2]}\0{longest[len(longest) // 2 + 1 :]}"
             if isinstance(longest, str) and MOMENT.match(longest):
                 yield "month 13", f"{longest[:5]}13{longest[7:]}"
-                yield "another zone", f"{longest[:-1]}+00:00"
+                yield "another zone", f"{longest[:21]}+00:00"
+                yield "finer", f"{longest[:-1]}0Z"
+                yield "coarser", f"{longest[:-2]}Z"
 
 
 def observe(schema: Part, value: Any, seen: dict[str, Seen]) -> None:

@@ -1,5 +1,7 @@
 """The document says nothing that is not so, and every change of it is noticed."""
 
+from itertools import islice
+
 import pytest
 
 from tests.contract.mutants.mutations import mutants
@@ -23,7 +25,9 @@ SURVIVORS = {
 
 
 def test_the_document_tells_the_truth(judge, document) -> None:
-    assert list(judge.complaints(document)) == []
+    complaints = list(islice(judge.complaints(document), 20))
+
+    assert not complaints, "\n".join(complaints)
 
 
 def test_every_mutant_is_caught(judge, document, capsys, pytestconfig: pytest.Config) -> None:
