@@ -170,9 +170,11 @@ def _observed(operation: Part, exchanges: list[tuple[Request, Answer]]) -> dict[
 
 
 def _of_shape(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what no answer can tell: there is no type, or an integer's format does not follow from its bounds."""
+    """Yield what no answer can tell: there is no type or no bound, or an integer's format does not follow from its bounds."""
     if "type" not in schema:
         yield "has no type"
+    elif schema["type"] == "string" and not {"minLength", "enum"} & schema.keys():
+        yield "does not say how short it may be"
     elif schema["type"] == "integer":
         wanted = "int32" if schema.get("maximum", LARGEST_INT32 + 1) <= LARGEST_INT32 else "int64"
         if schema.get("format") != wanted:
