@@ -1,6 +1,7 @@
 """How Schemathesis is run: over HTTP against the real server on PostgreSQL, or within its own process on SQLite."""
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -41,4 +42,4 @@ def _run(verb: str, *options: str, **environment: str) -> subprocess.CompletedPr
 
 if __name__ == "__main__":
     with postgresql() as server:
-        sys.exit(over_http(server, *sys.argv[1:], verb="fuzz").returncode)
+        sys.exit(over_http(server, f"--seed={secrets.randbits(32)}", *sys.argv[1:], verb="fuzz").returncode)
