@@ -1,11 +1,10 @@
 """Users to begin with: two known ones, and made-up ones by the million."""
 
-import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import Case, ColumnElement, Insert, Integer, String, bindparam, case, cast, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from users_api.db import db, transaction
@@ -16,7 +15,8 @@ KNOWN_USERS: Final = (
     {"username": "michaelherman", "email": "michael@mherman.org"},
 )
 BATCH: Final = 10_000
-FIRST_NAMES: Final = ("Ada", "Alan", "Barbara", "Dennis", "Edsger", "Frances", "Grace", "Hedy", "Ken", "Linus", "Margaret", "Tim")
+ACTIVE: Final = 10  # One in so many is not.
+FIRST_NAMES: Final = ("Ada", "Alan", "Barbara", "Dennis", "Edsger", "Frances", "Grace", "Hedy", "Ken", "Linus", "Margaret")
 LAST_NAMES: Final = ("Allen", "Berners", "Dijkstra", "Hamilton", "Hopper", "Lamarr", "Liskov", "Lovelace", "Ritchie", "Turing")
 
 
@@ -29,20 +29,28 @@ def add_known_users() -> int:
 
 
 def add_made_up_users(count: int) -> Iterator[int]:
-    """Add `count` users in batches, each its own transaction; yield each batch's size once it is stored."""
-    run = secrets.token_hex(6)
-    for start in range(0, count, BATCH):
-        batch = [_made_up(run, number) for number in range(start, min(start + BATCH, count))]
+    """Add `count` users in batches, each its own transaction; yield each batch's size once it is stored.
+
+    The database makes them up itself: rows sent from here take more than twice the time.
+    """
+    statement, run = _made_up(), secrets.token_hex(6)
+    for first in range(0, count, BATCH):
+        last = min(first + BATCH, count) - 1
         with transaction() as connection:
-            connection.execute(insert(User), batch)
-        yield len(batch)
+            connection.execute(statement, {"first": first, "last": last, "run": run})
+        yield last - first + 1
 
 
-def _made_up(run: str, number: int) -> dict[str, Any]:
-    """Return a user whose address no other run and number has."""
-    first, last = random.choice(FIRST_NAMES), random.choice(LAST_NAMES)  # noqa: S311 -- names need no secrecy.
-    return {
-        "username": f"{first} {last}",
-        "email": f"{first}.{last}.{run}.{number}@example.org".lower(),
-        "active": random.random() < 0.9,  # noqa: S311, PLR2004 -- one in ten is not.
-    }
+def _made_up() -> Insert:
+    """Return the statement that adds the users with the numbers `first` to `last`, whose addresses no other `run` has."""
+    start = select(bindparam("first", type_=Integer).label("number")).cte("numbers", recursive=True)
+    numbers = start.union_all(select(start.c.number + 1).where(start.c.number < bindparam("last", type_=Integer)))
+    number = numbers.c.number
+    first, last = _pick(FIRST_NAMES, number), _pick(LAST_NAMES, number)
+    address = func.lower(first) + "." + func.lower(last) + "." + bindparam("run", type_=String) + "." + cast(number, String)
+    rows = select(first + " " + last, address + "@example.org", number % ACTIVE != 0)
+    return insert(User.__table__).from_select(["username", "email", "active"], rows)
+
+
+def _pick(names: Sequence[str], number: ColumnElement[int]) -> Case[Any]:
+    return case(dict(enumerate(names)), value=number % len(names))
