@@ -24,8 +24,7 @@ help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Serve on 127.0.0.1:5000 (PORT overrides) with an SQLite file, reload on changes
-	@$(BIN)/users-api db upgrade
-	@exec $(BIN)/users-api run
+	@exec $(BIN)/users-api run --migrate
 
 test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" picks some, then without coverage)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov)

@@ -54,9 +54,13 @@ main.add_command(routes_command)
 
 @main.command(with_appcontext=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-def run(host: str) -> None:
+@click.option("--migrate", is_flag=True, help="Bring the database to the newest migration first.")
+def run(host: str, *, migrate: bool) -> None:
     """Start the development server on $PORT; it reloads when the code or the document changes."""
     settings = load_settings()
+    if migrate:
+        with create_flask_app().app_context():
+            upgrade()
     uvicorn.run(
         APPLICATION,
         factory=True,

@@ -101,11 +101,12 @@ def test_without_its_port_the_server_says_so(tmp_path: Path) -> None:
 
 def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/development.db"
-    running = Service(url, "run", **DEVELOPMENT)
+    running = Service(url, "run", "--migrate", **DEVELOPMENT)
     try:
         for starts, file in enumerate(("users_api/handlers/ping.py", "openapi/users.yaml"), 2):
             (root / file).touch()
             until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within its turn.
+        assert ask(running, "GET", "/health/ready")[0] == 200
     finally:
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(25) == 0
