@@ -75,7 +75,8 @@ bench-guard: .venv/bench.stamp ## Fail where this service lost more than a fifth
 	@$(BIN)/python -m bench guard
 
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, with hashes
-	$(COMPILE) --group=build --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --group=build --output-file requirements/build.txt
+	$(COMPILE) --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --group=build --group=dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --group=bench --constraint=requirements/dev.txt --output-file requirements/bench.txt
 	@cd tools && rm -f package-lock.json && npm install --package-lock-only --ignore-scripts --loglevel=error --no-audit --no-fund
@@ -111,11 +112,11 @@ $(TOOLS)/.package-lock.json: tools/package-lock.json
 	@npm ci --prefix build --silent
 	@touch $@
 
-.venv/run.stamp: requirements/run.txt pyproject.toml
+.venv/run.stamp: requirements/build.txt requirements/run.txt pyproject.toml
 	@echo "Installing what the service needs (once) …"
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) install --require-hashes --requirement $<
+	@$(PIP) install --require-hashes --requirement requirements/build.txt --requirement requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

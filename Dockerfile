@@ -1,0 +1,63 @@
+# The stages: packages, code, service; then test and release, which add to the service; the last one is what runs.
+
+FROM python:3.13-slim AS packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
+RUN python -m venv --without-pip /opt/users-api
+COPY requirements/run.txt /tmp/
+RUN pip --python /opt/users-api/bin/python install --require-hashes --requirement /tmp/run.txt \
+    && python -m compileall -q --invalidation-mode unchecked-hash /opt/users-api/lib
+
+# The code alone, so that a change of it leaves the layer of packages as it was.
+FROM packages AS code
+COPY requirements/build.txt /tmp/
+RUN pip --python /opt/users-api/bin/python install --require-hashes --requirement /tmp/build.txt
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY openapi openapi
+COPY users_api users_api
+RUN pip --python /opt/users-api/bin/python install --no-deps --no-build-isolation --prefix /tmp/users-api . \
+    && python -m compileall -q --invalidation-mode unchecked-hash /tmp/users-api/lib
+
+FROM python:3.13-slim AS service
+ENV APP_SETTINGS=users_api.config.ProductionConfig \
+    PATH=/opt/users-api/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+COPY --from=packages /opt/users-api /opt/users-api
+COPY --from=code /tmp/users-api /opt/users-api
+USER 10001:10001
+EXPOSE 5000
+# Liveness, not readiness: whoever restarts what is unhealthy must not do so because the database is away.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-I", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 5000), timeout=4); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
+CMD ["users-api", "serve"]
+
+# What CI tests, and what development with Compose runs: the service, the tests and what these need; /src wins over the installed code.
+FROM service AS test
+USER root
+# hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends make >/dev/null \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin users-api
+COPY requirements/dev.txt /tmp/
+RUN pip --python /opt/users-api/bin/python install --disable-pip-version-check --no-cache-dir --require-hashes --requirement /tmp/dev.txt
+WORKDIR /src
+RUN ln -s /opt/users-api .venv
+COPY . .
+RUN touch .venv/run.stamp .venv/dev.stamp && chown 10001:10001 .
+ENV APP_SETTINGS=users_api.config.DevelopmentConfig PYTHONPATH=/src
+USER 10001:10001
+
+# Heroku's release phase runs an image of its own.
+FROM service AS release
+CMD ["users-api", "db", "upgrade"]
+
+FROM service
+ARG REVISION=unknown
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="Users API" \
+      org.opencontainers.image.description="A directory of users behind a spec-first HTTP API" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
