@@ -82,7 +82,9 @@ def create_flask_app() -> Flask:
 def configure(app: Flask) -> None:
     """Give the Flask application its settings, its database and its shell."""
     app.config.from_object(load_settings())
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(make_url(app.config["SQLALCHEMY_DATABASE_URI"]))
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
+        make_url(app.config["SQLALCHEMY_DATABASE_URI"]), app.config["POOL_SIZE"]
+    )
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS))
     with app.app_context():

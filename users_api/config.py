@@ -81,6 +81,21 @@ def secret_key(text: str) -> str | None:
     return text or None
 
 
+class Share:
+    """The connections of one worker: an equal part of what the instance may open, and never none.
+
+    Raises:
+        SettingsError: there are more workers than connections.
+    """
+
+    def __get__(self, _settings: object, owner: "type[Config]") -> int:
+        """Return the part, as the environment stands now."""
+        if owner.WEB_CONCURRENCY > owner.DATABASE_CONNECTIONS:
+            message = f"DATABASE_CONNECTIONS must be {owner.WEB_CONCURRENCY} at least, one for each of WEB_CONCURRENCY's workers"
+            raise SettingsError(message)
+        return owner.DATABASE_CONNECTIONS // owner.WEB_CONCURRENCY
+
+
 class Config:
     """What all settings share."""
 
@@ -90,6 +105,8 @@ class Config:
     SQLALCHEMY_DATABASE_URI: Any = ""
     PORT = Variable("PORT", whole_number(1, 65535), default="5000")
     WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, 256), default="2")
+    DATABASE_CONNECTIONS = Variable("DATABASE_CONNECTIONS", whole_number(1, 1000), default="16")
+    POOL_SIZE = Share()
 
 
 class DevelopmentConfig(Config):

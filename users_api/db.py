@@ -32,7 +32,7 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
 
-def engine_options(url: URL) -> dict[str, Any]:
+def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
     """Return create_engine's options for this database.
 
     AUTOCOMMIT: each operation is one statement and so its own transaction, in one round trip in place of three.
@@ -44,7 +44,7 @@ def engine_options(url: URL) -> dict[str, Any]:
         "isolation_level": "AUTOCOMMIT",
         "hide_parameters": True,
         "poolclass": GreenletPool,
-        "pool_size": 8,
+        "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": 5,
         "connect_args": {"connect_timeout": 5, "application_name": "users-api"},
