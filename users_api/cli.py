@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import uvicorn
 from flask import current_app
-from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command
+from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command, with_appcontext
 from flask_migrate import upgrade
 from flask_migrate.cli import db as migrations
 from sqlalchemy import MetaData, Table
@@ -16,7 +16,7 @@ from sqlalchemy import MetaData, Table
 from users_api import seeds
 from users_api.app import create_flask_app
 from users_api.config import SettingsError, load_settings
-from users_api.db import db
+from users_api.db import db, schema_is_newer
 from users_api.http.document import document_path
 
 APPLICATION: Final = "users_api.app:create_app"
@@ -47,6 +47,19 @@ def main() -> None:
     """
 
 
+UPGRADE: Final = migrations.commands["upgrade"]
+
+
+@with_appcontext
+def upgrade_unless_newer(**options: Any) -> None:
+    """Upgrade; what a newer version has migrated stays as it is, so that a rollback passes where this command runs first."""
+    if not options["sql"] and schema_is_newer():
+        click.echo("A newer version has migrated the database; this version runs on it as it is.")
+    else:
+        click.get_current_context().invoke(UPGRADE, **options)
+
+
+migrations.add_command(click.Command("upgrade", callback=upgrade_unless_newer, params=UPGRADE.params, help=UPGRADE.help))
 main.add_command(migrations)
 main.add_command(shell_command)
 main.add_command(routes_command)

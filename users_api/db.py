@@ -72,13 +72,28 @@ def transaction() -> AbstractContextManager[Connection]:
 
 
 @cache
-def newest_migration(directory: str) -> str | None:
-    """Return the revision of the newest migration in the directory."""
-    return ScriptDirectory(directory).get_current_head()
+def known_migrations(directory: str) -> tuple[str, ...]:
+    """Return the revisions of the directory's migrations, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(directory).walk_revisions())
 
 
 def schema_is_newest() -> bool:
-    """Return whether the database is at the newest migration."""
+    """Return whether the database lacks none of this version's migrations.
+
+    A newer version's may be there already: during a deploy and after a rollback this version runs on them.
+    """
+    current, known = _migrations()
+    return current is not None and current not in known[1:]
+
+
+def schema_is_newer() -> bool:
+    """Return whether a newer version has migrated the database: to a migration that this one does not know."""
+    current, known = _migrations()
+    return current not in {None, *known}
+
+
+def _migrations() -> tuple[str | None, tuple[str, ...]]:
+    """Return where the database stands, and the migrations that this version knows."""
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    return current == newest_migration(current_app.extensions["migrate"].directory)
+    return current, known_migrations(current_app.extensions["migrate"].directory)

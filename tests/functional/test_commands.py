@@ -73,6 +73,22 @@ def test_seed_db_makes_up_as_many_users_as_wanted(run: Run, users: Callable[[], 
     assert run("seed_db", "--count", "0").exit_code == 2
 
 
+def test_an_older_version_leaves_what_a_newer_one_has_migrated(run: Run, url: str) -> None:
+    run("db", "upgrade")
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of a newer version'"))
+    engine.dispose()
+
+    upgraded, printed = run("db", "upgrade"), run("db", "upgrade", "--sql")
+
+    assert (upgraded.exit_code, upgraded.stdout) == (
+        0,
+        "A newer version has migrated the database; this version runs on it as it is.\n",
+    )
+    assert "CREATE TABLE users" in printed.stdout
+
+
 def test_recreate_db_starts_anew(run: Run, users: Callable[[], list[str]]) -> None:
     run("db", "upgrade")
     run("seed_db")

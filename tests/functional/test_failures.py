@@ -67,12 +67,12 @@ def test_a_bug_tells_nothing(client_with_misfit: TestClient, method: str, path: 
 
 def test_a_database_without_the_newest_migration_is_not_ready(app: FlaskApp, client: TestClient) -> None:
     with app.app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        connection.execute(text("DELETE FROM alembic_version"))
 
     answer = client.get("/health/ready")
 
     with app.app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "error",

@@ -108,6 +108,14 @@ def test_the_table_gives_what_is_left_out() -> None:
     assert tuple(user) == (1, True, 1, True)
 
 
+@pytest.mark.usefixtures("migrated")
+def test_what_a_newer_version_has_migrated_is_new_enough() -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of a newer version'"))
+
+    assert schema_is_newest()
+
+
 def test_the_statements_can_be_read_first(migrated: Any, capsys: pytest.CaptureFixture[str]) -> None:
     upgrade(sql=True)
 
