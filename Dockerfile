@@ -34,7 +34,7 @@ CMD ["users-api", "serve"]
 
 # What CI tests, and what development with Compose runs: the service, the tests and what these need; /src wins over the installed code.
 FROM service AS test
-USER root
+USER 0:0
 # hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends make >/dev/null \

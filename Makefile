@@ -13,12 +13,18 @@ RELEASED ?= openapi/released.yaml
 VERSION = $(shell sed -n 's/^  version: "\(.*\)"$$/\1/p' $(DOCUMENT))
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate
 
+IMAGE ?= users-api
+DOCKER_SANDBOX ?= $(wildcard ../shared/tools/docker-sandbox)
+BUILD = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build \
+	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
 # npm copies the addresses where packages ask for money into the lock; they lock nothing.
 WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(process.argv[1])); \
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
+.PHONY: delivery image push release
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,10 +62,20 @@ picture: ## Renew README's picture of the documentation
 	@$(MAKE) contract ARGS=tests/contract/browser
 	@mkdir -p docs && cp build/documentation.png docs/documentation.png
 
-check: .venv/dev.stamp ## Lint, formatting, types
+check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files that deliver
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml compose.prod.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
+	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml
+	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/app.schema.json app.json
+
+delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deploy (needs a Docker Engine; DOCKER_SANDBOX names a command that lends one)
+	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest tests/delivery $(ARGS)
 
 fmt: .venv/dev.stamp ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -82,8 +98,21 @@ lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, wi
 	@cd tools && rm -f package-lock.json && npm install --package-lock-only --ignore-scripts --loglevel=error --no-audit --no-fund
 	@node -e '$(WITHOUT_FUNDING)' tools/package-lock.json
 
+image: ## Build the image IMAGE, and beside it IMAGE-test for the tests and IMAGE-release for Heroku's release phase
+	$(BUILD) --tag $(IMAGE) .
+	$(BUILD) --tag $(IMAGE)-test --target test .
+	$(BUILD) --tag $(IMAGE)-release --target release .
+
+push: ## Push what `make image` has built to IMAGE's registry
+	docker push --quiet $(IMAGE)
+	docker push --quiet $(IMAGE)-test
+	docker push --quiet $(IMAGE)-release
+
+release: ## Release IMAGE on Heroku's HEROKU_APP with HEROKU_API_KEY; writes its address to release.env
+	@scripts/release $(IMAGE) >release.env
+
 clean: ## Remove everything that make and the tests have made, the development database too
-	rm -rf .venv build dist instance .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist instance release.env .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 chromium:
 	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \

@@ -1,0 +1,63 @@
+"""What the rehearsals share: the images, built as `make image` builds them, and a database on a network of their own."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.delivery.engine import NEEDS, Database, Databases, container, docker, engine_answers
+
+IMAGE = "users-api-rehearsal"
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> list[str]:
+    """What was measured, a line each; it is printed at the end."""
+    return pytestconfig.stash.setdefault(FIGURES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was measured."""
+    terminalreporter.section("figures")
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker Engine; without one nothing here can run."""
+    if not engine_answers():
+        pytest.exit(NEEDS, returncode=1)
+
+
+@pytest.fixture(scope="session")
+def image(engine: None) -> str:
+    """The image, and beside it those of the tests and of the release phase."""
+    subprocess.run(["make", "--no-print-directory", "image", f"IMAGE={IMAGE}"], check=True, capture_output=True)
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def network(engine: None) -> Iterator[str]:
+    """A network on which containers find each other by name."""
+    name = "users-api-rehearsal"
+    docker("network", "rm", name, check=False)
+    docker("network", "create", name)
+    yield name
+    docker("network", "rm", name)
+
+
+@pytest.fixture(scope="session")
+def databases(image: str, network: str) -> Iterator[Databases]:
+    """A PostgreSQL server on the network."""
+    options = ["--network", network, "--network-alias", "users-db", "--env", "POSTGRES_PASSWORD=postgres"]
+    with container("postgres:17-alpine", *options, port=5432) as server:
+        docker("exec", server.id, "sh", "-c", "until pg_isready -q -h 127.0.0.1; do sleep 0.1; done")
+        yield Databases(server, image, network)
+
+
+@pytest.fixture
+def database(databases: Databases, request: pytest.FixtureRequest) -> Database:
+    """A migrated database of the test's own."""
+    return databases.create(request.node.name.removeprefix("test_")[:60])

@@ -1,0 +1,116 @@
+"""The Docker Engine as the rehearsals use it: its command line, as a person would."""
+
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+HEALTHY_SECONDS = 60
+NEEDS = (
+    "`make delivery` needs a Docker Engine that answers `docker info`, and Docker Compose (`docker compose version`). "
+    "Start one, or set DOCKER_SANDBOX to a command that runs its arguments with one."
+)
+
+
+def docker(*arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Docker's client and return what it printed."""
+    done = subprocess.run(["docker", *arguments], env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stdout}{done.stderr}"
+    return done
+
+
+def engine_answers() -> bool:
+    """Return whether there is an engine, and Compose."""
+    try:
+        return not any(docker(*words, check=False).returncode for words in (["info"], ["compose", "version"]))
+    except FileNotFoundError:
+        return False
+
+
+class Container:
+    """A running container whose port is published on the loopback interface."""
+
+    def __init__(self, image: str, *options: str, command: tuple[str, ...] = (), port: int = 5000) -> None:
+        """Start it."""
+        self.started = time.monotonic()
+        self.id = docker("run", "--detach", "--publish", f"127.0.0.1::{port}", *options, image, *command).stdout.strip()
+        self.port = int(docker("port", self.id, str(port)).stdout.split(":")[-1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def inspect(self, path: str) -> Any:
+        """Return what Docker knows of it."""
+        return json.loads(docker("inspect", "--format", f"{{{{json {path}}}}}", self.id).stdout)
+
+    def logs(self) -> str:
+        """Return what it has printed."""
+        done = docker("logs", self.id)
+        return done.stdout + done.stderr
+
+    def wait_until_ready(self) -> None:
+        """Return when the service in it is ready; raise what it printed when it does not become so."""
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while not self.is_ready():
+            assert time.monotonic() < deadline, self.logs()
+            assert self.inspect(".State.Running"), self.logs()
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        """Return whether the service in it takes requests and the database is there."""
+        try:
+            return httpx.get(f"{self.url}/health/ready").status_code == http.client.OK
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> int:
+        """Stop it as an orchestrator does, and return its exit status."""
+        docker("stop", "--time", "30", self.id)
+        return self.inspect(".State.ExitCode")
+
+
+@contextmanager
+def container(image: str, *options: str, **settings: Any) -> Iterator[Container]:
+    """Give a running container; afterwards it is removed."""
+    running = Container(image, *options, **settings)
+    try:
+        yield running
+    finally:
+        docker("rm", "--force", "--volumes", running.id)
+
+
+class Databases:
+    """A PostgreSQL server in a container."""
+
+    def __init__(self, server: Container, image: str, network: str) -> None:
+        """Take the server, and the image whose migrations its databases get."""
+        self.server, self.image, self.network = server, image, network
+
+    def create(self, name: str) -> "Database":
+        """Create a database and migrate it as a release does."""
+        docker("exec", self.server.id, "createdb", "--username", "postgres", name)
+        database = Database(self.server, self.network, name)
+        database.migrate(self.image)
+        return database
+
+
+class Database:
+    """A database on that server."""
+
+    def __init__(self, server: Container, network: str, name: str) -> None:
+        """Name it; what is to use it joins its network by these options."""
+        self.server, self.name = server, name
+        self.options = ["--network", network, "--env", f"DATABASE_URL=postgres://postgres:postgres@users-db/{name}"]
+
+    def migrate(self, image: str) -> str:
+        """Run the image's release phase and return what it printed."""
+        return docker("run", "--rm", *self.options, f"{image}-release").stdout
+
+    def query(self, statement: str) -> list[str]:
+        """Return the rows of one column."""
+        psql = ["psql", "--username", "postgres", "--tuples-only", "--no-align", self.name, "--command", statement]
+        return docker("exec", self.server.id, *psql).stdout.split()

@@ -1,0 +1,97 @@
+"""The image, run as the places that take images run it."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.delivery.engine import Container, Database, container, docker
+
+BODY = '{{"username": "ada", "email": "ada{0}@example.org"}}'
+LARGEST_MEGABYTES = 130
+
+
+@pytest.fixture
+def service(image: str, database: Database) -> Iterator[Container]:
+    """The image under a stranger's uid, without rights, with nothing to write to but /tmp, on a port that it is told."""
+    confinement = ["--user", "54321:54321", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108 -- the container's own.
+    with container(image, *confinement, *database.options, "--env", "PORT=8080", port=8080) as running:
+        yield running
+
+
+def test_it_runs_confined_and_turns_healthy(service: Container, figures: list[str]) -> None:
+    service.wait_until_ready()
+    figures.append(f"from `docker run` to ready: {time.monotonic() - service.started:.1f} s")
+
+    while (health := service.inspect(".State.Health.Status")) == "starting":
+        time.sleep(0.2)
+
+    assert health == "healthy", service.inspect(".State.Health")
+    assert httpx.get(f"{service.url}/users").json() == {"status": "success", "data": {"users": [], "next": None}}
+
+
+def test_a_stop_under_load_finishes_every_request(service: Container, database: Database) -> None:
+    service.wait_until_ready()
+    callers = [start_of_a_request(service.port, BODY.format(number)) for number in range(30)]
+
+    docker("kill", "--signal", "TERM", service.id)
+    while "Handling signal: term" not in service.logs():
+        time.sleep(0.05)
+    answers = [rest_of_a_request(caller, BODY.format(number)) for number, caller in enumerate(callers)]
+
+    assert answers == [b"HTTP/1.1 201"] * 30
+    assert docker("wait", service.id).stdout.strip() == "0"
+    assert database.query("SELECT count(*) FROM users") == ["30"]
+
+
+def start_of_a_request(port: int, body: str) -> socket.socket:
+    caller = socket.create_connection(("127.0.0.1", port), timeout=20)
+    headers = f"POST /users HTTP/1.1\r\nHost: users\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    caller.sendall((headers + body[:10]).encode())
+    return caller
+
+
+def rest_of_a_request(caller: socket.socket, body: str) -> bytes:
+    with caller:
+        caller.sendall(body[10:].encode())
+        return caller.recv(12)
+
+
+def test_nobody_can_write_to_the_code(image: str) -> None:
+    found = docker("run", "--rm", "--user", "54321:54321", image, "find", "/opt", "/usr", "!", "-type", "l", "-writable")
+
+    assert found.stdout == ""
+
+
+def test_a_wrong_setting_stops_the_start_with_one_line(image: str) -> None:
+    refused = docker("run", "--rm", image, check=False)
+
+    assert refused.returncode == 1
+    assert refused.stderr == "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n"
+
+
+def test_it_says_what_it_is_and_is_small(image: str, figures: list[str]) -> None:
+    mine, base = (json.loads(docker("image", "inspect", name).stdout)[0] for name in (image, "python:3.13-slim"))
+    labels = mine["Config"]["Labels"]
+
+    assert labels["org.opencontainers.image.title"] == "Users API"
+    assert labels["org.opencontainers.image.version"] == "1.0.0"
+    assert len(labels["org.opencontainers.image.revision"]) == 40
+    assert mine["Config"]["User"] == "10001:10001"
+    assert mine["Config"]["Cmd"] == ["users-api", "serve"]
+    added = (mine["Size"] - base["Size"]) / 1e6
+    figures.append(f"the image: {mine['Size'] / 1e6:.0f} MB, {added:.0f} MB of it on top of the base")
+    assert added < LARGEST_MEGABYTES
+
+
+def test_the_images_hold_what_was_chosen_only(image: str) -> None:
+    in_tests = docker("run", "--rm", f"{image}-test", "ls", "-A", "/src").stdout.split()
+    in_service = docker("run", "--rm", image, "sh", "-c", "ls /src; pip list --path /opt/users-api/lib/python3*/site-packages")
+
+    assert ".git" not in in_tests
+    assert "instance" not in in_tests
+    assert "/src" in in_service.stderr
+    assert not {"pip", "pytest", "hatchling", "setuptools"}.intersection(in_service.stdout.split())
