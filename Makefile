@@ -67,7 +67,7 @@ check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	$(BIN)/hadolint Dockerfile
+	$(BIN)/hadolint Dockerfile tests/delivery/registry/Dockerfile
 	$(BIN)/shellcheck .ci/run
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml compose.prod.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml

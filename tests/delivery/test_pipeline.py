@@ -1,0 +1,94 @@
+"""`.gitlab-ci.yml` and Heroku's files: when each job runs, what it runs, and that all of them speak of the same service."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.delivery.pipeline import jobs, jobs_in
+
+ALWAYS = {"CI_DEFAULT_BRANCH": "main", "HEROKU_APP": "directory"}
+BRANCH = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "faster"}
+TESTS = ["build", "check", "test"]
+
+
+@pytest.fixture(scope="module")
+def pipeline(root: Path) -> dict[str, Any]:
+    return yaml.safe_load((root / ".gitlab-ci.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def heroku(root: Path) -> dict[str, Any]:
+    return yaml.safe_load((root / "heroku.yml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param(BRANCH, TESTS, id="branch"),
+        pytest.param(BRANCH | {"CI_OPEN_MERGE_REQUESTS": "users!7"}, [], id="branch of a merge request"),
+        pytest.param({"CI_PIPELINE_SOURCE": "merge_request_event"}, TESTS, id="merge request"),
+        pytest.param({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_TAG": "v1.0.0"}, TESTS, id="tag"),
+        pytest.param({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}, [*TESTS, "deploy"], id="default branch"),
+        pytest.param({"CI_COMMIT_BRANCH": "main", "HEROKU_APP": ""}, TESTS, id="default branch without an app"),
+    ],
+)
+def test_each_kind_of_pipeline_has_its_jobs(pipeline: dict[str, Any], variables: dict[str, str], expected: list[str]) -> None:
+    assert jobs_in(pipeline, ALWAYS | variables) == expected
+
+
+def test_every_job_calls_verbs_that_a_person_can_call(pipeline: dict[str, Any], root: Path) -> None:
+    listed = subprocess.run(["make", "help"], cwd=root, check=True, capture_output=True, text=True).stdout
+    verbs = set(re.findall(r"^  make ([a-z-]+)", listed, re.MULTILINE))
+
+    for name, job in jobs(pipeline):
+        for line in job["script"]:
+            words = re.fullmatch(r"make (?:-C /src )?([a-z -]+)(?: ARGS=.*)?", line)
+            assert words, f"{name}: {line}"
+            assert verbs.issuperset(words[1].split()), f"{name}: {line}"
+
+
+def test_deploys_come_one_at_a_time_and_are_never_cut_short(pipeline: dict[str, Any]) -> None:
+    deploy = pipeline["deploy"]
+
+    assert (deploy["resource_group"], deploy["interruptible"]) == ("production", False)
+    assert deploy["environment"] == {"name": "production", "url": "$APP_URL"}
+    assert deploy["artifacts"]["reports"] == {"dotenv": "release.env"}
+
+
+def test_the_badge_finds_the_coverage(pipeline: dict[str, Any]) -> None:
+    pattern = pipeline["test"]["coverage"].strip("/")
+    report = "tests/server.py   51   0   4   0  100%\nTOTAL      1067    301    150     29    68%\n8 files skipped\n"
+
+    (found,) = re.finditer(pattern, report, re.MULTILINE)
+
+    assert found[1] == "68%"
+
+
+def test_the_images_of_the_pipeline_are_pinned(pipeline: dict[str, Any]) -> None:
+    services = [service for _, job in jobs(pipeline) for service in job.get("services", [])]
+    names = {service if isinstance(service, str) else service["name"] for service in services}
+
+    assert names | {job["image"] for _, job in jobs(pipeline)} == {
+        "docker:29-cli",
+        "docker:29-dind",
+        "postgres:17-alpine",
+        "$IMAGE-test",
+    }
+
+
+def test_heroku_runs_and_migrates_as_the_images_do(heroku: dict[str, Any], root: Path) -> None:
+    commands = re.findall(r"^CMD (.*)$", (root / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert [" ".join(json.loads(command)) for command in commands] == [heroku["run"]["web"], *heroku["release"]["command"]]
+
+
+def test_the_button_sets_up_what_heroku_yml_does(heroku: dict[str, Any], root: Path) -> None:
+    app = json.loads((root / "app.json").read_text())
+
+    assert {name: setting["value"] for name, setting in app["env"].items()} == heroku["setup"]["config"]
+    assert app["addons"] == heroku["setup"]["addons"]
