@@ -29,7 +29,6 @@ down_revision = "{newest}"
 def upgrade() -> None:
     """Add the column with a default, so that inserts which do not know it go on."""
     op.add_column("users", sa.Column("language", sa.String(35), server_default="en", nullable=False))
-    op.create_index("ix_users_language_id", "users", ["language", "id"])
 '''
 CLIENTS = 4
 

@@ -4,20 +4,28 @@ from alembic import context
 
 from users_api.db import db, transaction
 
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+
+
+def migrate() -> None:
+    """Run the migrations; one that does not get its lock gives up, since every request would wait behind it."""
+    with context.begin_transaction():
+        if db.engine.dialect.name == "postgresql":
+            context.execute(LOCK_TIMEOUT)
+        context.run_migrations()
+
 
 def write_sql() -> None:
     """Print the statements instead of running them."""
     context.configure(dialect_name=db.engine.dialect.name, target_metadata=db.metadata, literal_binds=True)
-    with context.begin_transaction():
-        context.run_migrations()
+    migrate()
 
 
 def run() -> None:
     """Run all migrations in one transaction: a failed one leaves no trace on PostgreSQL."""
     with transaction() as connection:
         context.configure(connection=connection, target_metadata=db.metadata, compare_type=True)
-        with context.begin_transaction():
-            context.run_migrations()
+        migrate()
 
 
 if context.is_offline_mode():
