@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-HEALTHY_SECONDS = 60
+from tests.waiting import until
+
 NEEDS = (
     "`make delivery` needs a Docker Engine that answers `docker info`, and Docker Compose (`docker compose version`). "
     "Start one, or set DOCKER_SANDBOX to a command that runs its arguments with one."
@@ -54,11 +55,11 @@ class Container:
 
     def wait_until_ready(self) -> None:
         """Return when the service in it is ready; raise what it printed when it does not become so."""
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while not self.is_ready():
-            assert time.monotonic() < deadline, self.logs()
-            assert self.inspect(".State.Running"), self.logs()
-            time.sleep(0.05)
+        try:
+            until(lambda: self.is_ready() or not self.inspect(".State.Running"))
+        except TimeoutError:
+            raise AssertionError(self.logs()) from None
+        assert self.is_ready(), self.logs()
 
     def is_ready(self) -> bool:
         """Return whether the service in it takes requests and the database is there."""

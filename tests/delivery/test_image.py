@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.delivery.engine import Container, Database, container, docker
+from tests.waiting import until
 
 BODY = '{{"username": "ada", "email": "ada{0}@example.org"}}'
 LARGEST_MEGABYTES = 130
@@ -26,10 +27,9 @@ def test_it_runs_confined_and_turns_healthy(service: Container, figures: list[st
     service.wait_until_ready()
     figures.append(f"from `docker run` to ready: {time.monotonic() - service.started:.1f} s")
 
-    while (health := service.inspect(".State.Health.Status")) == "starting":
-        time.sleep(0.2)
+    until(lambda: service.inspect(".State.Health.Status") != "starting")
 
-    assert health == "healthy", service.inspect(".State.Health")
+    assert service.inspect(".State.Health.Status") == "healthy"
     assert httpx.get(f"{service.url}/users").json() == {"status": "success", "data": {"users": [], "next": None}}
 
 
@@ -38,8 +38,7 @@ def test_a_stop_under_load_finishes_every_request(service: Container, database: 
     callers = [start_of_a_request(service.port, BODY.format(number)) for number in range(30)]
 
     docker("kill", "--signal", "TERM", service.id)
-    while "Handling signal: term" not in service.logs():
-        time.sleep(0.05)
+    until(lambda: "Handling signal: term" in service.logs())
     answers = [rest_of_a_request(caller, BODY.format(number)) for number, caller in enumerate(callers)]
 
     assert answers == [b"HTTP/1.1 201"] * 30

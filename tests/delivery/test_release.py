@@ -3,15 +3,15 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.delivery.engine import HEALTHY_SECONDS, Container, container, docker
+from tests.delivery.engine import Container, container, docker
 from tests.delivery.platform_api import OUTPUT, PlatformAPI, platform_api
+from tests.waiting import until
 
 TOKEN = "token-of-the-rehearsal"  # noqa: S105 -- as public as the rehearsal.
 Release = Callable[..., subprocess.CompletedProcess[str]]
@@ -22,10 +22,7 @@ def registry(engine: None) -> Iterator[Container]:
     """A registry that asks for the token."""
     docker("build", "--quiet", "--tag", "users-api-rehearsal-registry", str(Path(__file__).with_name("registry")))
     with container("users-api-rehearsal-registry") as running:
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while not answers(running):
-            assert time.monotonic() < deadline, running.logs()
-            time.sleep(0.1)
+        until(lambda: answers(running))
         yield running
 
 
