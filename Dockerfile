@@ -37,15 +37,15 @@ FROM service AS test
 USER 0:0
 # hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends make >/dev/null \
+    && apt-get install -y -qq --no-install-recommends curl make >/dev/null \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin users-api
 COPY requirements/dev.txt /tmp/
 RUN pip --python /opt/users-api/bin/python install --disable-pip-version-check --no-cache-dir --require-hashes --requirement /tmp/dev.txt
 WORKDIR /src
 RUN ln -s /opt/users-api .venv
-COPY . .
-RUN touch .venv/run.stamp .venv/dev.stamp && chown 10001:10001 .
+COPY --chown=10001:10001 . .
+RUN python -m ensurepip && touch .venv/run.stamp .venv/dev.stamp && chown 10001:10001 .
 ENV APP_SETTINGS=users_api.config.DevelopmentConfig PYTHONPATH=/src
 USER 10001:10001
 
