@@ -1,11 +1,12 @@
 """The commands of `users-api`; those that start a server are in `test_server.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from flask import Flask
 from flask.cli import ScriptInfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from tests.postgres import PostgreSQL
 from users_api.app import create_flask_app
 from users_api.cli import main
+from users_api.db import db
 
 Run = Callable[..., Result]
 
@@ -27,15 +29,23 @@ def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def run(url: str) -> Run:
+def run(url: str) -> Iterator[Run]:
     """Runs a command of `users-api`, in development unless told otherwise."""
+    apps = []
+
+    def create_app() -> Flask:
+        apps.append(create_flask_app())
+        return apps[-1]
 
     def run(*arguments: str, typed: str = "", **environment: str) -> Result:
         settings = {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url} | environment
-        fresh = ScriptInfo(create_app=create_flask_app, set_debug_flag=False)
+        fresh = ScriptInfo(create_app=create_app, set_debug_flag=False)
         return CliRunner().invoke(main, arguments, env=settings, input=typed, obj=fresh, prog_name="users-api")
 
-    return run
+    yield run
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
 
 
 @pytest.fixture
