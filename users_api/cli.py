@@ -12,6 +12,7 @@ from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command, with_
 from flask_migrate import upgrade
 from flask_migrate.cli import db as migrations
 from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import OperationalError
 
 from users_api import seeds
 from users_api.app import create_flask_app
@@ -25,7 +26,7 @@ PROTOCOL: Final = "users_api.http.protocol:Protocol"
 
 
 class Commands(AppGroup):
-    """Flask's command group; a wrong setting ends a command with one line in place of a traceback."""
+    """Flask's command group; a wrong setting or a database away ends a command with one line in place of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -33,6 +34,8 @@ class Commands(AppGroup):
             return super().invoke(ctx)
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
+        except OperationalError as error:
+            raise click.ClickException(" ".join(str(error.orig).split())) from None
 
 
 CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app, set_debug_flag=False), "help_option_names": ["-h", "--help"]}
