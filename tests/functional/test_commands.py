@@ -1,7 +1,6 @@
 """The commands of `users-api`; those that start a server are in `test_server.py`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
 
 from tests.postgres import PostgreSQL
 from users_api.app import create_flask_app
@@ -53,12 +53,9 @@ def users(url: str) -> Callable[[], list[str]]:
     """Reads the stored addresses."""
 
     def users() -> list[str]:
-        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
-        with closing(engine.connect()) as connection:
-            try:
-                return list(connection.scalars(text("SELECT email FROM users ORDER BY id")))
-            finally:
-                engine.dispose()
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"), poolclass=NullPool)
+        with engine.connect() as connection:
+            return list(connection.scalars(text("SELECT email FROM users ORDER BY id")))
 
     return users
 
