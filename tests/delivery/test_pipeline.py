@@ -13,7 +13,7 @@ from tests.delivery.pipeline import jobs, jobs_in
 
 ALWAYS = {"CI_DEFAULT_BRANCH": "main", "HEROKU_APP": "directory"}
 BRANCH = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "faster"}
-TESTS = ["build", "check", "test"]
+TESTS = ["build", "check", "test", "contract"]
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,7 @@ def test_the_images_of_the_pipeline_are_pinned(pipeline: dict[str, Any]) -> None
     assert names | {job["image"] for _, job in jobs(pipeline)} == {
         "docker:29-cli",
         "docker:29-dind",
+        "node:22-bookworm",
         "postgres:17-alpine",
         "$IMAGE-test",
     }
