@@ -46,7 +46,8 @@ CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app, set_debug_flag=
 def main() -> None:
     """Run and look after the users service.
 
-    The environment configures it: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY; see README.
+    The environment configures it: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY,
+    DATABASE_CONNECTIONS; see README.
     """
 
 
