@@ -63,7 +63,7 @@ class Traffic:
         except httpx.HTTPError as failure:
             self.failures.append(f"{email}: {failure!r}")
 
-    def go_on(self, requests: int = 60) -> None:
+    def go_on(self, requests: int = 30) -> None:
         """Return once each client has sent that many requests more."""
         goal = [sent + requests for sent in self.sent]
         while any(sent < enough for sent, enough in zip(self.sent, goal, strict=True)):
