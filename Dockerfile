@@ -1,4 +1,4 @@
-# The stages: packages, code, service; then test and release, which add to the service; the last one is what runs.
+# The stages: packages, code, base, service; then test and release, which add to these; the last one is what runs.
 
 FROM python:3.13-slim AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
@@ -18,13 +18,13 @@ COPY users_api users_api
 RUN pip --python /opt/users-api/bin/python install --no-deps --no-build-isolation --prefix /tmp/users-api . \
     && python -m compileall -q --invalidation-mode unchecked-hash /tmp/users-api/lib
 
-FROM python:3.13-slim AS service
+# All but the code.
+FROM python:3.13-slim AS base
 ENV APP_SETTINGS=users_api.config.ProductionConfig \
     PATH=/opt/users-api/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 COPY --from=packages /opt/users-api /opt/users-api
-COPY --from=code /tmp/users-api /opt/users-api
 USER 10001:10001
 EXPOSE 5000
 # Liveness, not readiness: whoever restarts what is unhealthy must not do so because the database is away.
@@ -32,8 +32,11 @@ HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-I", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 5000), timeout=4); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["users-api", "serve"]
 
+FROM base AS service
+COPY --from=code /tmp/users-api /opt/users-api
+
 # What CI tests, and what development with Compose runs: the service, the tests and what these need; /src wins over the installed code.
-FROM service AS test
+FROM base AS test
 USER 0:0
 # hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
 RUN apt-get update -qq \
@@ -44,6 +47,7 @@ COPY requirements/dev.txt /tmp/
 RUN pip --python /opt/users-api/bin/python install --disable-pip-version-check --no-cache-dir --require-hashes --requirement /tmp/dev.txt
 WORKDIR /src
 RUN ln -s /opt/users-api .venv
+COPY --from=code /tmp/users-api /opt/users-api
 COPY --chown=10001:10001 . .
 RUN python -m ensurepip && touch .venv/run.stamp .venv/dev.stamp && chown 10001:10001 .
 ENV APP_SETTINGS=users_api.config.DevelopmentConfig PYTHONPATH=/src
