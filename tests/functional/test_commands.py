@@ -173,5 +173,6 @@ def test_a_database_away_ends_a_command_with_one_line(run: Run) -> None:
     away = run("db", "upgrade", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users")
 
     assert away.exit_code == 1
-    assert away.stderr.startswith('Error: connection to server at "127.0.0.1", port 9 failed: Connection refused')
+    assert away.stderr.startswith("Error: ")
+    assert "Connection refused" in away.stderr
     assert away.stderr.count("\n") == 1
