@@ -72,28 +72,32 @@ def transaction() -> AbstractContextManager[Connection]:
 
 
 @cache
-def known_migrations(directory: str) -> tuple[str, ...]:
-    """Return the revisions of the directory's migrations, the newest first."""
-    return tuple(script.revision for script in ScriptDirectory(directory).walk_revisions())
+def newest_migration(directory: str) -> str:
+    """Return the number of the newest migration in the directory."""
+    return str(ScriptDirectory(directory).get_current_head())
 
 
 def schema_is_newest() -> bool:
-    """Return whether the database lacks none of this version's migrations.
+    """Return whether the database is at the newest migration, this version's or that of a newer version.
 
-    A newer version's may be there already: during a deploy and after a rollback this version runs on them.
+    During a deploy and after a rollback this version runs on what a newer one has migrated.
     """
-    current, known = _migrations()
-    return current is not None and current not in known[1:]
+    current, newest = _migrations()
+    return current == newest or _is_newer(current, newest)
 
 
 def schema_is_newer() -> bool:
-    """Return whether a newer version has migrated the database: to a migration that this one does not know."""
-    current, known = _migrations()
-    return current not in {None, *known}
+    """Return whether a newer version has migrated the database."""
+    return _is_newer(*_migrations())
 
 
-def _migrations() -> tuple[str | None, tuple[str, ...]]:
-    """Return where the database stands, and the migrations that this version knows."""
+def _is_newer(current: str, newest: str) -> bool:
+    """Return whether a migration has a higher number than the newest that this version has."""
+    return current.isdigit() and current > newest
+
+
+def _migrations() -> tuple[str, str]:
+    """Return where the database stands, empty without any migration, and the newest migration that this version has."""
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    return current, known_migrations(current_app.extensions["migrate"].directory)
+    return current or "", newest_migration(current_app.extensions["migrate"].directory)

@@ -22,7 +22,7 @@ NEXT_MIGRATION = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "next"
+revision = "0999"
 down_revision = "{newest}"
 
 
