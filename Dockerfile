@@ -4,13 +4,13 @@ FROM python:3.13-slim AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
 RUN python -m venv --without-pip /opt/users-api
 COPY requirements/run.txt /tmp/
-RUN pip --python /opt/users-api/bin/python install --require-hashes --requirement /tmp/run.txt \
+RUN pip --python /opt/users-api/bin/python install --no-deps --require-hashes --requirement /tmp/run.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/users-api/lib
 
 # The code alone, so that a change of it leaves the layer of packages as it was.
 FROM packages AS code
 COPY requirements/build.txt /tmp/
-RUN pip --python /opt/users-api/bin/python install --require-hashes --requirement /tmp/build.txt
+RUN pip --python /opt/users-api/bin/python install --no-deps --require-hashes --requirement /tmp/build.txt
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY openapi openapi
@@ -44,7 +44,7 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin users-api
 COPY requirements/dev.txt /tmp/
-RUN pip --python /opt/users-api/bin/python install --disable-pip-version-check --no-cache-dir --require-hashes --requirement /tmp/dev.txt
+RUN pip --python /opt/users-api/bin/python install --disable-pip-version-check --no-cache-dir --no-deps --require-hashes --requirement /tmp/dev.txt
 WORKDIR /src
 RUN ln -s /opt/users-api .venv
 COPY --from=code /tmp/users-api /opt/users-api

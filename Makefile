@@ -141,21 +141,22 @@ $(TOOLS)/.package-lock.json: tools/package-lock.json
 	@npm ci --prefix build --silent
 	@touch $@
 
+# The locks are whole, hence --no-deps: to resolve an extra, an older pip would look past them to the newest release and refuse it.
 .venv/run.stamp: requirements/build.txt requirements/run.txt pyproject.toml
 	@echo "Installing what the service needs (once) …"
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) install --require-hashes --requirement requirements/build.txt --requirement requirements/run.txt
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/build.txt --requirement requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/run.stamp
 	@echo "Installing what the tests need (once) …"
-	@$(PIP) install --require-hashes --requirement $<
+	@$(PIP) install --no-deps --require-hashes --requirement $<
 	@touch $@
 
 .venv/bench.stamp: requirements/bench.txt .venv/dev.stamp
 	@echo "Installing what the benchmarks need (once) …"
-	@$(PIP) install --require-hashes --requirement $<
+	@$(PIP) install --no-deps --require-hashes --requirement $<
 	@command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq --yes wrk; } >/dev/null || { echo "Install wrk: as root on Debian, make does."; exit 1; }
 	@touch $@
