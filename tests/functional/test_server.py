@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -99,18 +99,29 @@ def test_without_its_port_the_server_says_so(tmp_path: Path) -> None:
     assert f"Connection in use: ('0.0.0.0', {port})" in stopped.stderr
 
 
-def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/development.db"
-    running = Service(url, "run", "--migrate", **DEVELOPMENT)
+@contextmanager
+def development(folder: Path, *options: str) -> Iterator[Service]:
+    """Give a development server; afterwards it is stopped as a person does."""
+    running = Service(f"sqlite:///{folder}/development.db", "run", *options, **DEVELOPMENT)
     try:
-        for starts, file in enumerate(("users_api/handlers/ping.py", "openapi/users.yaml"), 2):
-            (root / file).touch()
-            until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within its turn.
-        assert ask(running, "GET", "/health/ready")[0] == 200
+        yield running
     finally:
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(25) == 0
         running.log.close()
+
+
+def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: Path) -> None:
+    with development(tmp_path) as running:
+        for starts, file in enumerate(("users_api/handlers/ping.py", "openapi/users.yaml"), 2):
+            (root / file).touch()
+            until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within its turn.
+
+
+@pytest.mark.parametrize(("options", "readiness"), [(["--migrate"], 200), ([], 503)])
+def test_the_development_server_migrates_when_told(tmp_path: Path, options: list[str], readiness: int) -> None:
+    with development(tmp_path, *options) as running:
+        assert ask(running, "GET", "/health/ready")[0] == readiness
 
 
 def test_db_current_names_the_migration(server: Service) -> None:
