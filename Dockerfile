@@ -1,10 +1,17 @@
 # The stages: packages, code, base, service; then test and release, which add to these; the last one is what runs.
 
 FROM python:3.13-slim AS packages
+# hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends binutils >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
 RUN python -m venv --without-pip /opt/users-api
 COPY requirements/run.txt /tmp/
+# A quarter of the packages is their compilers' notes for debuggers, and their own tests.
 RUN pip --python /opt/users-api/bin/python install --no-deps --require-hashes --requirement /tmp/run.txt \
+    && find /opt/users-api/lib -name '*.so' -exec strip --strip-unneeded {} + \
+    && find /opt/users-api/lib -type d \( -name tests -o -name testing \) -prune -exec rm -r {} + \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/users-api/lib
 
 # The code alone, so that a change of it leaves the layer of packages as it was.

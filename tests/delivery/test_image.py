@@ -12,7 +12,7 @@ from tests.delivery.engine import Container, Database, container, docker
 from tests.waiting import until
 
 BODY = '{{"username": "ada", "email": "ada{0}@example.org"}}'
-LARGEST_MEGABYTES = 130
+LARGEST_MEGABYTES = 85
 
 
 @pytest.fixture
