@@ -9,19 +9,15 @@ from typing import Any
 import pytest
 from connexion import FlaskApp
 from flask_migrate import upgrade
-from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from tests.emptying import empty
 from tests.postgres import PostgreSQL, postgresql
 from tests.server import Service, service
 from users_api.app import create_app
 from users_api.db import db
 
 DATABASES = ("sqlite", "postgresql")
-EMPTY = {
-    "sqlite": ("DELETE FROM users", "DELETE FROM sqlite_sequence"),
-    "postgresql": ("TRUNCATE users RESTART IDENTITY",),
-}
 
 
 @pytest.fixture(scope="session")
@@ -67,11 +63,9 @@ def running_client(app: FlaskApp) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def client(app: FlaskApp, running_client: TestClient, backend: str) -> TestClient:
+def client(app: FlaskApp, running_client: TestClient) -> TestClient:
     """A client of the application, whose database is empty."""
-    with app.app.app_context(), db.engine.begin() as connection:
-        for statement in EMPTY[backend]:
-            connection.execute(text(statement))
+    empty(app)
     return running_client
 
 

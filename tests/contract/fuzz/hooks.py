@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft4Validator
 from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.core.failures import Failure
+from schemathesis.generation.stateful.state_machine import APIStateMachine
 from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.schemas import BaseSchema
 
+from tests.emptying import empty
 from users_api.app import create_app
 from users_api.http.document import load_document
 
@@ -22,6 +24,7 @@ ENTITY_TAGS = Draft4Validator(SCHEMAS["EntityTags"])
 OUTCOMES = {2: "success", 4: "fail", 5: "error"}
 KEYS = {"success": {"status", "message", "data"}, "fail": {"status", "message", "errors"}, "error": {"status", "message"}}
 
+app = create_app()
 numbers = count(1)
 seen: set[str] = set()
 etags: dict[str, str] = {}
@@ -37,9 +40,30 @@ def before_load_schema(_context: HookContext, document: dict[str, Any]) -> None:
 
 @schemathesis.hook
 def after_load_schema(_context: HookContext, schema: BaseSchema) -> None:
-    """Call the application in this process in place of a server, where the environment says so."""
+    """Call the application in this process in place of a server, where the environment says so; begin each scenario alike.
+
+    Hypothesis repeats parts of scenarios. What meets another answer then is flaky to it, and ends the stateful phase early.
+    """
     if os.environ.get("FUZZ_IN_PROCESS"):
-        schema.app = create_app()
+        schema.app = app
+    build = schema.build_state_machine
+
+    def build_state_machine(**options: Any) -> type[APIStateMachine]:
+        class Scenario(build(**options)):
+            def __init__(self) -> None:
+                super().__init__()
+                forget()
+
+        return Scenario
+
+    schema.build_state_machine = build_state_machine
+
+
+def forget() -> None:
+    """Remove all users, and what is known of them."""
+    empty(app)
+    seen.clear()
+    etags.clear()
 
 
 @schemathesis.hook

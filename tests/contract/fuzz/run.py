@@ -18,15 +18,16 @@ DOCUMENT = ROOT / "openapi" / "users.yaml"
 
 def over_http(postgres: PostgreSQL, *options: str, verb: str = "run") -> subprocess.CompletedProcess[str]:
     """Run it against the real server on a fresh database; several workers could answer in another order each time."""
-    with service(postgres.create(f"fuzz_{os.urandom(4).hex()}"), WEB_CONCURRENCY="1") as running:
-        return _run(verb, "--url", running.url, *options)
+    database = postgres.create(f"fuzz_{os.urandom(4).hex()}")
+    with service(database, WEB_CONCURRENCY="1") as running:
+        return _run(verb, database, "--url", running.url, *options)
 
 
 def in_process(database: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run it with the application in its own process, by ASGI, on a fresh SQLite file."""
-    environment = {"APP_SETTINGS": "users_api.config.TestingConfig", "DATABASE_TEST_URL": f"sqlite:///{database}"}
-    subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | environment, check=True, capture_output=True)
-    return _run("run", "--url", "http://testserver", *options, FUZZ_IN_PROCESS="1", **environment)
+    url = f"sqlite:///{database}"
+    subprocess.run([COMMAND, "db", "upgrade"], env=_environment(url), check=True, capture_output=True)
+    return _run("run", url, "--url", "http://testserver", *options, FUZZ_IN_PROCESS="1")
 
 
 def reports(name: str) -> tuple[str, ...]:
@@ -35,9 +36,13 @@ def reports(name: str) -> tuple[str, ...]:
     return f"--report={','.join(files)}", *(f"--report-{kind}-path={REPORTS / name / file}" for kind, file in files.items())
 
 
-def _run(verb: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(verb: str, database: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [*SCHEMATHESIS, verb, DOCUMENT, *options]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False)
+    return subprocess.run(command, cwd=ROOT, env=_environment(database) | environment, check=False)
+
+
+def _environment(database: str) -> dict[str, str]:
+    return os.environ | {"APP_SETTINGS": "users_api.config.TestingConfig", "DATABASE_TEST_URL": database}
 
 
 if __name__ == "__main__":

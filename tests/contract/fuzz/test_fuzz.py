@@ -2,13 +2,14 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.contract.fuzz.run import REPORTS, in_process, over_http, reports
+from tests.contract.fuzz.run import HERE, REPORTS, in_process, over_http, reports
 from tests.contract.mutants.table import operations
 from users_api.http.document import load_document
 
@@ -22,6 +23,7 @@ WALK = {
     ("DELETE /users/{user_id} -> [200] GetUser -> GET /users/{user_id}", 404),
 }
 PHASES = {"examples", "coverage", "fuzzing", "stateful"}
+CONFIGURATION = tomllib.loads((HERE / "schemathesis.toml").read_text())
 
 
 @pytest.fixture(scope="module", params=["postgresql-http", "sqlite-asgi"])
@@ -49,6 +51,12 @@ def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
     for name, operation in operations(load_document()):
         without_input = not {"parameters", "requestBody"} & operation.keys() and "{" not in name
         assert tried[name] >= PHASES - ({"examples", "stateful"} if without_input else set())
+
+
+def test_the_stateful_phase_is_not_cut_short(run: tuple[str, int]) -> None:
+    wanted = CONFIGURATION["phases"]["stateful"]["generation"]["max-examples"]
+
+    assert sum(scenario["phase"] == "stateful" for scenario in scenarios(run[0])) >= wanted
 
 
 def test_the_stateful_phase_walks_through_the_life_of_a_user(run: tuple[str, int]) -> None:
