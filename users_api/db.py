@@ -1,6 +1,5 @@
 """The database handle, the names of constraints, and how a connection is made."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
@@ -9,11 +8,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import URL, Connection, Executable, MetaData, Row, event
+from sqlalchemy import URL, Connection, MetaData, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
 
-from users_api.greenlets import GreenletPool
+from users_api.greenlets import GreenletPool, LoopConnection
+from users_api.statements import Statement, prepared
 
 
 class Base(DeclarativeBase):
@@ -47,7 +47,7 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": 5,
-        "connect_args": {"connect_timeout": 5, "application_name": "users-api"},
+        "connect_args": {"connect_timeout": 5, "application_name": "users-api", "connection_factory": LoopConnection},
     }
 
 
@@ -57,13 +57,14 @@ def tune(engine: Engine) -> None:
         event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA journal_mode=WAL"))
 
 
-def rows(statement: Executable, **values: Any) -> Sequence[Row[Any]]:
-    """Run one statement, which is its own transaction, and return its rows.
+def rows(statement: Statement, **values: Any) -> list[Any]:
+    """Run one statement, which is its own transaction, and return its rows: tuples with the columns' names.
 
     On the engine, not on the session: an object mapped per row costs more than the statement.
     """
-    with db.engine.connect() as connection:
-        return connection.execute(statement, values).all()
+    engine = db.engine
+    with engine.connect() as connection:
+        return prepared(statement, engine.dialect, tuple(values)).run(connection, values)
 
 
 def transaction() -> AbstractContextManager[Connection]:

@@ -1,15 +1,23 @@
 """How psycopg2 waits for PostgreSQL while requests run in greenlets: on the event loop, so that nobody else waits along."""
 
 import asyncio
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from select import select
+from threading import local
+from typing import Any, Final, TypeVar
 
 import psycopg2.extensions
 import psycopg2.extras
-from greenlet import getcurrent
-from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
+from greenlet import getcurrent, greenlet
+from psycopg2.extensions import POLL_OK, POLL_READ
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.util import await_
 from sqlalchemy.util.queue import AsyncAdaptedQueue
+
+Result = TypeVar("Result")
 
 
 class GreenletPool(QueuePool):
@@ -21,6 +29,104 @@ class GreenletPool(QueuePool):
     _queue_class = AsyncAdaptedQueue  # type: ignore[assignment]  # its annotation is narrower than its use
 
 
+class Fiber(greenlet):
+    """A greenlet that runs one function after another, and may wait amid each.
+
+    SQLAlchemy's `greenlet_spawn` makes a new one each time, for whose frames memory is mapped and unmapped.
+    """
+
+    __sqlalchemy_greenlet_provider__ = True  # So SQLAlchemy's own `await_` works in it.
+    result: Any = None
+
+    def run(self, function: Callable[[], Any]) -> None:
+        """Run the function, keep its result, tell so by handing over this fiber, and go on with the next function."""
+        while True:
+            self.result = function()
+            function = self.wait_for(self)
+
+    def wait_for(self, what: Any) -> Any:
+        """Let the event loop go on until it has what this fiber waits for."""
+        return self.parent.switch(what)  # type: ignore[union-attr]  # whoever is running has a parent.
+
+
+class Idle(local):
+    """The fibers that have nothing to do; a greenlet stays in its thread."""
+
+    def __init__(self) -> None:
+        """Begin without any; more than a few are not worth their memory."""
+        self.fibers: deque[Fiber] = deque(maxlen=64)
+
+
+idle: Final = Idle()
+
+
+async def in_fiber(function: Callable[[], Result]) -> Result:
+    """Return what the function returns; whenever it waits for PostgreSQL, the event loop goes on."""
+    fiber = idle.fibers.pop() if idle.fibers else Fiber()
+    fiber.gr_context = getcurrent().gr_context
+    waits_for = fiber.switch(function)
+    while waits_for is not fiber:
+        try:
+            got = await waits_for
+        except BaseException:  # noqa: BLE001 -- the function is to hear of it, whatever it is.
+            waits_for = fiber.throw(*sys.exc_info())
+        else:
+            waits_for = fiber.switch(got)
+    result: Result = fiber.result
+    fiber.result = None
+    idle.fibers.append(fiber)
+    return result
+
+
+class LoopConnection(psycopg2.extensions.connection):
+    """A connection whose socket the event loop watches from the first statement to the end.
+
+    To begin and to end the watch with each statement costs seven system calls.
+    """
+
+    _watched_by: asyncio.AbstractEventLoop | None = None
+    _watched = -1
+    _waiting: asyncio.Future[None] | None = None
+    _connected = False
+    stale = False
+
+    def __init__(self, dsn: str, **options: Any) -> None:
+        """Connect; until then the socket may change, so it is not yet watched for good."""
+        super().__init__(dsn, **options)
+        self._connected = True
+
+    def close(self) -> None:
+        """Close; the number of the socket may then mean another one."""
+        self.ignore()
+        super().close()
+
+    def ready(self, state: int) -> Awaitable[None]:
+        """Return what to wait for until the socket can be read or written."""
+        if state != POLL_READ or not self._connected:
+            return _ready(self.fileno(), state)
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        if not self._watched_by:
+            loop.add_reader(self.fileno(), self._readable)
+            self._watched_by, self._watched = loop, self.fileno()
+        return self._waiting
+
+    def ignore(self) -> None:
+        """Watch no more."""
+        if self._watched_by:
+            self._watched_by.remove_reader(self._watched)
+            self._watched_by = None
+
+    def _readable(self) -> None:
+        """Resume what waits; where nothing does, PostgreSQL has ended the connection, or there is nothing to read any more."""
+        waiting, self._waiting = self._waiting, None
+        if waiting and not waiting.done():
+            waiting.set_result(None)
+        elif select([self._watched], [], [], 0)[0]:
+            self.stale = True
+            self.ignore()
+
+
 def wait_on_the_loop(engine: Engine) -> None:
     """Let this process wait on its event loop; outside of requests, and in other processes, psycopg2 waits as ever.
 
@@ -29,25 +135,34 @@ def wait_on_the_loop(engine: Engine) -> None:
     """
     psycopg2.extensions.set_wait_callback(wait)
     event.listen(engine, "connect", lambda _connection, _record: None, asyncio=True)
+    event.listen(engine, "checkout", _refuse_stale)
 
 
-def wait(connection: psycopg2.extensions.connection) -> None:
+def _refuse_stale(connection: Any, _record: Any, _fairy: Any) -> None:
+    """Have the pool replace a connection that PostgreSQL has ended while nobody used it, before a request fails on it."""
+    if getattr(connection, "stale", False):
+        raise DisconnectionError
+
+
+def wait(connection: LoopConnection) -> None:
     """Return when the connection is ready (psycopg2's documentation, "Support for coroutine libraries")."""
-    if getattr(getcurrent(), "__sqlalchemy_greenlet_provider__", False):
-        while (state := connection.poll()) != POLL_OK:
-            await_(_ready(connection.fileno(), state))
-    else:
+    fiber = getcurrent()
+    if not isinstance(fiber, Fiber):
         psycopg2.extras.wait_select(connection)
+        return
+    try:
+        while (state := connection.poll()) != POLL_OK:
+            fiber.wait_for(connection.ready(state))
+    except BaseException:
+        connection.ignore()  # libpq or psycopg2 closes the socket on a failure.
+        raise
 
 
 async def _ready(descriptor: int, state: int) -> None:
-    """Wait until the socket can be read or written."""
+    """Wait until the socket can be read or written, this once."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
-    watch, ignore = {
-        POLL_READ: (loop.add_reader, loop.remove_reader),
-        POLL_WRITE: (loop.add_writer, loop.remove_writer),
-    }[state]
+    watch, ignore = (loop.add_reader, loop.remove_reader) if state == POLL_READ else (loop.add_writer, loop.remove_writer)
     watch(descriptor, ready.set_result, None)
     try:
         await ready

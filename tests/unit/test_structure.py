@@ -22,7 +22,7 @@ MAY_IMPORT = {
     | {f"http.{part}" for part in ("bridge", "document", "documentation", "guard", "validators")},
     "cli": {"app", "config", "db", "http.document", "seeds"},
     "config": set(),
-    "db": {"greenlets"},
+    "db": {"greenlets", "statements"},
     "errors": set(),
     "greenlets": set(),
     "handlers": {"handlers.health", "handlers.ping", "handlers.users"},
@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "handlers.ping": {"answers"},
     "handlers.users": {"answers", "db", "errors", "models", "schemas"},
     "http": set(),
-    "http.bridge": set(),
+    "http.bridge": {"greenlets"},
     "http.balance": set(),
     "http.document": set(),
     "http.documentation": {"errors", "http.document"},
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "models": {"db"},
     "schemas": {"models"},
     "seeds": {"db", "models"},
+    "statements": set(),
 }
 
 

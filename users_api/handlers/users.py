@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Response
-from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
 from users_api.answers import not_modified, success
@@ -68,13 +68,19 @@ def _page(*filters: str) -> Select[Any]:
     return select(users).where(users.c.id > bindparam("after"), *conditions).order_by(users.c.id).limit(bindparam("more"))
 
 
-def _find(user_id: int) -> Row[Any]:
+@cache
+def _seen(statement: Any) -> Any:
+    """Return the change, made on the version only that the caller saw."""
+    return statement.where(SEEN)
+
+
+def _find(user_id: int) -> Any:
     for user in rows(FIND, user_id=user_id):
         return user
     raise UserNotFound(user_id)
 
 
-def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, Any]) -> Row[Any]:
+def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, Any]) -> Any:
     """Run the change on the user, or only on the version that the caller saw if it names any."""
     if if_match is None:
         written = rows(statement, user_id=user_id, **body)
@@ -82,7 +88,7 @@ def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, A
         user = _find(user_id)
         if etag(user) not in parse_etags(if_match):
             raise PreconditionFailed
-        written = rows(statement.where(SEEN), user_id=user_id, seen=user.version, **body)
+        written = rows(_seen(statement), user_id=user_id, seen=user.version, **body)
     for user in written:
         return user
     raise UserNotFound(user_id) if if_match is None else PreconditionFailed
@@ -93,6 +99,6 @@ def _link(limit: int, after: int, filters: dict[str, str | bool]) -> str:
     return f"/users?{urlencode({'limit': limit, 'after': after, **texts})}"
 
 
-def _answer(user: Row[Any], message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
+def _answer(user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
     headers["ETag"] = quote_etag(etag(user))
     return success(message=message, data=dump_user.one(user), status=status, headers=headers)

@@ -4,6 +4,7 @@ The stock bridge (a2wsgi) crosses threads three times a request and has ten of t
 leaves the loop to the others (`users_api/greenlets.py`).
 """
 
+from functools import partial
 from typing import Any
 
 from connexion import FlaskApp
@@ -13,8 +14,9 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.operations import AbstractOperation
 from connexion.spec import Specification
 from flask import Flask, Response
-from sqlalchemy.util import greenlet_spawn
 from starlette.types import Receive, Scope, Send
+
+from users_api.greenlets import in_fiber
 
 
 class Operation:
@@ -69,7 +71,7 @@ class Bridge(FlaskASGIApp):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- the validators have taken the body.
         """Answer one request."""
         operation = self._operations[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
-        response = await greenlet_spawn(self._answer, operation, scope["path_params"])
+        response = await in_fiber(partial(self._answer, operation, scope["path_params"]))
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
         body = b"" if scope["method"] == "HEAD" else response.get_data()
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})

@@ -1,0 +1,65 @@
+import asyncio
+from contextvars import ContextVar
+
+import pytest
+from greenlet import getcurrent
+
+from users_api.greenlets import Fiber, in_fiber
+
+name: ContextVar[str] = ContextVar("name")
+
+
+async def fail() -> None:
+    raise ConnectionResetError
+
+
+def current() -> Fiber:
+    fiber = getcurrent()
+    assert isinstance(fiber, Fiber)
+    return fiber
+
+
+def test_functions_wait_at_the_same_time() -> None:
+    order = []
+
+    def work(number: int) -> int:
+        order.append(number)
+        got = current().wait_for(asyncio.sleep(0, result=number))
+        order.append(got)
+        return got
+
+    async def main() -> list[int]:
+        return await asyncio.gather(in_fiber(lambda: work(1)), in_fiber(lambda: work(2)))
+
+    assert asyncio.run(main()) == [1, 2]
+    assert order == [1, 2, 1, 2]
+
+
+def test_a_function_hears_how_its_wait_failed() -> None:
+    def work() -> str:
+        try:
+            current().wait_for(fail())
+        except ConnectionResetError:
+            return "heard"
+        raise AssertionError
+
+    assert asyncio.run(in_fiber(work)) == "heard"
+
+
+def test_a_failure_reaches_the_one_who_awaits() -> None:
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(in_fiber(lambda: current().wait_for(fail())))
+
+
+def test_a_fiber_serves_again_in_the_context_of_the_next() -> None:
+    async def main() -> tuple[object, object]:
+        name.set("first")
+        first = await in_fiber(lambda: (current(), name.get()))
+        name.set("second")
+        second = await in_fiber(lambda: (current(), name.get()))
+        return first, second
+
+    first, second = asyncio.run(main())
+
+    assert first == (first[0], "first")
+    assert second == (first[0], "second")
