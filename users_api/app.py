@@ -6,12 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from connexion.middleware import ConnexionMiddleware
-from connexion.middleware.context import ContextMiddleware
-from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
-from connexion.middleware.request_validation import RequestValidationMiddleware
-from connexion.middleware.routing import RoutingMiddleware
-from connexion.middleware.server_error import ServerErrorMiddleware
 from connexion.resolver import RelativeResolver
 from flask import Flask
 from flask_migrate import Migrate
@@ -24,8 +19,10 @@ from users_api.greenlets import wait_on_the_loop
 from users_api.http.bridge import BridgedApp
 from users_api.http.document import load_document
 from users_api.http.documentation import Documentation
+from users_api.http.failures import Failures, Faults
 from users_api.http.guard import Guard
-from users_api.http.validators import VALIDATORS, NoURIParser
+from users_api.http.validation import Validation
+from users_api.http.validators import VALIDATORS
 from users_api.models import User
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -51,18 +48,15 @@ def create_app() -> BridgedApp:
         "users_api",
         lifespan=lifespan,
         middlewares=[
-            partial(ServerErrorMiddleware, handler=errors.fault),
-            ExceptionMiddleware,
+            partial(Faults, handler=errors.fault),
+            Failures,
             partial(Documentation, document=document),
-            partial(Guard, document=document),
-            RoutingMiddleware,
-            RequestValidationMiddleware,
+            Guard,
+            Validation,
             LifespanMiddleware,
-            ContextMiddleware,
         ],
         resolver=RelativeResolver("users_api.handlers"),
         server_args={"static_folder": None},
-        uri_parser_class=NoURIParser,
         validator_map=VALIDATORS,
     )
     errors.register(app)

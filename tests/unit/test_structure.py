@@ -15,11 +15,12 @@ from users_api.http.document import load_document
 from users_api.models import User
 from users_api.schemas import UserSchema
 
+METHODS = {"get", "put", "post", "delete", "patch"}
 PACKAGE = Path(handlers.__file__).parent.parent
 MAY_IMPORT = {
     "answers": set(),
     "app": {"config", "db", "errors", "greenlets", "models"}
-    | {f"http.{part}" for part in ("bridge", "document", "documentation", "guard", "validators")},
+    | {f"http.{part}" for part in ("bridge", "document", "documentation", "failures", "guard", "validation", "validators")},
     "cli": {"app", "config", "db", "http.document", "seeds"},
     "config": set(),
     "db": {"greenlets", "statements"},
@@ -30,13 +31,16 @@ MAY_IMPORT = {
     "handlers.ping": {"answers"},
     "handlers.users": {"answers", "db", "errors", "models", "schemas"},
     "http": set(),
-    "http.bridge": {"greenlets"},
+    "http.bridge": {"answers", "greenlets"},
     "http.balance": set(),
     "http.document": set(),
     "http.documentation": {"errors", "http.document"},
-    "http.guard": {"errors"},
+    "http.failures": set(),
+    "http.guard": {"errors", "http.routing"},
     "http.protocol": {"errors"},
+    "http.routing": {"errors"},
     "http.server": {"config", "http.balance", "http.protocol"},
+    "http.validation": set(),
     "http.validators": {"errors"},
     "migrations.env": {"db"},
     "models": {"db"},
@@ -55,7 +59,7 @@ def document() -> dict[str, Any]:
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the document's operations."""
     for path in document["paths"].values():
-        yield from (operation for method, operation in path.items() if method in guard.METHODS)
+        yield from (operation for method, operation in path.items() if method in METHODS)
 
 
 @cache

@@ -1,10 +1,8 @@
 """The tag `health`, as far as it needs nothing at all."""
 
-from flask import Response
-
-from users_api.answers import success
+from users_api.answers import Answer, success
 
 
-def ping() -> Response:
+def ping() -> Answer:
     """Answer, whatever the state of the database."""
     return success(message="pong")

@@ -5,11 +5,10 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Response
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
-from users_api.answers import not_modified, success
+from users_api.answers import Answer, not_modified, success
 from users_api.db import rows
 from users_api.errors import PreconditionFailed, UserNotFound
 from users_api.models import User, etag
@@ -23,21 +22,21 @@ REMOVE: Final = delete(users).where(users.c.id == bindparam("user_id")).returnin
 SEEN: Final = users.c.version == bindparam("seen")
 
 
-def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
+def list_users(*, limit: int, after: int, **filters: str | bool) -> Answer:
     """Give one page; the one row more that is read tells whether there is a next one."""
     found = rows(_page(*filters), more=limit + 1, after=after, **filters)
     link = _link(limit, found[limit - 1].id, filters) if len(found) > limit else None
-    headers = {"Link": f'<{link}>; rel="next"'} if link else None
+    headers = {"Link": f'<{link}>; rel="next"'} if link else {}
     return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
 
 
-def create_user(body: dict[str, Any]) -> Response:
+def create_user(body: dict[str, Any]) -> Answer:
     """Store the user; a taken address is refused by the table."""
     (user,) = rows(ADD, **body)
     return _answer(user, f"{user.email} was added!", HTTPStatus.CREATED, Location=f"/users/{user.id}")
 
 
-def get_user(user_id: int, if_none_match: str | None = None) -> Response:
+def get_user(user_id: int, if_none_match: str | None = None) -> Answer:
     """Give the user, or 304 when the caller has this version already."""
     user = _find(user_id)
     if parse_etags(if_none_match).contains_weak(etag(user)):
@@ -45,7 +44,7 @@ def get_user(user_id: int, if_none_match: str | None = None) -> Response:
     return _answer(user)
 
 
-def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Response:
+def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Answer:
     """Write what was given over the user, as a whole: of two writers the last one wins."""
     user = _write(CHANGE, user_id, if_match, body)
     return _answer(user, f"{user.id} was updated!")
@@ -54,7 +53,7 @@ def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None)
 patch_user = update_user
 
 
-def delete_user(user_id: int, if_match: str | None = None) -> Response:
+def delete_user(user_id: int, if_match: str | None = None) -> Answer:
     """Remove the user."""
     user = _write(REMOVE, user_id, if_match, {})
     return success(message=f"{user.email} was removed!")
@@ -99,6 +98,6 @@ def _link(limit: int, after: int, filters: dict[str, str | bool]) -> str:
     return f"/users?{urlencode({'limit': limit, 'after': after, **texts})}"
 
 
-def _answer(user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
+def _answer(user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Answer:
     headers["ETag"] = quote_etag(etag(user))
     return success(message=message, data=dump_user.one(user), status=status, headers=headers)

@@ -9,30 +9,30 @@ from typing import Any
 
 from connexion import FlaskApp
 from connexion.apps.flask import FlaskApi, FlaskASGIApp
-from connexion.context import context
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.operations import AbstractOperation
 from connexion.spec import Specification
-from flask import Flask, Response
+from flask import Flask
 from starlette.types import Receive, Scope, Send
 
+from users_api.answers import Answer
 from users_api.greenlets import in_fiber
 
 
 class Operation:
-    """A Flask view that calls the operation's handler with the arguments that the validators left.
+    """An operation's handler, in the place of Connexion's view.
 
-    Connexion's own rebuilds three decorators for each request, parses the body again and passes no headers.
+    That one rebuilds three decorators for each request, parses the body again and passes no headers.
     """
 
     def __init__(self, operation: AbstractOperation) -> None:
         """Take the handler that Connexion's resolver found."""
         self.handler = operation.function
 
-    def __call__(self, **path: Any) -> Response:
-        """Answer the request."""
-        response: Response = self.handler(**path, **context["arguments"])
-        return response
+    def __call__(self, **arguments: Any) -> Answer:
+        """Answer the request whose arguments the validators have left."""
+        answer: Answer = self.handler(**arguments)
+        return answer
 
 
 class Api(FlaskApi):
@@ -71,15 +71,13 @@ class Bridge(FlaskASGIApp):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- the validators have taken the body.
         """Answer one request."""
         operation = self._operations[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
-        response = await in_fiber(partial(self._answer, operation, scope["path_params"]))
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-        body = b"" if scope["method"] == "HEAD" else response.get_data()
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        answer = await in_fiber(partial(self._answer, operation, scope["arguments"]))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    def _answer(self, operation: Operation, path: dict[str, Any]) -> Response:
+    def _answer(self, operation: Operation, arguments: dict[str, Any]) -> Answer:
         with self.app.app_context():
-            return operation(**path)
+            return operation(**arguments)
 
 
 class BridgedApp(FlaskApp):

@@ -2,103 +2,62 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from starlette.datastructures import Headers
+from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
+from connexion.spec import Specification
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from users_api.errors import BodyTimeout, BodyTooLarge, MethodNotAllowed, PathNotFound, UnsupportedMediaType
+from users_api.errors import BodyTimeout, BodyTooLarge, UnsupportedMediaType
+from users_api.http.routing import Paths
 
 LARGEST_BODY: Final = 1024 * 1024
 BODY_SECONDS: Final = 10
-MEDIA_TYPE: Final = "application/json"
-JSON: Final = re.compile(MEDIA_TYPE + r'[ \t]*+(;[ \t]*+(charset=(utf-?8|"utf-?8")[ \t]*+)?)*+', re.ASCII | re.IGNORECASE)
-METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
-ID: Final = re.compile(r"[1-9][0-9]{0,15}")
-NO_ID: Final = "0"
+JSON: Final = re.compile(rb'application/json[ \t]*+(;[ \t]*+(charset=(utf-?8|"utf-?8")[ \t]*+)?)*+', re.IGNORECASE)
 
 
-class Path(NamedTuple):
-    """A path of the document, cut where its id stands, with its methods and those of them that take a body."""
-
-    before: str
-    after: str
-    methods: frozenset[str]
-    with_body: frozenset[str]
-
-    @property
-    def allow(self) -> str:
-        """The value of the `Allow` header."""
-        return ", ".join(sorted(self.methods))
-
-
-class Guard:
+class Guard(SpecMiddleware):
     """Lets a request through only if the document has its path and method; its body comes whole, bounded and typed.
+
+    It stands in the place of Connexion's RoutingMiddleware and tells the others, as that one does, which operation it is.
 
     Raises:
         Failed: one of its subclasses names what is wrong; the exception middleware outside answers it.
     """
 
-    def __init__(self, app: ASGIApp, document: Mapping[str, Any]) -> None:
-        """Compile the document's paths."""
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before the application."""
         self.app = app
-        paths = {template: _compile(template, operations) for template, operations in document["paths"].items()}
-        self._exact = {template: path for template, path in paths.items() if "{" not in template}
-        self._templates = [path for template, path in paths.items() if "{" in template]
+
+    def add_api(self, specification: Specification, **options: Any) -> None:
+        """Take the document's paths."""
+        self._paths = Paths(specification, next_app=self.app, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the request, then pass it on with its body in one message."""
+        """Check the request, then pass it on with its operation, its arguments so far and its body in one message."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, scope = self._route(scope)
-        if scope["method"] not in path.methods:
-            raise MethodNotAllowed(path.allow)
-        headers = Headers(scope=scope)
+        operation, scope["arguments"] = self._paths.find(scope)
+        headers = dict(scope["headers"])
         body = await _read(headers, receive)
         if body is None:
             return
-        if scope["method"] in path.with_body and (body or "content-type" in headers):
-            _check_media_type(headers)
-            scope = {**scope, "headers": [*_without_media_type(scope), (b"content-type", MEDIA_TYPE.encode())]}
-        await self.app(scope, _replay(body, receive), send)
-
-    def _route(self, scope: Scope) -> tuple[Path, Scope]:
-        """Return the path and the scope; an id that no user can have becomes `0`, which none has either.
-
-        So such a request meets the same checks in the same order as one for any other user that does not exist.
-        An encoded slash does not separate (RFC 3986, 2.2).
-        """
-        name = scope["path"]
-        if b"%2f" not in scope["raw_path"].lower():
-            if path := self._exact.get(name):
-                return path, scope
-            for path in self._templates:
-                identifier = name.removeprefix(path.before).removesuffix(path.after)
-                if identifier and "/" not in identifier and name == path.before + identifier + path.after:
-                    canonical = name if ID.fullmatch(identifier) else path.before + NO_ID + path.after
-                    return path, {**scope, "path": canonical}
-        raise PathNotFound
+        if operation.takes_body and (body or b"content-type" in headers):
+            _check_media_type(scope)
+        scope.setdefault("extensions", {})[ROUTING_CONTEXT] = operation.routing
+        await self.app(scope, _replay(body, receive) if operation.takes_body else receive, send)
 
 
-def _compile(template: str, operations: Mapping[str, Any]) -> Path:
-    before, _, rest = template.partition("{")
-    methods = {method.upper() for method in METHODS.intersection(operations)}
-    with_body = {method for method in methods if "requestBody" in operations[method.lower()]}
-    head = {"HEAD"} if "GET" in methods else set()
-    return Path(before, rest.partition("}")[2], frozenset(methods | head), frozenset(with_body))
-
-
-async def _read(headers: Headers, receive: Receive) -> bytes | None:
+async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
     """Return the whole body, or None when the caller is gone.
 
     Raises:
         BodyTooLarge: it is over the limit by its Content-Length or, chunked, by what arrived.
         BodyTimeout: it did not arrive in time.
     """
-    length = headers.get("content-length", "0")
-    if "transfer-encoding" not in headers and length.isdecimal():  # Another length says nothing; servers refuse it before this.
+    length = headers.get(b"content-length", b"0")
+    if b"transfer-encoding" not in headers and length.isdigit():  # Another length says nothing; servers refuse it before this.
         if int(length[:20]) > LARGEST_BODY:
             raise BodyTooLarge
         if not int(length[:20]):
@@ -124,16 +83,12 @@ async def _receive(receive: Receive) -> bytes | None:
     return bytes(chunks)
 
 
-def _check_media_type(headers: Headers) -> None:
+def _check_media_type(scope: Scope) -> None:
     """Raise UnsupportedMediaType unless the body is JSON in UTF-8, not compressed, and says so once."""
-    media_types = headers.getlist("content-type")
-    if len(media_types) != 1 or not JSON.fullmatch(media_types[0]) or any(headers.getlist("content-encoding")):
+    media_types = [value for name, value in scope["headers"] if name == b"content-type"]
+    codings = [value for name, value in scope["headers"] if name == b"content-encoding"]
+    if len(media_types) != 1 or not JSON.fullmatch(media_types[0]) or any(codings):
         raise UnsupportedMediaType
-
-
-def _without_media_type(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """Return the other headers: Connexion finds no schema for `Application/JSON`, so it gets to see the usual spelling."""
-    return [(name, value) for name, value in scope["headers"] if name != b"content-type"]
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

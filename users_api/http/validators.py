@@ -6,8 +6,8 @@ Stock Connexion rebuilds a jsonschema validator for each request, stops at the f
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -31,25 +31,6 @@ WORDS: Final = {
     "pattern": "must match {pattern}",
     "minProperties": "must have {limit} or more properties",
 }
-
-
-Part = TypeVar("Part")
-Result = TypeVar("Result")
-
-
-class Compiled(Generic[Part, Result]):
-    """What is made from a part of the document, once: Connexion hands over the same object with every request."""
-
-    def __init__(self, compile_part: Callable[[Part], Result]) -> None:
-        """Take the compiler."""
-        self._compile = compile_part
-        self._results: dict[int, tuple[Part, Result]] = {}
-
-    def __call__(self, part: Part) -> Result:
-        """Return the result for this part; the part is kept, so that no other takes its identity."""
-        if id(part) not in self._results:
-            self._results[id(part)] = part, self._compile(part)
-        return self._results[id(part)][1]
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Draft4Validator:
@@ -104,11 +85,9 @@ class Parameters:
     The path is the guard's: an ill-formed id is a user that does not exist, not a bad request.
     """
 
-    _compiled = Compiled(compile_parameters)
-
-    def __init__(self, parameters: Sequence[Mapping[str, Any]], **_options: Any) -> None:
-        """Take the operation's parameters, as Connexion's ParameterValidator does."""
-        self._table = self._compiled(parameters)
+    def __init__(self, parameters: Sequence[Mapping[str, Any]]) -> None:
+        """Compile the operation's parameters."""
+        self._table = compile_parameters(parameters)
 
     def validate(self, scope: Scope) -> None:
         """Raise InvalidParameter with every error, or go on."""
@@ -120,7 +99,7 @@ class Parameters:
             self._take_headers(scope["headers"], found, errors)
         if errors:
             raise InvalidParameter(errors)
-        arguments(scope).update(found)
+        scope["arguments"] |= found
 
     def _take_query(self, query: bytes, found: dict[str, Any], errors: list[FieldError]) -> None:
         try:
@@ -144,35 +123,24 @@ class Parameters:
 class Body(AbstractRequestBodyValidator):
     """Parses a JSON body, checks it and leaves it as the handler's argument `body`."""
 
-    _compiled = Compiled(compile_schema)
+    def __init__(self, schema: dict[str, Any], **options: Any) -> None:
+        """Compile the body's schema."""
+        super().__init__(schema=schema, **options)
+        self._validator = compile_schema(schema)
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
         """Raise InvalidPayload with every error, or go on; the guard has put the whole body into one message."""
         message = await receive()
         body = _parse_json(message["body"])
-        errors = [field for error in self._compiled(self._schema).iter_errors(body) for field in _explain(error)]
-        errors += _repetitions(message["body"])
+        errors = [field for error in self._validator.iter_errors(body) for field in _explain(error)]
+        errors += _repetitions(message["body"], body)
         if errors:
             raise InvalidPayload(errors)
-        arguments(scope)["body"] = body
+        scope["arguments"]["body"] = body
         return receive, scope
 
 
 VALIDATORS: Final = {"parameter": Parameters, "body": MediaTypeDict({"application/json": Body})}
-
-
-class NoURIParser:
-    """Stands where Connexion builds a parser for each request; it has nothing to do, since `Parameters` parses."""
-
-    def __init__(self, *_definitions: Any) -> None:
-        """Keep nothing."""
-
-
-def arguments(scope: Scope) -> dict[str, Any]:
-    """Return the handler's arguments so far; they travel in the context that Connexion shows to the operation."""
-    context = scope.setdefault("extensions", {}).setdefault("connexion_context", {})
-    found: dict[str, Any] = context.setdefault("arguments", {})
-    return found
 
 
 def _parse_query(query: bytes) -> list[tuple[str, str]]:
@@ -193,16 +161,18 @@ def _parse_json(body: bytes) -> Any:
         raise InvalidPayload([FieldError("", f"must be JSON in UTF-8: {error}")]) from None
 
 
-def _repetitions(body: bytes) -> list[FieldError]:
+def _repetitions(text: bytes, body: Any) -> list[FieldError]:
     """Return an error for each name that stands twice in one object: readers differ in the value they take (RFC 8259, 4)."""
     errors: list[FieldError] = []
+    if isinstance(body, dict) and text.count(b":") == len(body):  # A name has a colon each time, so none can stand there twice.
+        return errors
 
     def note(pairs: list[tuple[str, Any]]) -> None:
         times = Counter(name for name, _ in pairs)
         errors.extend(FieldError(name, "is given more than once") for name in times if times[name] > 1)
 
     try:
-        json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
+        json.loads(text, object_pairs_hook=note, parse_int=str, parse_float=str)
     except RecursionError:
         errors.append(FieldError("", "is nested too deeply"))
     return errors
