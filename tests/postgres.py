@@ -13,10 +13,9 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 NOBODY = 65534
-START_SECONDS = 30
 
 
 def free_port() -> int:
@@ -63,7 +62,7 @@ class PostgreSQL:
         with (self.folder / "log").open("ab") as log:
             command = [self.binaries / "postgres", "-D", self.data, *listen, *self.options]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self.owner)
-        until(lambda: self.process.poll() is not None or self._answers(), seconds=START_SECONDS)
+        until(lambda: self.process.poll() is not None or self._answers())
         if self.process.poll() is not None:
             raise RuntimeError((self.folder / "log").read_text())
 
@@ -75,9 +74,9 @@ class PostgreSQL:
         return self.url(database)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server: SIGINT ends its sessions, SIGKILL is a crash."""
+        """Stop the server: SIGINT ends its sessions, SIGQUIT does so and writes nothing more, SIGKILL is a crash."""
         self.process.send_signal(how)
-        self.process.wait(START_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
 
     def _answers(self) -> bool:
         try:
@@ -89,14 +88,14 @@ class PostgreSQL:
 
 @contextmanager
 def postgresql(*options: str) -> Iterator[PostgreSQL]:
-    """Give a running server; afterwards it is stopped and its folder removed."""
+    """Give a running server; afterwards it is stopped and its folder removed, so there is nothing that it should write."""
     with tempfile.TemporaryDirectory(prefix="users-postgres-") as folder:
         server = PostgreSQL(Path(folder), *options)
         server.start()
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)
 
 
 def _copy_of_binaries(folder: Path) -> Path:

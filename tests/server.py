@@ -13,7 +13,6 @@ from tempfile import TemporaryFile
 from tests.postgres import free_port
 from tests.waiting import until
 
-START_SECONDS = 30
 STOP_SECONDS = 25
 COMMAND = Path(sys.executable).with_name("users-api")
 
@@ -30,7 +29,7 @@ class Service:
         self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed by `stop`.
         command = [COMMAND, *(arguments or ("serve",))]
         self.process = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=self.log)
-        until(lambda: self.process.poll() is not None or self.answers(), seconds=START_SECONDS)
+        until(lambda: self.process.poll() is not None or self.answers())
         assert self.process.poll() is None, self.output()
 
     def answers(self) -> bool:
