@@ -116,7 +116,7 @@ class Parameters:
 
     def _take_headers(self, headers: list[tuple[bytes, bytes]], found: dict[str, Any], errors: list[FieldError]) -> None:
         for key, parameter in self._table.headers.items():
-            if lines := [value.decode("latin-1") for name, value in headers if name == key]:
+            if lines := [value.strip(b" \t").decode("latin-1") for name, value in headers if name == key]:
                 found[key.decode().replace("-", "_")] = parameter.check(", ".join(lines), errors)
 
 

@@ -143,6 +143,9 @@ HEADERS = {
     "an If-None-Match in two lines is one list": one(
         get("/users/<id>", 'If-None-Match: "a"', "If-None-Match: <etag>"), empty(304, etag="<etag>")
     ),
+    "an If-None-Match with spaces and tabs wherever there may be some": one(
+        get("/users/<id>", 'If-None-Match: \t "a"\t ,\t "b","c"  , <etag> \t '), empty(304, etag="<etag>")
+    ),
     "an If-None-Match may be weak": one(get("/users/<id>", "If-None-Match: W/<etag>"), empty(304, etag="<etag>")),
     "an If-None-Match of anything finds the user": one(get("/users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")),
     "an If-None-Match on HEAD finds the user": one(head("HEAD /users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")),
