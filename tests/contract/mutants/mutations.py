@@ -45,10 +45,12 @@ def _changes(place: tuple[str, ...], part: Any) -> Iterator[Change]:
 def _of_schema(schema: Mapping[str, Any]) -> Iterator[Change]:
     for bound in filter(schema.__contains__, BOUNDS):
         yield from ((f"{bound} {step:+}", _set(bound, schema[bound] + step)) for step in (-1, 1) if schema[bound] + step >= 0)
-    for rule in ("pattern", "format", "type", "additionalProperties", *BOUNDS):
+    for rule in ("pattern", "format", "type", "enum", "additionalProperties", *BOUNDS):
         if rule in schema:
             yield f"{rule} removed", _drop(rule)
     yield f"type {OTHER[schema['type']]}", _set("type", OTHER[schema["type"]])
+    if schema["type"] == "integer":
+        yield "type number", _set("type", "number")
     if "enum" not in schema:
         yield _toggle(schema, "nullable")
     if "default" in schema:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.contract.mutants.resolution import Part
 from tests.contract.mutants.verdicts import compiled
 
-SPECIMENS = (None, True, 0.5, 7, "text", [], {})
+SPECIMENS = (None, True, 1.5, 7, "text", [], {})
 # A name in a refused payload may be any text, and a bad value's rule is quoted: no letter can be ruled out there.
 ANY_TEXT = {"#/components/schemas/FieldError/properties/field", "#/components/schemas/FieldError/properties/message"}
 OPEN_ENDS = {"#/components/schemas/FieldError/properties/message", "#/components/schemas/Refusal/properties/errors"}

@@ -13,6 +13,7 @@ from jsonschema_rs import Draft4Validator
 from tests.contract.mutants.exchanges import Answer, Request
 
 NUMBER = re.compile(r"0|-?[1-9][0-9]*")
+FRACTION = re.compile(rf"({NUMBER.pattern})(\.[0-9]+)?")
 TAKEN = "Sorry. That email already exists."
 
 
@@ -72,6 +73,8 @@ class Rules:
         schema = (self.parameters["query"].get(name) or self.parameters["header"][name])["schema"]
         if schema.get("type") == "integer" and NUMBER.fullmatch(text):
             return int(text)
+        if schema.get("type") == "number" and FRACTION.fullmatch(text):
+            return float(text)
         return {"true": True, "false": False}.get(text, text) if schema.get("type") == "boolean" else text
 
     def _may_exist(self, request: Request) -> bool:
