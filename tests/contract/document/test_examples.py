@@ -43,7 +43,7 @@ ANSWERS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "ContentTooLarge": (0, "POST", "/users", {"content": b" " * (1024 * 1024 + 1)}),
     "UnsupportedMediaType": (0, "POST", "/users", {"content": b"<user/>", "headers": {"Content-Type": "application/xml"}}),
 }
-APART = {"RequestTimeout", "InternalServerError", "ServiceUnavailable"}
+APART = {"RequestTimeout", "RequestHeaderFieldsTooLarge", "InternalServerError", "ServiceUnavailable"}
 
 
 @pytest.fixture
@@ -134,12 +134,20 @@ def test_the_service_answers_without_its_database_as_the_example(app: FlaskApp, 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_the_service_answers_a_late_body_as_the_example(server: Service) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(b"POST /users HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
         answer = connection.makefile("rb").read()
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert answer.endswith(httpx.Response(200, json=RESPONSES["RequestTimeout"].body).content)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_the_service_answers_a_large_head_as_the_example(server: Service) -> None:
+    answer = httpx.get(f"{server.url}/users", headers={"X-Padding": "x" * 64 * 1024}, timeout=60)
+
+    assert answer.status_code == 431
+    assert_answered_as(RESPONSES["RequestHeaderFieldsTooLarge"], answer)
 
 
 @pytest.mark.parametrize("request_", [pytest.param(each, id=f"{each.operation}: {each.part}") for each in REQUESTS])

@@ -16,7 +16,7 @@ from users_api import handlers
 HEAVY_NAME = "n" * (1024 * 1024 - len('{"":1}'))
 # Of every message, not of this one (RFC 9110): no operation's promise.
 OF_HTTP = {"connection", "content-length", "content-type", "date"}
-BEFORE_THE_RULES = {405, 408, 413}
+BEFORE_THE_RULES = {405, 408, 413, 431}
 LARGEST_INT32 = 2**31 - 1
 
 

@@ -10,6 +10,7 @@ from tests.contract.mutants.exchanges import Answer, Request, Stage, send
 JSON = ("Content-Type", "application/json")
 STALE = '"0-0"'
 TOO_LARGE = str(1024 * 1024 + 1)
+LONG = ("X-Padding", "x" * 64 * 1024)
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -46,6 +47,7 @@ RECIPES: dict[str, Callable[[Request], Request]] = {
     "412": lambda request: _with(request, ("If-Match", STALE)),
     "413": lambda request: request._replace(headers=(JSON, ("Content-Length", TOO_LARGE), ("Expect", "100-continue")), body=None),
     "415": lambda request: request._replace(headers=(("Content-Type", "text/plain"),)),
+    "431": lambda request: _with(request, LONG),
     "500": lambda request: request._replace(state="misfit"),
     "503": lambda request: request._replace(state="away"),
 }
