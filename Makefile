@@ -59,8 +59,8 @@ released: ## Keep the document as the released one, with the release's commit
 sdk: build/sdk/python/pyproject.toml build/sdk/typescript/dist/index.js ## Build the Python and the TypeScript client into build/sdk
 
 picture: ## Renew README's picture of the documentation
-	@$(MAKE) contract ARGS=tests/contract/browser
-	@mkdir -p docs && cp build/documentation.png docs/documentation.png
+	@$(MAKE) contract ARGS="tests/contract/browser -k listed"
+	@cp build/documentation.png docs/documentation.png
 
 check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files that deliver
 	$(BIN)/ruff check .

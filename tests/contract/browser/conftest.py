@@ -5,10 +5,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.server import Service
 
+PATIENCE_MILLISECONDS = 60_000
 SILENT = [
     "--no-sandbox",
     "--disable-gpu",
@@ -18,13 +19,15 @@ SILENT = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium; CHROMIUM names its program."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which(os.environ.get("CHROMIUM", "chromium")), args=SILENT)
+        program = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+        chromium = playwright.chromium.launch(executable_path=program, args=SILENT, timeout=PATIENCE_MILLISECONDS)
         yield chromium
         chromium.close()
 
@@ -38,8 +41,8 @@ def faults() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, server: Service, faults: list[str]) -> Iterator[Page]:
     """An empty page; at the end it must have had no fault."""
-    page = browser.new_page(base_url=server.url, viewport={"width": 1100, "height": 1240})
-    page.set_default_timeout(15_000)
+    page = browser.new_page(base_url=server.url, viewport={"width": 1100, "height": 1275})
+    page.set_default_timeout(PATIENCE_MILLISECONDS)
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))

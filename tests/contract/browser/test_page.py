@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
+from tests.contract.browser.picture import label, labelled
 from users_api.http.document import load_document
 
 DOCUMENT = load_document()
@@ -24,6 +25,11 @@ def open_operation(page: Page, tag: str, name: str) -> Locator:
     block = page.locator(f"#operations-{tag}-{name}")
     expect(block.locator(".opblock-body")).to_be_visible()
     return block
+
+
+def words_of(page: Page) -> str:
+    """Return what there is to read on the page."""
+    return page.locator("#swagger-ui").inner_text()
 
 
 def execute(block: Locator, status: int) -> str:
@@ -57,13 +63,20 @@ def test_every_operation_is_listed(page: Page, root: Path) -> None:
 
     blocks = page.locator(".opblock")
     expect(blocks).to_have_count(len(OPERATIONS))
-    page.screenshot(path=root / "build" / "documentation.png")
+    (root / "build" / "documentation.png").write_bytes(labelled(page.screenshot(), words_of(page)))
 
     listed = [
         (block.locator(".opblock-summary-method").inner_text(), block.locator(".opblock-summary-path").get_attribute("data-path"))
         for block in blocks.all()
     ]
     assert sorted(listed) == sorted(operation[:2] for operation in OPERATIONS)
+
+
+def test_readme_s_picture_shows_the_page_of_today(page: Page, root: Path) -> None:
+    page.goto("/ui/")
+    expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
+
+    assert label(words_of(page)) in (root / "docs" / "documentation.png").read_bytes(), "`make picture` renews it"
 
 
 @pytest.mark.parametrize(("tag", "name"), [operation[2:] for operation in OPERATIONS])
