@@ -12,8 +12,6 @@ import yaml
 from users_api.http.document import load_document
 
 Change = Callable[[dict[str, Any]], None]
-
-
 VERSION = version("users-api")
 MAJOR = int(VERSION.partition(".")[0])
 
@@ -34,22 +32,77 @@ def compare(root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
     return compare
 
 
+def schemas_of(document: dict[str, Any]) -> dict[str, Any]:
+    return document["components"]["schemas"]
+
+
 def a_property_less(document: dict[str, Any]) -> None:
-    user = document["components"]["schemas"]["User"]
+    user = schemas_of(document)["User"]
     user["required"].remove("active")
     del user["properties"]["active"]
+
+
+def a_property_not_sure(document: dict[str, Any]) -> None:
+    schemas_of(document)["User"]["required"].remove("active")
+
+
+def a_property_more_to_send(document: dict[str, Any]) -> None:
+    schemas_of(document)["UserReplacement"]["required"].append("active")
+
+
+def a_bound_narrower(document: dict[str, Any]) -> None:
+    schemas_of(document)["Username"]["maxLength"] -= 1
+
+
+def a_type_changed(document: dict[str, Any]) -> None:
+    schemas_of(document)["User"]["properties"]["created_date"] = {"type": "integer"}
+
+
+def a_word_fewer(document: dict[str, Any]) -> None:
+    schemas_of(document)["NewUser"]["properties"]["username"] = {"type": "string", "enum": ["ada"]}
+
+
+def a_status_less(document: dict[str, Any]) -> None:
+    del document["paths"]["/users/{user_id}"]["delete"]["responses"]["412"]
+
+
+def a_header_less(document: dict[str, Any]) -> None:
+    del document["paths"]["/users"]["post"]["responses"]["201"]["headers"]["ETag"]
+
+
+def a_parameter_less(document: dict[str, Any]) -> None:
+    document["paths"]["/users"]["get"]["parameters"].pop()
+
+
+def an_operation_less(document: dict[str, Any]) -> None:
+    del document["paths"]["/users/{user_id}"]["patch"]
 
 
 def an_operation_more(document: dict[str, Any]) -> None:
     document["paths"]["/pong"] = {"get": document["paths"]["/ping"]["get"] | {"operationId": "pong"}}
 
 
+BREAKING = [
+    a_property_less,
+    a_property_not_sure,
+    a_property_more_to_send,
+    a_bound_narrower,
+    a_type_changed,
+    a_word_fewer,
+    a_status_less,
+    a_header_less,
+    a_parameter_less,
+    an_operation_less,
+]
+
+
 def test_the_document_and_the_package_have_one_version() -> None:
     assert load_document()["info"]["version"] == VERSION
 
 
-def test_a_breaking_change_is_refused(compare: Callable[..., Any]) -> None:
-    comparison = compare(a_property_less, rise=0)
+@pytest.mark.parametrize("change", BREAKING)
+def test_a_breaking_change_is_refused(compare: Callable[..., Any], change: Change) -> None:
+    comparison = compare(change, rise=0)
 
     assert comparison.returncode == 2
     assert "✖ major" in comparison.stdout
