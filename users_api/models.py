@@ -13,10 +13,10 @@ LONGEST_USERNAME: Final = 128
 LONGEST_EMAIL: Final = 128
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, always aware and in UTC; SQLite stores it without its zone."""
+class NaiveDateTime(TypeDecorator[datetime]):
+    """A moment as SQLite keeps it, without its zone: UTC is meant."""
 
-    impl = DateTime(timezone=True)
+    impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
@@ -24,8 +24,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Read the moment as UTC, whatever the zone of the database session."""
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+        """Read the moment as UTC."""
+        return value and value.replace(tzinfo=UTC)
 
 
 def utc_now() -> datetime:
@@ -42,7 +42,9 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy mak
     username: Mapped[str] = mapped_column(String(LONGEST_USERNAME))
     email: Mapped[str] = mapped_column(String(LONGEST_EMAIL).with_variant(String(LONGEST_EMAIL, collation="C"), "postgresql"))
     active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
-    created_date: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, server_default=func.now())
+    created_date: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True).with_variant(NaiveDateTime, "sqlite"), default=utc_now, server_default=func.now()
+    )
     version: Mapped[int] = mapped_column(Integer, default=1, server_default=text("1"))
 
     __table_args__ = (

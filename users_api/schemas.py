@@ -1,8 +1,7 @@
 """What crosses the wire: a column stays private until it is named here."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from operator import attrgetter
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from marshmallow import fields
@@ -15,7 +14,7 @@ class UtcDateTime(fields.Field[datetime]):
     """A moment in UTC as RFC 3339 writes it, with `Z`, to the microsecond."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002 -- marshmallow's signature.
-        return value.isoformat(timespec="microseconds").replace("+00:00", "Z") if value else None
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if value else None
 
 
 class UserSchema(SQLAlchemySchema[User]):
@@ -34,29 +33,32 @@ class UserSchema(SQLAlchemySchema[User]):
 
 
 class RowDump:
-    """Dumps rows as the schema would, five times faster.
+    """Dumps rows that begin with the schema's fields, for orjson, which then writes what the schema would dump.
 
-    The columns give numbers, texts and booleans as they are to be sent, and a row has each attribute for certain; marshmallow
-    would look for each in three ways and convert it once more. Only the fields of other types do their work.
+    The columns give numbers, texts and booleans as they are to be sent; marshmallow would look for each in three ways and convert
+    it once more, which takes ten times as long. Moments orjson writes as the schema does, with OPT_UTC_Z: all but whole seconds
+    and those of another zone.
     """
 
     def __init__(self, schema: SQLAlchemySchema[Any]) -> None:
         """Take the schema whose fields are dumped."""
         self._names = tuple(schema.dump_fields)
-        self._values = attrgetter(*self._names)
-        as_they_are = (fields.Integer, fields.String, fields.Boolean)
-        self._others = [(name, field) for name, field in schema.dump_fields.items() if type(field) not in as_they_are]
+        self._moments = [(name, field) for name, field in schema.dump_fields.items() if isinstance(field, UtcDateTime)]
 
-    def one(self, row: Any) -> dict[str, Any]:
-        """Return the row as JSON values."""
-        dumped = dict(zip(self._names, self._values(row), strict=True))
-        for name, field in self._others:
-            dumped[name] = field._serialize(dumped[name], name, row)  # noqa: SLF001 -- what marshmallow has fields override.
+    def one(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """Return what orjson writes as the row's JSON object."""
+        return self.many([row])[0]
+
+    def many(self, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Return the same for each row."""
+        names = self._names
+        dumped = [dict(zip(names, row)) for row in rows]  # noqa: B905 -- what follows the fields is not shown.
+        for name, field in self._moments:
+            for user in dumped:
+                moment = user[name]
+                if not moment.microsecond or moment.tzinfo is not UTC:
+                    user[name] = field._serialize(moment, name, user)  # noqa: SLF001 -- what marshmallow has fields override.
         return dumped
-
-    def many(self, rows: Iterable[Any]) -> list[dict[str, Any]]:
-        """Return the rows as JSON values."""
-        return [self.one(row) for row in rows]
 
 
 user_schema: Final = UserSchema()  # type: ignore[no-untyped-call]  # the library leaves its constructor bare.
