@@ -37,11 +37,9 @@ def test_functions_wait_at_the_same_time() -> None:
 
 def test_a_function_hears_how_its_wait_failed() -> None:
     def work() -> str:
-        try:
+        with pytest.raises(ConnectionResetError):
             current().wait_for(fail())
-        except ConnectionResetError:
-            return "heard"
-        raise AssertionError
+        return "heard"
 
     assert asyncio.run(in_fiber(work)) == "heard"
 
