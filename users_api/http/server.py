@@ -1,5 +1,6 @@
 """How gunicorn serves: its configuration, named `python:users_api.http.server`."""
 
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from users_api.http.balance import BalancedServer, Load
 from users_api.http.protocol import Protocol
 
 GRACEFUL_SECONDS: Final = 20
+GARBAGE: Final = 10_000
 
 
 class Worker(UvicornWorker):
@@ -42,6 +44,13 @@ class Worker(UvicornWorker):
 def pre_fork(_arbiter: Any, worker: Worker) -> None:
     """Give the worker its seat before it is forked."""
     worker.seat = load.take()
+
+
+def post_worker_init(_worker: Worker) -> None:
+    """Look for garbage after as many objects as a long list has rather than several times amid one, and not among what stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def child_exit(_arbiter: Any, worker: Worker) -> None:
