@@ -26,15 +26,31 @@ class LingeringTransport:
     """A transport that, when it is closed amid a request, first ends its own half and listens on for a moment.
 
     Otherwise a caller who still sends would lose the answer to the reset of the connection (RFC 9112, 9.6).
+    The head of an answer it sends along with the body: that wakes the caller, and the kernel, once in place of twice.
     """
 
     def __init__(self, transport: asyncio.Transport, protocol: "Protocol") -> None:
         """Wrap the transport that the event loop has made."""
         self._transport, self._protocol, self._closing = transport, protocol, False
+        self._head, self._answering = b"", protocol.cycle
 
     def __getattr__(self, name: str) -> Any:
         """Return what the transport has."""
         return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send the data, but keep the head of an answer back for a moment."""
+        cycle: RequestResponseCycle = self._protocol.cycle
+        if cycle is not self._answering and cycle.response_started:
+            self._head, self._answering = data, cycle
+        else:
+            self._transport.write(self._head + data)
+            self._head = b""
+
+    def flush(self) -> None:
+        """Send a head that no body has followed."""
+        if self._head:
+            self.write(b"")
 
     def is_closing(self) -> bool:
         """Return whether nothing more is to be sent."""
@@ -44,6 +60,7 @@ class LingeringTransport:
         """End the connection: at once between two requests, amid one after a moment."""
         if self.is_closing():
             return
+        self.flush()
         self._closing = True
         if self._protocol.part is Part.BREAK or not self._transport.can_write_eof():
             self._transport.close()
@@ -123,6 +140,11 @@ class Protocol(HttpToolsProtocol):
         if self.part is Part.BODY:
             super().on_message_complete()
             self.part = Part.BREAK
+
+    def on_response_complete(self) -> None:
+        """Send what is left of the answer, and go on."""
+        self.transport.flush()  # type: ignore[attr-defined]  # it is the one above.
+        super().on_response_complete()
 
     def _feed(self, data: bytes) -> None:
         """Parse; a head that asks for another protocol is read again as if it did not (RFC 9110, 7.8).

@@ -1,0 +1,59 @@
+"""How an answer goes out: its head along with its body."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from users_api.http.protocol import Protocol
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def app(scope: Any, _receive: Any, send: Any) -> None:
+    """Answer in as many pieces as the path says."""
+    pieces = int(scope["path"][1:])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % pieces)]})
+    for piece in range(pieces):
+        await send({"type": "http.response.body", "body": b"x", "more_body": piece < pieces - 1})
+
+
+async def answer(request: bytes) -> Wire:
+    config = Config(app, log_config=None)
+    config.load()
+    protocol, wire = Protocol(config=config, server_state=ServerState(), app_state={}), Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(request)
+    await asyncio.gather(*protocol.tasks)
+    protocol.connection_lost(None)
+    return wire
+
+
+@pytest.mark.parametrize(("request_line", "pieces"), [("GET /1", [1]), ("GET /3", [1, 1, 1]), ("HEAD /1", [0]), ("GET /0", [0])])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_the_head_goes_along_with_the_first_piece(request_line: str, pieces: list[int], connection: str) -> None:
+    request = f"{request_line} HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\n\r\n".encode()
+
+    wire = asyncio.run(answer(request))
+
+    head, *rest = wire.written
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert [len(head.partition(b"\r\n\r\n")[2]), *map(len, rest)] == pieces
