@@ -21,14 +21,18 @@ class Service:
     """A running service on a port of its own."""
 
     def __init__(self, database_url: str, *arguments: str, **environment: str) -> None:
-        """Start it in production settings and return once it answers."""
+        """Start it in production settings."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url, "PORT": str(self.port)}
         self.environment = os.environ | settings | environment
-        self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed by `stop`.
-        command = [COMMAND, *(arguments or ("serve",))]
-        self.process = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=self.log)
+        self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed where it was stopped.
+        self.arguments = arguments or ("serve",)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again or for the first time, and return once it answers."""
+        self.process = subprocess.Popen([COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log)
         until(lambda: self.process.poll() is not None or self.answers())
         assert self.process.poll() is None, self.output()
 

@@ -13,8 +13,8 @@ from flask_migrate import Migrate
 from sqlalchemy import make_url
 
 from users_api import errors
-from users_api.config import load_settings
-from users_api.db import db, engine_options, tune
+from users_api.config import Config, load_settings
+from users_api.db import db, engine_options, limit_sessions, tune
 from users_api.greenlets import wait_on_the_loop
 from users_api.http.bridge import BridgedApp
 from users_api.http.document import load_document
@@ -35,23 +35,31 @@ def create_app() -> BridgedApp:
         SettingsError: the environment is wrong.
     """
     document = load_document()
+    settings = load_settings()
 
     @asynccontextmanager
     async def lifespan(_middleware: ConnexionMiddleware) -> AsyncIterator[None]:
         """Only a process that serves waits on its event loop."""
         with app.app.app_context():
             wait_on_the_loop(db.engine)
+            limit_sessions(
+                db.engine,
+                statement_timeout=settings.DATABASE_STATEMENT_TIMEOUT,
+                lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
+                idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
+            )
             yield
             db.engine.dispose()
 
     app = BridgedApp(
         "users_api",
+        request_seconds=settings.REQUEST_TIMEOUT,
         lifespan=lifespan,
         middlewares=[
             partial(Faults, handler=errors.fault),
             Failures,
             partial(Documentation, document=document),
-            Guard,
+            partial(Guard, body_limit=settings.BODY_LIMIT, body_seconds=settings.BODY_TIMEOUT),
             Validation,
             LifespanMiddleware,
         ],
@@ -60,7 +68,7 @@ def create_app() -> BridgedApp:
         validator_map=VALIDATORS,
     )
     errors.register(app)
-    configure(app.app)
+    configure(app.app, settings)
     app.add_api(document)
     return app
 
@@ -73,11 +81,15 @@ def create_flask_app() -> Flask:
     return flask_app
 
 
-def configure(app: Flask) -> None:
+def configure(app: Flask, settings: type[Config]) -> None:
     """Give the Flask application its settings, its database and its shell."""
-    app.config.from_object(load_settings())
+    app.config.from_object(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
-        make_url(app.config["SQLALCHEMY_DATABASE_URI"]), app.config["POOL_SIZE"]
+        make_url(app.config["SQLALCHEMY_DATABASE_URI"]),
+        pool_size=settings.POOL_SIZE,
+        most_waiting=max(1, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
+        pool_timeout=settings.DATABASE_POOL_TIMEOUT,
+        connect_timeout=settings.DATABASE_CONNECT_TIMEOUT,
     )
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS))

@@ -1,6 +1,7 @@
 """The settings: read from the environment when the application is put together, refused when wrong."""
 
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final, Generic, TypeVar
@@ -11,6 +12,8 @@ from sqlalchemy.exc import ArgumentError
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
 DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, refused in production.
 SHORTEST_SECRET_KEY: Final = 32
+SEVERAL_HOSTS: Final = re.compile(r"([^:]+://(?:[^@/]*@)?)([^/?@]*,[^/?@]*)(.*)")
+SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class SettingsError(ValueError):
@@ -46,10 +49,12 @@ class Variable(Generic[Value]):
 def database_url(text: str) -> str:
     """Return the SQLAlchemy URL, PostgreSQL's always with the psycopg2 driver; other databases are refused.
 
-    `postgres://` is what Heroku writes; SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3.
+    `postgres://` is what Heroku writes; SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3. Several hosts stand before the
+    path where libpq reads them (PostgreSQL's documentation, 32.1.1.3), and behind it where SQLAlchemy does.
     """
+    before, hosts, after = found.groups() if (found := SEVERAL_HOSTS.fullmatch(text)) else (text, "", "")
     try:
-        url = make_url(text)
+        url = make_url(before + after).update_query_pairs(("host", host) for host in hosts.split(",") if host)
     except ArgumentError:
         message = "is not a database URL; write postgresql://USER:PASSWORD@HOST:PORT/NAME"
         raise ValueError(message) from None
@@ -68,6 +73,18 @@ def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
         if text.isascii() and text.isdigit() and smallest <= (number := int(text[:20])) <= largest:
             return number
         message = f"must be a whole number from {smallest} to {largest}, not {text!r}"
+        raise ValueError(message)
+
+    return parse
+
+
+def seconds(smallest: float, largest: float) -> Callable[[str], float]:
+    """Return a parser of seconds, with or without a fraction, within the bounds, both included."""
+
+    def parse(text: str) -> float:
+        if SECONDS.fullmatch(text) and smallest <= (number := float(text)) <= largest:
+            return number
+        message = f"must be seconds from {smallest:g} to {largest:g}, not {text!r}"
         raise ValueError(message)
 
     return parse
@@ -107,6 +124,21 @@ class Config:
     WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, 256), default="2")
     DATABASE_CONNECTIONS = Variable("DATABASE_CONNECTIONS", whole_number(1, 1000), default="16")
     POOL_SIZE = Share()
+    DATABASE_POOL_TIMEOUT = Variable("DATABASE_POOL_TIMEOUT", seconds(0.1, 60), default="2")
+    DATABASE_CONNECT_TIMEOUT = Variable("DATABASE_CONNECT_TIMEOUT", seconds(1, 60), default="3")
+    DATABASE_STATEMENT_TIMEOUT = Variable("DATABASE_STATEMENT_TIMEOUT", seconds(0, 600), default="5")
+    DATABASE_LOCK_TIMEOUT = Variable("DATABASE_LOCK_TIMEOUT", seconds(0, 600), default="4")
+    DATABASE_IDLE_TIMEOUT = Variable("DATABASE_IDLE_TIMEOUT", seconds(0, 600), default="10")
+    REQUESTS_IN_FLIGHT = Variable("REQUESTS_IN_FLIGHT", whole_number(1, 100_000), default="256")
+    REQUEST_TIMEOUT = Variable("REQUEST_TIMEOUT", seconds(0.1, 600), default="8")
+    CLIENT_CONNECTIONS = Variable("CLIENT_CONNECTIONS", whole_number(1, 1_000_000), default="4000")
+    HEAD_LIMIT = Variable("HEAD_LIMIT", whole_number(1024, 1024**2), default="65536")
+    HEAD_TIMEOUT = Variable("HEAD_TIMEOUT", seconds(0.1, 600), default="10")
+    BODY_LIMIT = Variable("BODY_LIMIT", whole_number(1024, 1024**3), default="1048576")
+    BODY_TIMEOUT = Variable("BODY_TIMEOUT", seconds(0.1, 600), default="10")
+    SEND_TIMEOUT = Variable("SEND_TIMEOUT", seconds(0.1, 600), default="20")
+    KEEP_ALIVE = Variable("KEEP_ALIVE", whole_number(1, 3600), default="95")
+    GRACEFUL_TIMEOUT = Variable("GRACEFUL_TIMEOUT", whole_number(1, 600), default="20")
 
 
 class DevelopmentConfig(Config):

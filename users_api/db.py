@@ -1,19 +1,23 @@
 """The database handle, the names of constraints, and how a connection is made."""
 
+import os
 from contextlib import AbstractContextManager
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from math import ceil
+from typing import Any, Final
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import URL, Connection, MetaData, event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.orm import DeclarativeBase
 
 from users_api.greenlets import GreenletPool, LoopConnection
 from users_api.statements import Statement, prepared
+
+READ_ONLY: Final = "25006"
 
 
 class Base(DeclarativeBase):
@@ -32,8 +36,8 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
 
-def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
-    """Return create_engine's options for this database.
+def engine_options(url: URL, *, pool_size: int, most_waiting: int, pool_timeout: float, connect_timeout: float) -> dict[str, Any]:
+    """Return create_engine's options for this database; the times are seconds.
 
     AUTOCOMMIT: each operation is one statement and so its own transaction, in one round trip in place of three.
     Parameters are people's names and addresses: they stay out of the logs.
@@ -45,16 +49,49 @@ def engine_options(url: URL, pool_size: int) -> dict[str, Any]:
         "hide_parameters": True,
         "poolclass": GreenletPool,
         "pool_size": pool_size,
+        "most_waiting": most_waiting,
         "max_overflow": 0,
-        "pool_timeout": 5,
-        "connect_args": {"connect_timeout": 5, "application_name": "users-api", "connection_factory": LoopConnection},
+        "pool_timeout": pool_timeout,
+        "connect_args": {
+            "application_name": "users-api",
+            "connection_factory": partial(LoopConnection, connect_seconds=connect_timeout),
+            "connect_timeout": ceil(connect_timeout),
+            # A network that is cut shows by no answer at all; libpq then also turns to the next host of several.
+            "tcp_user_timeout": ceil(connect_timeout * 1000),
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+        },
     }
 
 
 def tune(engine: Engine) -> None:
-    """Let SQLite's readers and writers not block one another."""
+    """Let SQLite's readers and writers not block one another, and leave a PostgreSQL that takes no writes any more."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA journal_mode=WAL"))
+    event.listen(engine, "handle_error", _leave_read_only)
+
+
+def _leave_read_only(failure: ExceptionContext) -> None:
+    """Count a connection as lost that refuses to write: after a failover the next one may lead to the new primary."""
+    if getattr(failure.original_exception, "pgcode", None) == READ_ONLY:
+        failure.is_disconnect = True
+        failure.invalidate_pool_on_disconnect = False
+
+
+def limit_sessions(engine: Engine, **seconds: float) -> None:
+    """Let PostgreSQL itself end what takes longer, by the names of its own settings; with 0 they stay as the server has them.
+
+    For processes that serve; a migration takes its time. PgBouncer must ignore the startup parameter `options`, or all be 0.
+    """
+    options = [f"-c {name}={ceil(limit * 1000)}" for name, limit in seconds.items() if limit]
+
+    def limit(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        own = parameters.get("options", os.environ.get("PGOPTIONS", ""))
+        parameters["options"] = " ".join([*options, own])
+
+    if options and engine.dialect.name == "postgresql":
+        event.listen(engine, "do_connect", limit)
 
 
 def rows(statement: Statement, **values: Any) -> list[Any]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from sqlite3 import SQLITE_ERROR
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +12,28 @@ import orjson
 from connexion import FlaskApp
 from connexion.exceptions import ProblemException
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+
+class Seldom(logging.Filter):
+    """Lets one record through a second: a database that is away fails every request alike."""
+
+    _next = 0.0
+
+    def filter(self, _record: logging.LogRecord) -> bool:
+        """Return whether the last record is a second old."""
+        now = monotonic()
+        if now < self._next:
+            return False
+        self._next = now + 1
+        return True
+
+
 logger = logging.getLogger(__name__)
+outages = logger.getChild("outages")
+outages.addFilter(Seldom())
 
 RETRY_AFTER: Final = "1"
 FAULT: Final = "Something went wrong on our side."
@@ -103,7 +121,10 @@ class HeadTooLarge(Failed):
     """The request line and the headers are over the limit."""
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    message = "The request line and the headers must not be larger than 64 KiB together."
+
+    def __init__(self, limit: int) -> None:
+        """Tell the limit."""
+        self.message = f"The request line and the headers must not be larger than {size(limit)} together."
 
 
 class HeadTimeout(Failed):
@@ -138,8 +159,11 @@ class BodyTooLarge(Failed):
     """The body is over the limit; what is left of it is not read, so the connection ends."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    message = "The request body must not be larger than 1 MiB."
     headers = MappingProxyType({"Connection": "close"})
+
+    def __init__(self, limit: int) -> None:
+        """Tell the limit."""
+        self.message = f"The request body must not be larger than {size(limit)}."
 
 
 class UnsupportedMediaType(Failed):
@@ -165,7 +189,8 @@ def register(app: FlaskApp) -> None:
     """Tell the application the table of all failures."""
     app.add_error_handler(Failed, failed)
     app.add_error_handler(IntegrityError, constraint_violated)
-    for unavailable in (OperationalError, InterfaceError, PoolTimeout):
+    app.add_error_handler(DBAPIError, database_failed)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeout, TimeoutError):
         app.add_error_handler(unavailable, database_unavailable)
     for refused in (HTTPException, ProblemException):
         app.add_error_handler(refused, refused_by_library)
@@ -183,11 +208,16 @@ async def constraint_violated(request: ConnexionRequest, error: Any) -> Connexio
     return await failed(request, failure()) if failure else await fault(request, error)
 
 
+async def database_failed(request: ConnexionRequest, error: Any) -> ConnexionResponse:
+    """Answer 503 if the connection is lost with it, whatever it is called; else it is a bug."""
+    return await (database_unavailable if error.connection_invalidated else fault)(request, error)
+
+
 async def database_unavailable(request: ConnexionRequest, error: Any) -> ConnexionResponse:
     """Answer 503: the database is away, overloaded or took too long; SQLite calls a wrong statement by the same name."""
     if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
         return await fault(request, error)
-    logger.error("Database unavailable: %s", error)
+    outages.error("Database unavailable: %s", str(error) or "no answer in time")
     return _answer(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, {"Retry-After": RETRY_AFTER})
 
 
@@ -207,6 +237,14 @@ def _constraint(error: IntegrityError) -> str:
     """Return the violated constraint's name: psycopg2 tells it, SQLite quotes it in its text."""
     diagnosis = getattr(error.orig, "diag", None)
     return diagnosis.constraint_name or "" if diagnosis else str(error.orig).rpartition("index ")[2].strip("'")
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as people say it."""
+    for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
+        if number % unit == 0:
+            return f"{number // unit} {name}"
+    return f"{number} bytes"
 
 
 def envelope(status: HTTPStatus, message: str, errors: Sequence[FieldError] = ()) -> bytes:

@@ -14,7 +14,8 @@ from greenlet import getcurrent, greenlet
 from psycopg2.extensions import POLL_OK, POLL_READ
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.util.queue import AsyncAdaptedQueue
 
 Result = TypeVar("Result")
@@ -27,6 +28,21 @@ class GreenletPool(QueuePool):
     """
 
     _queue_class = AsyncAdaptedQueue  # type: ignore[assignment]  # its annotation is narrower than its use
+
+    def __init__(self, creator: Any, most_waiting: int = 256, **options: Any) -> None:
+        """Take QueuePool's arguments, and how many requests may wait for a connection: the next one would wait in vain."""
+        super().__init__(creator, **options)
+        self._most_waiting, self._waiting = most_waiting, 0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if self._waiting >= self._most_waiting:
+            message = f"{self._waiting} requests wait for a connection already"
+            raise PoolTimeout(message)
+        self._waiting += 1
+        try:
+            return super()._do_get()
+        finally:
+            self._waiting -= 1
 
 
 class Fiber(greenlet):
@@ -60,11 +76,26 @@ class Idle(local):
 idle: Final = Idle()
 
 
-async def in_fiber(function: Callable[[], Result]) -> Result:
-    """Return what the function returns; whenever it waits for PostgreSQL, the event loop goes on."""
+async def in_fiber(function: Callable[[], Result], seconds: float) -> Result:
+    """Return what the function returns; whenever it waits for PostgreSQL, the event loop goes on.
+
+    Raises:
+        TimeoutError: it has waited so long, and waits no more; a connection that it waited for is closed.
+    """
     fiber = idle.fibers.pop() if idle.fibers else Fiber()
     fiber.gr_context = getcurrent().gr_context
     waits_for = fiber.switch(function)
+    if waits_for is not fiber:
+        async with asyncio.timeout(seconds):
+            await _serve(fiber, waits_for)
+    result: Result = fiber.result
+    fiber.result = None
+    idle.fibers.append(fiber)
+    return result
+
+
+async def _serve(fiber: Fiber, waits_for: Any) -> None:
+    """Wait for whatever the fiber waits for, until its function has returned."""
     while waits_for is not fiber:
         try:
             got = await waits_for
@@ -72,10 +103,6 @@ async def in_fiber(function: Callable[[], Result]) -> Result:
             waits_for = fiber.throw(*sys.exc_info())
         else:
             waits_for = fiber.switch(got)
-    result: Result = fiber.result
-    fiber.result = None
-    idle.fibers.append(fiber)
-    return result
 
 
 class LoopConnection(psycopg2.extensions.connection):
@@ -90,8 +117,9 @@ class LoopConnection(psycopg2.extensions.connection):
     _connected = False
     stale = False
 
-    def __init__(self, dsn: str, **options: Any) -> None:
+    def __init__(self, dsn: str, *, connect_seconds: float, **options: Any) -> None:
         """Connect; until then the socket may change, so it is not yet watched for good."""
+        self._connect_seconds = connect_seconds
         super().__init__(dsn, **options)
         self._connected = True
 
@@ -102,7 +130,9 @@ class LoopConnection(psycopg2.extensions.connection):
 
     def ready(self, state: int) -> Awaitable[None]:
         """Return what to wait for until the socket can be read or written."""
-        if state != POLL_READ or not self._connected:
+        if not self._connected:
+            return asyncio.wait_for(_ready(self.fileno(), state), self._connect_seconds)
+        if state != POLL_READ:
             return _ready(self.fileno(), state)
         loop = asyncio.get_running_loop()
         self._waiting = loop.create_future()
@@ -153,6 +183,9 @@ def wait(connection: LoopConnection) -> None:
     try:
         while (state := connection.poll()) != POLL_OK:
             fiber.wait_for(connection.ready(state))
+    except TimeoutError:  # libpq minds `connect_timeout` only where it waits itself.
+        message = "the database does not answer"
+        raise psycopg2.OperationalError(message) from None
     except BaseException:
         connection.ignore()  # libpq or psycopg2 closes the socket on a failure.
         raise

@@ -28,4 +28,4 @@ def test_only_the_router_may_name_the_caller(postgres: PostgreSQL, trusted: str,
 
 def test_the_time_outs_suit_herokus_router() -> None:
     assert server.keepalive > 90, "the router keeps idle connections for 90 s and must be the one that closes them"
-    assert server.GRACEFUL_SECONDS < server.graceful_timeout < 30, "30 s after SIGTERM comes SIGKILL"
+    assert server.settings.GRACEFUL_TIMEOUT < server.graceful_timeout < 30, "30 s after SIGTERM comes SIGKILL"

@@ -9,6 +9,7 @@ from typing import Any
 from users_api.http.balance import PATIENCE_SECONDS, Acceptor, Connections, Load
 
 SECONDS = 30
+MOST = 100
 
 
 class Worker:
@@ -41,7 +42,7 @@ def on_a_listener(test: Callable[[socket.socket, Load], Coroutine[Any, Any, None
 
         async def play(listener: socket.socket) -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
-            await asyncio.wait_for(test(listener, Load()), SECONDS)
+            await asyncio.wait_for(test(listener, Load(MOST)), SECONDS)
 
         with closing(socket.create_server(("127.0.0.1", 0))) as listener:
             listener.settimeout(0)

@@ -1,10 +1,15 @@
 """The settings: what each class says, and the one line for each wrong value."""
 
+import re
+from pathlib import Path
+
 import pytest
 from flask import Flask
+from sqlalchemy import make_url
 
 from users_api import config
-from users_api.config import Config, DevelopmentConfig, ProductionConfig, SettingsError, TestingConfig, load_settings
+from users_api.cli import main
+from users_api.config import Config, DevelopmentConfig, ProductionConfig, SettingsError, TestingConfig, Variable, load_settings
 
 VARIABLES = ("APP_SETTINGS", "DATABASE_URL", "DATABASE_TEST_URL", "SECRET_KEY", "PORT", "WEB_CONCURRENCY")
 POSTGRESQL = "postgresql+psycopg2://ada:secret@db:5432/users"
@@ -68,6 +73,35 @@ def test_every_name_of_postgresql_means_psycopg2(monkeypatch: pytest.MonkeyPatch
     assert f"{POSTGRESQL}?sslmode=require" == load_settings().SQLALCHEMY_DATABASE_URI
 
 
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        ("ada:secret@one:5432,two:5433", {"user": "ada", "password": "secret", "host": "one,two", "port": "5432,5433"}),
+        ("one,two:5433", {"host": "one,two", "port": ",5433"}),
+    ],
+)
+def test_of_several_hosts_libpq_finds_the_one_that_takes_writes(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, expected: dict[str, str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://{hosts}/users?target_session_attrs=read-write")
+
+    url = make_url(load_settings().SQLALCHEMY_DATABASE_URI)
+
+    assert url.get_dialect()().create_connect_args(url) == (
+        [],
+        {"dbname": "users", "target_session_attrs": "read-write"} | expected,
+    )
+
+
+def test_every_setting_stands_in_the_readme_and_in_the_help(root: Path) -> None:
+    readme, told = (root / "README.md").read_text(), main.help
+    variables = {value.name: value.default for value in vars(Config).values() if isinstance(value, Variable)}
+
+    for name, default in variables.items():
+        assert re.search(rf"^\|.*`{name}`.*\|.*\|.*\b{default}\b.*\|$", readme, re.MULTILINE), name
+        assert name in told
+
+
 @pytest.mark.usefixtures("production")
 def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "k" * config.SHORTEST_SECRET_KEY)
@@ -94,6 +128,9 @@ def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "9" * 5000, "PORT must be a whole number"),
         ("WEB_CONCURRENCY", "-1", "WEB_CONCURRENCY must be a whole number from 1 to 256, not '-1'"),
         ("WEB_CONCURRENCY", "²", "WEB_CONCURRENCY must be a whole number"),
+        ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
+        ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not 'nan'"),
+        ("DATABASE_STATEMENT_TIMEOUT", "5s", "DATABASE_STATEMENT_TIMEOUT must be seconds from 0 to 600, not '5s'"),
     ],
 )
 @pytest.mark.usefixtures("production")

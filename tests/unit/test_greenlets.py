@@ -6,6 +6,7 @@ from greenlet import getcurrent
 
 from users_api.greenlets import Fiber, in_fiber
 
+SECONDS = 30
 name: ContextVar[str] = ContextVar("name")
 
 
@@ -29,7 +30,7 @@ def test_functions_wait_at_the_same_time() -> None:
         return got
 
     async def main() -> list[int]:
-        return await asyncio.gather(in_fiber(lambda: work(1)), in_fiber(lambda: work(2)))
+        return await asyncio.gather(in_fiber(lambda: work(1), SECONDS), in_fiber(lambda: work(2), SECONDS))
 
     assert asyncio.run(main()) == [1, 2]
     assert order == [1, 2, 1, 2]
@@ -41,20 +42,25 @@ def test_a_function_hears_how_its_wait_failed() -> None:
             current().wait_for(fail())
         return "heard"
 
-    assert asyncio.run(in_fiber(work)) == "heard"
+    assert asyncio.run(in_fiber(work, SECONDS)) == "heard"
+
+
+def test_a_function_waits_no_longer_than_it_may() -> None:
+    with pytest.raises(TimeoutError):
+        asyncio.run(in_fiber(lambda: current().wait_for(asyncio.sleep(SECONDS)), 0.01))
 
 
 def test_a_failure_reaches_the_one_who_awaits() -> None:
     with pytest.raises(ConnectionResetError):
-        asyncio.run(in_fiber(lambda: current().wait_for(fail())))
+        asyncio.run(in_fiber(lambda: current().wait_for(fail()), SECONDS))
 
 
 def test_a_fiber_serves_again_in_the_context_of_the_next() -> None:
     async def main() -> tuple[object, object]:
         name.set("first")
-        first = await in_fiber(lambda: (current(), name.get()))
+        first = await in_fiber(lambda: (current(), name.get()), SECONDS)
         name.set("second")
-        second = await in_fiber(lambda: (current(), name.get()))
+        second = await in_fiber(lambda: (current(), name.get()), SECONDS)
         return first, second
 
     first, second = asyncio.run(main())

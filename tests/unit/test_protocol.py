@@ -21,6 +21,9 @@ class Wire(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.written.append(data)
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (0, None), "the protocol is to know of every byte that waits"
+
     def is_closing(self) -> bool:
         return self.closed
 

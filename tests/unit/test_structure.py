@@ -10,7 +10,8 @@ import pytest
 from connexion.json_schema import resolve_refs
 
 from users_api import handlers, models
-from users_api.http import guard
+from users_api.config import Config
+from users_api.errors import BodyTimeout, BodyTooLarge
 from users_api.http.document import load_document
 from users_api.models import User
 from users_api.schemas import UserSchema
@@ -136,6 +137,5 @@ def test_the_document_tells_the_limits_that_the_guard_keeps(document: dict[str, 
     responses = document["components"]["responses"]
     words = {name: answer["content"]["application/json"].get("example", {}).get("message") for name, answer in responses.items()}
 
-    assert guard.LARGEST_BODY == 1024**2
-    assert "1 MiB" in words["ContentTooLarge"]
-    assert f"within {guard.BODY_SECONDS} seconds" in words["RequestTimeout"]
+    assert words["ContentTooLarge"] == BodyTooLarge(Config.BODY_LIMIT).message
+    assert words["RequestTimeout"] == BodyTimeout(Config.BODY_TIMEOUT).message

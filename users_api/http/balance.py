@@ -14,13 +14,15 @@ from uvicorn import Config, Server
 
 MOST_WORKERS: Final = 512
 PATIENCE_SECONDS: Final = 0.01
+SEND_BUFFER: Final = 256 * 1024
 
 
 class Load:
     """How many connections each worker has, in memory that all share: made before the workers are forked."""
 
-    def __init__(self) -> None:
-        """Begin without workers."""
+    def __init__(self, most: int) -> None:
+        """Begin without workers, of which each will take so many connections at most."""
+        self.most = most
         self._counts = memoryview(mmap(-1, 4 * MOST_WORKERS)).cast("I")
         self._taken: set[int] = set()
 
@@ -67,6 +69,8 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._connections, self._closed, self._patient = 0, False, True
         self._load.tell(seat, 0)
+        for listener in listeners:  # By itself the system would keep 4 MB for each caller who does not read.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._listen()
 
     def ended(self) -> None:
@@ -76,7 +80,10 @@ class Acceptor:
             self._load.tell(self._seat, self._connections)
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no more than what has come already, which would be cut off with the listener."""
+        for listener in self._listeners:
+            while self._accept(listener):
+                pass
         self._closed = True
         self._load.tell(self._seat, None)
         self._pause()
@@ -95,6 +102,9 @@ class Acceptor:
         self._loop.call_later(PATIENCE_SECONDS, self._listen)
 
     def _offered(self, listener: socket.socket) -> None:
+        if self._connections >= self._load.most:
+            self._pause()
+            return
         self._patient = self._patient and not self._load.is_least(self._seat)
         if self._patient:
             self._patient = False
@@ -103,16 +113,17 @@ class Acceptor:
             self._patient = True
             self._accept(listener)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> bool:
         try:
             connection, _address = listener.accept()
         except OSError:  # Another worker has taken it, or there are too many open files: neither is better tried at once.
             self._pause()
-            return
+            return False
         connection.settimeout(0)
         self._connections += 1
         self._load.tell(self._seat, self._connections)
         self._loop.create_task(self._loop.connect_accepted_socket(self._make, connection))
+        return True
 
 
 class BalancedServer(Server):
@@ -130,6 +141,10 @@ class BalancedServer(Server):
         self.server_state.connections = Connections(acceptor.ended)
         self.servers = [acceptor]  # type: ignore[list-item]  # of a server, uvicorn uses these two methods.
 
-    def _protocol(self) -> asyncio.Protocol:
-        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+    def _protocol(self) -> Any:
+        """Return the protocol of a new connection, which the last ones leave after one answer."""
+        make: Callable[..., Any] = self.config.http_protocol_class
+        protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        if self.should_exit:
+            protocol.shutdown()
+        return protocol

@@ -56,9 +56,9 @@ class Bridge(FlaskASGIApp):
     sees the refused ones too.
     """
 
-    def __init__(self, app: Flask) -> None:
-        """Wrap the Flask application that Connexion has made."""
-        self.app = app
+    def __init__(self, app: Flask, request_seconds: float) -> None:
+        """Wrap the Flask application that Connexion has made; a request waits for its database so long and no longer."""
+        self.app, self._seconds = app, request_seconds
         self._operations: dict[str, Operation] = {}
 
     def add_api(self, specification: Specification, *, name: str | None = None, **options: Any) -> Api:
@@ -71,7 +71,7 @@ class Bridge(FlaskASGIApp):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- the validators have taken the body.
         """Answer one request."""
         operation = self._operations[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
-        answer = await in_fiber(partial(self._answer, operation, scope["arguments"]))
+        answer = await in_fiber(partial(self._answer, operation, scope["arguments"]), self._seconds)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
@@ -83,7 +83,7 @@ class Bridge(FlaskASGIApp):
 class BridgedApp(FlaskApp):
     """Connexion's FlaskApp with this bridge in the place of a2wsgi's."""
 
-    def __init__(self, import_name: str, **options: Any) -> None:
-        """Take FlaskApp's arguments."""
+    def __init__(self, import_name: str, *, request_seconds: float, **options: Any) -> None:
+        """Take FlaskApp's arguments, and how long a request may wait."""
         super().__init__(import_name, **options)
-        self._middleware_app = self.middleware.app = Bridge(self.app)
+        self._middleware_app = self.middleware.app = Bridge(self.app, request_seconds)

@@ -11,8 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from users_api.errors import BodyTimeout, BodyTooLarge, UnsupportedMediaType
 from users_api.http.routing import Paths
 
-LARGEST_BODY: Final = 1024 * 1024
-BODY_SECONDS: Final = 10
 JSON: Final = re.compile(rb'application/json[ \t]*+(;[ \t]*+(charset=(utf-?8|"utf-?8")[ \t]*+)?)*+', re.IGNORECASE)
 
 
@@ -25,9 +23,10 @@ class Guard(SpecMiddleware):
         Failed: one of its subclasses names what is wrong; the exception middleware outside answers it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Stand before the application."""
+    def __init__(self, app: ASGIApp, body_limit: int, body_seconds: float) -> None:
+        """Stand before the application, with the size that a body may have and the time that it may take."""
         self.app = app
+        self._limits = body_limit, body_seconds
 
     def add_api(self, specification: Specification, **options: Any) -> None:
         """Take the document's paths."""
@@ -40,7 +39,7 @@ class Guard(SpecMiddleware):
             return
         operation, scope["arguments"] = self._paths.find(scope)
         headers = dict(scope["headers"])
-        body = await _read(headers, receive)
+        body = await _read(headers, receive, *self._limits)
         if body is None:
             return
         if operation.takes_body and (body or b"content-type" in headers):
@@ -49,7 +48,7 @@ class Guard(SpecMiddleware):
         await self.app(scope, _replay(body, receive) if operation.takes_body else receive, send)
 
 
-async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+async def _read(headers: dict[bytes, bytes], receive: Receive, limit: int, seconds: float) -> bytes | None:
     """Return the whole body, or None when the caller is gone.
 
     Raises:
@@ -58,18 +57,18 @@ async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
     """
     length = headers.get(b"content-length", b"0")
     if b"transfer-encoding" not in headers and length.isdigit():  # Another length says nothing; servers refuse it before this.
-        if int(length[:20]) > LARGEST_BODY:
-            raise BodyTooLarge
+        if int(length[:20]) > limit:
+            raise BodyTooLarge(limit)
         if not int(length[:20]):
             return b""
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _receive(receive)
+        async with asyncio.timeout(seconds):
+            return await _receive(receive, limit)
     except TimeoutError:
-        raise BodyTimeout(BODY_SECONDS) from None
+        raise BodyTimeout(seconds) from None
 
 
-async def _receive(receive: Receive) -> bytes | None:
+async def _receive(receive: Receive, limit: int) -> bytes | None:
     chunks = bytearray()
     more_body = True
     while more_body:
@@ -78,8 +77,8 @@ async def _receive(receive: Receive) -> bytes | None:
             return None
         chunks += message.get("body", b"")
         more_body = message.get("more_body", False)
-        if len(chunks) > LARGEST_BODY:
-            raise BodyTooLarge
+        if len(chunks) > limit:
+            raise BodyTooLarge(limit)
     return bytes(chunks)
 
 

@@ -1,6 +1,8 @@
-"""HTTP/1.1 as uvicorn speaks it, with what uvicorn leaves open: a bounded head, the envelope, and an end that loses no answer."""
+"""HTTP/1.1 as uvicorn speaks it, with what uvicorn leaves open: bounds, the envelope, and an end that loses no answer."""
 
 import asyncio
+import socket
+import struct
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -9,9 +11,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from users_api.errors import Failed, HeadTimeout, HeadTooLarge, NotHTTP, envelope
 
-LARGEST_HEAD: Final = 64 * 1024
-HEAD_SECONDS: Final = 10
 LINGER_SECONDS: Final = 5
+LEAVE_SECONDS: Final = 1
+MOST_WAITING: Final = 100
 
 
 class Part(Enum):
@@ -43,7 +45,7 @@ class LingeringTransport:
         cycle: RequestResponseCycle = self._protocol.cycle
         if cycle is not self._answering and cycle.response_started:
             self._head, self._answering = data, cycle
-        else:
+        elif not self._transport.is_closing():  # Of several requests on a connection uvicorn tells only the last that it is lost.
             self._transport.write(self._head + data)
             self._head = b""
 
@@ -73,20 +75,28 @@ class LingeringTransport:
 class Protocol(HttpToolsProtocol):
     """One connection; what cannot be read as HTTP is answered in the envelope too, and ends it."""
 
+    largest_head = 64 * 1024
+    head_seconds: float = 10
+    send_seconds: float = 20
+
     part = Part.BREAK
     _size = 0
     _chunk = 0
     _deadline: asyncio.TimerHandle | None = None
+    _send_deadline: asyncio.TimerHandle | None = None
+    _leaving = False
     _previous: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, but not for ever."""
         super().connection_made(LingeringTransport(transport, self))  # type: ignore[arg-type]  # it stands in for one.
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._late)
+        self._deadline = self.loop.call_later(self.head_seconds, self._late)
+        transport.set_write_buffer_limits(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._sent()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -118,15 +128,18 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse a head that is too large or no HTTP/1.1, which has exactly one Host (RFC 9112, 3.2); else begin to answer."""
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
-            raise HeadTooLarge
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.largest_head:
+            raise HeadTooLarge(self.largest_head)
         version = self.parser.get_http_version()
         hosts = sum(name == b"host" for name, _ in self.headers)
         if version not in {"1.0", "1.1"} or (version == "1.1" and hosts != 1) or self.parser.get_method() == b"CONNECT":
             raise NotHTTP
+        if len(self.pipeline) >= MOST_WAITING:
+            raise NotHTTP  # The answers that are due come first, and the last of them ends the connection.
         if not self.parser.should_upgrade():
             previous = self.cycle
             super().on_headers_complete()
+            self.cycle.keep_alive = self.cycle.keep_alive and not self._leaving
             self._previous, self.part = previous, Part.BODY
             self._stop_waiting()
 
@@ -142,9 +155,42 @@ class Protocol(HttpToolsProtocol):
             self.part = Part.BREAK
 
     def on_response_complete(self) -> None:
-        """Send what is left of the answer, and go on."""
+        """Send what is left of the answer, and go on; read on only when no request waits, which uvicorn does at once."""
         self.transport.flush()  # type: ignore[attr-defined]  # it is the one above.
         super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Give a caller who does not read what is ready for him a while, then drop him."""
+        super().pause_writing()
+        self._send_deadline = self._send_deadline or self.loop.call_later(self.send_seconds, self._drop)
+
+    def resume_writing(self) -> None:
+        """Note that the caller, or the system for him, has taken everything."""
+        super().resume_writing()
+        self._sent()
+
+    def shutdown(self) -> None:
+        """Announce the end with the next answer; a caller who asks nothing more is left after a moment.
+
+        Closed at once, an idle connection would swallow a request that is on its way.
+        """
+        self._leaving = True
+        if self.cycle and not self.cycle.response_complete:
+            super().shutdown()
+        else:
+            self.loop.call_later(LEAVE_SECONDS, super().shutdown)
+
+    def _drop(self) -> None:
+        """Reset the connection: after a mere end the system would keep what the caller does not take."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _sent(self) -> None:
+        if self._send_deadline:
+            self._send_deadline.cancel()
+            self._send_deadline = None
 
     def _feed(self, data: bytes) -> None:
         """Parse; a head that asks for another protocol is read again as if it did not (RFC 9110, 7.8).
@@ -165,13 +211,13 @@ class Protocol(HttpToolsProtocol):
         """Bound what is no body: the size of a head and of all that may stand around chunks, and the time that a head has."""
         if self.part is not Part.BREAK:
             self._size += self._chunk
-            if self._size > LARGEST_HEAD:
-                raise HeadTooLarge
+            if self._size > self.largest_head:
+                raise HeadTooLarge(self.largest_head)
         if self.part is Part.HEAD:
-            self._deadline = self._deadline or self.loop.call_later(HEAD_SECONDS, self._late)
+            self._deadline = self._deadline or self.loop.call_later(self.head_seconds, self._late)
 
     def _late(self) -> None:
-        self._end(HeadTimeout(HEAD_SECONDS) if self.part is Part.HEAD else None)
+        self._end(HeadTimeout(self.head_seconds) if self.part is Part.HEAD else None)
 
     def _stop_waiting(self) -> None:
         if self._deadline:

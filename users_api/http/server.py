@@ -12,8 +12,16 @@ from users_api.config import load_settings
 from users_api.http.balance import BalancedServer, Load
 from users_api.http.protocol import Protocol
 
-GRACEFUL_SECONDS: Final = 20
 GARBAGE: Final = 10_000
+settings = load_settings()
+
+
+class LimitedProtocol(Protocol):
+    """The protocol with the limits of the settings."""
+
+    largest_head = settings.HEAD_LIMIT
+    head_seconds = settings.HEAD_TIMEOUT
+    send_seconds = settings.SEND_TIMEOUT
 
 
 class Worker(UvicornWorker):
@@ -21,11 +29,11 @@ class Worker(UvicornWorker):
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 -- as the base class declares it.
         "loop": "uvloop",
-        "http": Protocol,
+        "http": LimitedProtocol,
         "lifespan": "on",
         "ws": "none",
         "server_header": False,
-        "timeout_graceful_shutdown": GRACEFUL_SECONDS,
+        "timeout_graceful_shutdown": settings.GRACEFUL_TIMEOUT,
     }
 
     seat: int
@@ -58,13 +66,12 @@ def child_exit(_arbiter: Any, worker: Worker) -> None:
     load.free(worker.seat)
 
 
-load = Load()
-settings = load_settings()
+load = Load(settings.CLIENT_CONNECTIONS)
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = Worker
-graceful_timeout = GRACEFUL_SECONDS + 4
+graceful_timeout = settings.GRACEFUL_TIMEOUT + 4
 timeout = 60
-keepalive = 95
+keepalive = settings.KEEP_ALIVE
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- on a disk a heartbeat may block (gunicorn's FAQ).
 control_socket_disable = True
