@@ -41,7 +41,7 @@ def node(*arguments: str | Path, url: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_client_lives_a_user_s_life(compiled: Path, server: Service) -> None:
-    run = node("--test", compiled / "users.test.js", url=server.url)
+    run = node("--test", "--test-reporter=tap", compiled / "users.test.js", url=server.url)
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert "# pass 6" in run.stdout
