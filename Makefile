@@ -87,7 +87,7 @@ bench: .venv/bench.stamp ## Measure this service beside its peers, under 10 minu
 bench-growth: .venv/bench.stamp ## Measure what a request costs as table, connections, bodies and uptime grow, under 10 minutes
 	@$(BIN)/python -m bench growth
 
-bench-guard: .venv/bench.stamp ## Fail where this service lost more than a fifth of its lead over the tutorial, a minute
+bench-guard: .venv/bench.stamp ## Fail where this service lost more than a fifth of its lead over the tutorial, two minutes
 	@$(BIN)/python -m bench guard
 
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, with hashes

@@ -13,16 +13,15 @@ def main() -> None:
 
 
 @main.command("compare")
-@click.option("--quick", is_flag=True, help="One short round with the tutorial alone; nothing is written.")
-@click.option("--connections", default=16, show_default=True)
-def compare_command(*, quick: bool, connections: int) -> None:
+@click.option("--quick", is_flag=True, help="One round with the tutorial alone; nothing is written.")
+def compare_command(*, quick: bool) -> None:
     """Measure this service beside its peers, and write table, picture and README's section."""
-    plan = (compare.QUICK if quick else compare.Plan())._replace(connections=connections)
+    plan = compare.QUICK if quick else compare.Plan()
     costs = compare.compare(plan)
     print(report.text(costs))
     if plan == compare.Plan():
         report.publish(costs)
-    print("\n".join(compare.misses(costs, plan.peers)) or "Every goal is reached.")
+    print("\n".join(compare.misses(costs)) or "Every goal is reached.")
 
 
 @main.command("growth")
@@ -36,7 +35,7 @@ def guard_command() -> None:
     """Fail where this service lost more than a fifth of its lead over the tutorial."""
     costs = compare.compare(compare.GUARD)
     print(report.text(costs))
-    sys.exit("\n".join(compare.misses(costs, compare.GUARD.peers, tolerance=1.2)) or None)
+    sys.exit("\n".join(compare.losses(costs, tolerance=1.2)) or None)
 
 
 main()

@@ -36,7 +36,7 @@ class Bench(NamedTuple):
         target = Target(self.system.url, (self.system.pid, self.database.server.process.pid), users)
         settle(target.processes)
         self.database.run("DELETE FROM users WHERE id > %s", users)
-        found = run(operation, target, seconds=SECONDS, connections=connections)
+        found = run(operation._replace(connections=connections), target, seconds=SECONDS)
         print(f"{operation.name:16} {users:8} users {connections:4} connections {found.cpu:7.3f} ms CPU", flush=True)
         if found.failures:
             raise FailuresError(operation.name, found)

@@ -24,6 +24,7 @@ class Operation(NamedTuple):
     body: str = ""
     padding: int = 0
     headers: tuple[str, ...] = ()
+    connections: int = 16
 
 
 OPERATIONS: Final = (
@@ -38,7 +39,13 @@ OPERATIONS: Final = (
     Operation("refused POST", "POST", "/users", 400, '{"username": "refused {n}"}'),
     Operation("DELETE", "DELETE", "/users/{id}"),
 )
-NAMED: Final = {operation.name: operation for operation in OPERATIONS}
+CROWD: Final = 64
+CROWDED: Final = tuple(
+    operation._replace(name=f"{operation.name} at {CROWD}", connections=CROWD)
+    for operation in OPERATIONS
+    if operation.name in {"ping", "get one", "list 100", "PUT", "POST"}
+)
+NAMED: Final = {operation.name: operation for operation in (*OPERATIONS, *CROWDED)}
 
 
 class Cost(NamedTuple):
@@ -71,11 +78,11 @@ class Target(NamedTuple):
     users: int
 
 
-def run(operation: Operation, target: Target, *, seconds: int, connections: int) -> Cost:
+def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
     """Load the server and return what a request cost it and its database."""
     settle(target.processes)
     before = [cpu_seconds(pid) for pid in target.processes]
-    load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=10s", f"--script={SCRIPT}", target.url, "--"]
+    load = ["wrk", "-t1", f"-c{operation.connections}", f"-d{seconds}s", "--timeout=10s", f"--script={SCRIPT}", target.url, "--"]
     body = operation.body.replace("{run}", str(time.time_ns()))
     request = [
         operation.method,
