@@ -1,24 +1,28 @@
 """What a request costs as the table, the connections, the bodies and the uptime grow."""
 
-from collections.abc import Callable
+import time
 from typing import Final, NamedTuple
 
 import psutil
-from matplotlib import pyplot as plt
 
+from bench.charts import RESULTS, Row, draw_growth, draw_memory
 from bench.compare import FailuresError
-from bench.load import NAMED, Cost, Operation, Target, run, settle
-from bench.report import RESULTS, markdown, save
-from bench.systems import Database, System, database, users_api
+from bench.load import NAMED, Cost, Operation, Target, median, run, settle
+from bench.report import machine, markdown
+from bench.systems import WORKERS, Database, System, database, users_api
+from tests.server import Service
 
 TABLES: Final = (1_000, 10_000, 100_000, 1_000_000)
 CONNECTIONS: Final = (1, 4, 16, 64, 256)
 BODIES: Final = (0, 1_000, 10_000, 100_000, 1_000_000)
 REQUESTS: Final = 100_000
 MIX: Final = ("get one", "list 100", "filter by email", "PUT", "PATCH", "POST", "refused POST")
-SECONDS: Final = 2
+RUNS: Final = 3
+MOST_GROWTH: Final = 1.2  # of what a request costs server and database, from the smallest table to the largest
+MOST_MEGABYTES: Final = 120
+MOST_LEAK: Final = 1.02
+MOST_SECONDS: Final = 2
 MEGABYTE: Final = 1_000_000
-Row = tuple[str, float, Cost]
 
 
 class Bench(NamedTuple):
@@ -36,7 +40,7 @@ class Bench(NamedTuple):
         target = Target(self.system.url, (self.system.pid, self.database.server.process.pid), users)
         settle(target.processes)
         self.database.run("DELETE FROM users WHERE id > %s", users)
-        found = run(operation._replace(connections=connections), target, seconds=SECONDS)
+        found = median(run(operation._replace(connections=connections), target, seconds=1) for _ in range(RUNS))
         print(f"{operation.name:16} {users:8} users {connections:4} connections {found.cpu:7.3f} ms CPU", flush=True)
         if found.failures:
             raise FailuresError(operation.name, found)
@@ -44,7 +48,7 @@ class Bench(NamedTuple):
 
 
 def measure() -> None:
-    """Measure everything, then write a picture of each and one table of all."""
+    """Measure everything, then write a picture of each and one table of all, and print which goals are not reached."""
     with database() as shared, users_api(shared) as system:
         bench = Bench(system, shared)
         shared.reset(TABLES[0])
@@ -54,14 +58,16 @@ def measure() -> None:
         connections = _by_connections(bench)
         bodies = _by_body(bench)
         memory = _by_uptime(bench)
+        start = _start(shared)
     for name, label, rows in (
         ("table", "users", tables),
         ("connections", "connections", connections),
         ("body", "bytes of body", bodies),
     ):
-        _draw(name, label, rows)
-    _draw_memory(memory)
-    _write({"users": tables, "connections": connections, "bytes of body": bodies}, memory)
+        draw_growth(name, label, rows)
+    draw_memory(memory)
+    _write({"users": tables, "connections": connections, "bytes of body": bodies}, memory, start)
+    print("\n".join(_misses(tables, memory, start)) or "Every goal is reached.")
 
 
 def _by_table(bench: Bench) -> list[Row]:
@@ -98,45 +104,48 @@ def _by_body(bench: Bench) -> list[Row]:
 def _by_uptime(bench: Bench) -> list[tuple[float, list[float]]]:
     """Return the megabytes that each worker keeps, after so many requests of all kinds."""
     workers = psutil.Process(bench.system.pid).children()
-    memory, requests = [], 0.0
-    while requests < REQUESTS:
+    memory: list[tuple[float, list[float]]] = []
+    requests, first = 0.0, 0.0
+    while requests < first + REQUESTS:
         for name in MIX:
             requests += bench.cost(NAMED[name], TABLES[1]).requests
+        first = first or requests
         memory.append((requests, [worker.memory_info().rss / MEGABYTE for worker in workers]))
     return memory
 
 
-def _draw(name: str, label: str, rows: list[Row]) -> None:
-    """Draw CPU time, rate and p99; the scale across is logarithmic."""
-    figures: dict[str, Callable[[Cost], float]] = {
-        "server's CPU ms per request": lambda cost: cost.cpu,
-        "database's CPU ms per request": lambda cost: cost.database,
-        "requests per second": lambda cost: cost.rate,
-        "p99 ms": lambda cost: cost.p99,
-    }
-    figure, axes = plt.subplots(1, len(figures), figsize=(13, 3))
-    for axis, (title, value) in zip(axes, figures.items(), strict=True):
-        for operation in dict.fromkeys(row[0] for row in rows):
-            points = [(size, value(cost)) for one, size, cost in rows if one == operation]
-            axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=operation)
-        axis.set(title=title, xlabel=label, xscale="log", ylim=(0, None))
-    axes[0].legend(fontsize=7)
-    figure.tight_layout()
-    save(figure, f"growth-{name}")
+def _start(shared: Database) -> float:
+    """Return how many seconds pass from the command to the first answer."""
+    start = time.monotonic()
+    started = Service(shared.url, WEB_CONCURRENCY=str(WORKERS))
+    seconds = time.monotonic() - start
+    started.stop()
+    return seconds
 
 
-def _draw_memory(memory: list[tuple[float, list[float]]]) -> None:
-    figure, axis = plt.subplots(figsize=(6, 3))
-    requests = [point[0] for point in memory]
-    for number, worker in enumerate(zip(*(point[1] for point in memory), strict=True), 1):
-        axis.plot(requests, worker, marker="o", markersize=3, label=f"worker {number}")
-    axis.set(title="resident MB of each worker", xlabel="requests answered by all", ylim=(0, None))
-    axis.legend(fontsize=7)
-    save(figure, "growth-memory")
+def _misses(tables: list[Row], memory: list[tuple[float, list[float]]], start: float) -> list[str]:
+    """Return a line for each goal that is not reached."""
+    costs = {(name, size): cost.cpu + cost.database for name, size, cost in tables}
+    growth = {name: costs[name, TABLES[-1]] / costs[name, TABLES[0]] for name, _ in costs}
+    (_, first), (_, last) = memory[0], memory[-1]
+    return [
+        *(
+            f"{name} costs {found:.2f} times as much with {TABLES[-1]:,} users"
+            for name, found in growth.items()
+            if found > MOST_GROWTH
+        ),
+        *(f"a worker has {size:.0f} MB" for size in last if size > MOST_MEGABYTES),
+        *(
+            f"a worker grows from {old:.1f} to {new:.1f} MB"
+            for old, new in zip(first, last, strict=True)
+            if new > old * MOST_LEAK
+        ),
+        *([f"the start takes {start:.1f} seconds"] if start > MOST_SECONDS else []),
+    ]
 
 
-def _write(tables: dict[str, list[Row]], memory: list[tuple[float, list[float]]]) -> None:
-    parts = ["# What a request costs as things grow\n"]
+def _write(tables: dict[str, list[Row]], memory: list[tuple[float, list[float]]], start: float) -> None:
+    parts = [f"# What a request costs as things grow\n\n{machine()}\nFrom the command to the first answer: {start:.1f} s.\n"]
     for label, rows in tables.items():
         head = ("operation", label, "CPU ms", "DB CPU ms", "req/s", "p50 ms", "p99 ms")
         cells = [
