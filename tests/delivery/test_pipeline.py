@@ -34,6 +34,11 @@ def heroku(root: Path) -> dict[str, Any]:
         pytest.param({"CI_PIPELINE_SOURCE": "merge_request_event"}, TESTS, id="merge request"),
         pytest.param({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_TAG": "v1.0.0"}, TESTS, id="tag"),
         pytest.param({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}, [*TESTS, "deploy"], id="default branch"),
+        pytest.param(
+            {"CI_COMMIT_BRANCH": "main", "CI_OPEN_MERGE_REQUESTS": "users!8"},
+            [*TESTS, "deploy"],
+            id="default branch, to be merged",
+        ),
         pytest.param({"CI_COMMIT_BRANCH": "main", "HEROKU_APP": ""}, TESTS, id="default branch without an app"),
     ],
 )
