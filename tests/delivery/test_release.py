@@ -24,6 +24,8 @@ def registry(engine: None) -> Iterator[Container]:
     with container("users-api-rehearsal-registry") as running:
         until(lambda: answers(running))
         yield running
+        pushed = docker("image", "ls", "--filter", f"reference=127.0.0.1:{running.port}/*/*", "--format", "{{.Repository}}")
+        docker("image", "rm", *pushed.stdout.split())
 
 
 def answers(registry: Container) -> bool:
