@@ -8,6 +8,19 @@ import pytest
 from tests.delivery.engine import NEEDS, Database, Databases, container, docker, engine_answers
 
 IMAGE = "users-api-rehearsal"
+CERTIFICATE = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=users-db -keyout - -out -"
+TLS = """
+set -e
+echo '{}' >"$PGDATA/server.pem"
+chmod 600 "$PGDATA/server.pem"
+chown postgres "$PGDATA/server.pem"
+psql() {{ command psql --username postgres --quiet --tuples-only --no-align --command "$1"; }}
+psql "ALTER SYSTEM SET ssl_cert_file = 'server.pem'"
+psql "ALTER SYSTEM SET ssl_key_file = 'server.pem'"
+psql "ALTER SYSTEM SET ssl = on"
+psql "SELECT pg_reload_conf()"
+until [ "$(psql 'SHOW ssl')" = on ]; do sleep 0.1; done
+"""
 FIGURES = pytest.StashKey[list[str]]()
 
 
@@ -50,10 +63,12 @@ def network(engine: None) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(image: str, network: str) -> Iterator[Databases]:
-    """A PostgreSQL server on the network."""
+    """A PostgreSQL server on the network, which speaks TLS as Heroku's do."""
     options = ["--network", network, "--network-alias", "users-db", "--env", "POSTGRES_PASSWORD=postgres"]
     with container("postgres:17-alpine", *options, port=5432) as server:
         docker("exec", server.id, "sh", "-c", "until pg_isready -q -h 127.0.0.1; do sleep 0.1; done")
+        certificate = docker("run", "--rm", image, "sh", "-c", CERTIFICATE).stdout
+        docker("exec", server.id, "sh", "-c", TLS.format(certificate))
         yield Databases(server, image, network)
 
 

@@ -105,7 +105,8 @@ class Database:
     def __init__(self, server: Container, network: str, name: str) -> None:
         """Name it; what is to use it joins its network by these options."""
         self.server, self.name = server, name
-        self.options = ["--network", network, "--env", f"DATABASE_URL=postgres://postgres:postgres@users-db/{name}"]
+        url = f"postgres://postgres:postgres@users-db/{name}"
+        self.options = ["--network", network, "--env", f"DATABASE_URL={url}", "--env", "PGSSLMODE=require"]
 
     def migrate(self, image: str) -> str:
         """Run the image's release phase and return what it printed."""

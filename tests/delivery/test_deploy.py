@@ -31,10 +31,11 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("language", sa.String(35), server_default="en", nullable=False))
 '''
 CLIENTS = 4
+PAUSE_SECONDS = 0.02  # else the clients take the processors from the instances that start
 
 
 class Traffic:
-    """Clients that write and read without a pause, each request to the next instance in rotation, as behind a load balancer."""
+    """Clients that write and read all the time, each request to the next instance in rotation, as behind a load balancer."""
 
     def __init__(self) -> None:
         """Begin with no instance in rotation."""
@@ -49,7 +50,7 @@ class Traffic:
         """Write a user, read it back, again and again."""
         with httpx.Client(timeout=30) as http:
             for number in count():
-                if self.over.is_set():
+                if self.over.wait(PAUSE_SECONDS):
                     return
                 self.write(http, f"client{client}.{number}@example.org", self.rotation[number % len(self.rotation)])
                 self.sent[client] += 2

@@ -12,6 +12,7 @@ from tests.delivery.engine import Container, Database, container, docker
 from tests.waiting import until
 
 BODY = '{{"username": "ada", "email": "ada{0}@example.org"}}'
+OVER_TLS = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'users-api'"
 LARGEST_MEGABYTES = 85
 
 
@@ -23,7 +24,9 @@ def service(image: str, database: Database) -> Iterator[Container]:
         yield running
 
 
-def test_it_runs_confined_and_turns_healthy(service: Container, figures: list[str]) -> None:
+def test_it_runs_confined_turns_healthy_and_reaches_the_database_over_tls(
+    service: Container, database: Database, figures: list[str]
+) -> None:
     service.wait_until_ready()
     figures.append(f"from `docker run` to ready: {time.monotonic() - service.started:.1f} s")
 
@@ -31,6 +34,7 @@ def test_it_runs_confined_and_turns_healthy(service: Container, figures: list[st
 
     assert service.inspect(".State.Health.Status") == "healthy"
     assert httpx.get(f"{service.url}/users").json() == {"status": "success", "data": {"users": [], "next": None}}
+    assert database.query(OVER_TLS) == ["t"]
 
 
 def test_a_stop_under_load_finishes_every_request(service: Container, database: Database) -> None:
