@@ -67,8 +67,8 @@ check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	$(BIN)/hadolint Dockerfile tests/delivery/registry/Dockerfile
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/hadolint Dockerfile tests/delivery/*/Dockerfile
+	$(BIN)/shellcheck .ci/run tests/delivery/production/pgbouncer.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml compose.prod.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Turns the variables into PgBouncer's configuration, as the image of edoburu's does.
+set -eu
+echo "\"$DB_USER\" \"$DB_PASSWORD\"" >/tmp/userlist.txt
+cat >/tmp/pgbouncer.ini <<CONFIGURATION
+[databases]
+$DB_NAME = host=$DB_HOST port=5432 auth_user=$DB_USER
+
+[pgbouncer]
+listen_addr = 0.0.0.0
+listen_port = 5432
+unix_socket_dir =
+auth_file = /tmp/userlist.txt
+auth_type = $AUTH_TYPE
+pool_mode = $POOL_MODE
+default_pool_size = $DEFAULT_POOL_SIZE
+max_client_conn = $MAX_CLIENT_CONN
+ignore_startup_parameters = ${IGNORE_STARTUP_PARAMETERS:-extra_float_digits}
+CONFIGURATION
+exec pgbouncer /tmp/pgbouncer.ini
