@@ -75,16 +75,19 @@ def test_the_badge_finds_the_coverage(pipeline: dict[str, Any]) -> None:
 
 
 def test_the_images_of_the_pipeline_are_pinned(pipeline: dict[str, Any]) -> None:
-    services = [service for _, job in jobs(pipeline) for service in job.get("services", [])]
-    names = {service if isinstance(service, str) else service["name"] for service in services}
+    images = {name_of(image) for _, job in jobs(pipeline) for image in (job["image"], *job.get("services", []))}
 
-    assert names | {job["image"] for _, job in jobs(pipeline)} == {
-        "docker:29-cli",
-        "docker:29-dind",
-        "node:22-bookworm",
-        "postgres:17-alpine",
-        "$IMAGE-test",
-    }
+    assert images == {"docker:29-cli", "docker:29-dind", "postgres:17-alpine", "$IMAGE-test"}
+
+
+def test_what_is_deployed_is_what_every_test_ran_in(pipeline: dict[str, Any]) -> None:
+    tests = {name: name_of(job["image"]) for name, job in jobs(pipeline) if job["stage"] == "test"}
+
+    assert tests == dict.fromkeys(["check", "test", "contract"], "$IMAGE-test")
+
+
+def name_of(image: str | dict[str, Any]) -> str:
+    return image if isinstance(image, str) else image["name"]
 
 
 def test_heroku_runs_and_migrates_as_the_images_do(heroku: dict[str, Any], root: Path) -> None:
