@@ -24,7 +24,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
-.PHONY: delivery image push release
+.PHONY: delivery image push release resilience faults soak proxies
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,13 @@ check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files 
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/app.schema.json app.json
 
+resilience: .venv/dev.stamp proxies ## Let everything fail under load: no acknowledged write is lost, and the service comes back by itself
+	@$(BIN)/python -m pytest $(or $(ARGS),tests/resilience)
+
+faults: ## Put the table of the last `make resilience` into README
+	@$(BIN)/python -m tests.resilience.report
+
+
 delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deploy (needs a Docker Engine; DOCKER_SANDBOX names a command that lends one)
 	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest tests/delivery $(ARGS)
 
@@ -113,6 +120,12 @@ release: ## Release IMAGE on Heroku's HEROKU_APP with HEROKU_API_KEY; writes its
 
 clean: ## Remove everything that make and the tests have made, the development database too
 	rm -rf .venv build dist instance release.env .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+proxies:
+	@{ command -v pgbouncer && command -v haproxy; } >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+		echo "Installing PgBouncer and HAProxy (once) …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends pgbouncer haproxy >/dev/null; }
+	@{ command -v pgbouncer && command -v haproxy; } >/dev/null || { echo "These tests need pgbouncer and haproxy in PATH: install them"; exit 1; }
 
 chromium:
 	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \

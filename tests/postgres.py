@@ -34,9 +34,13 @@ class PostgreSQL:
         self.owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         self.binaries = Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
         self.data = folder / "data"
-        self.data.mkdir()
+        self.data.mkdir(mode=0o700)
         folder.chmod(0o755)
         os.chown(self.data, self.owner.get("user", -1), self.owner.get("group", -1))
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Make an empty cluster in the folder for the data."""
         initdb = [
             self.binaries / "initdb",
             "-D",

@@ -1,0 +1,89 @@
+"""What the faults need: a PostgreSQL that may be harmed, the service on it, and a load whose account is settled."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
+
+import psutil
+import pytest
+
+from tests.postgres import PostgreSQL, postgresql
+from tests.resilience.load import Load
+from tests.resilience.report import TABLE, Row, table
+from tests.server import Service, service
+
+LONGEST_REQUEST = 10
+LIVE_SECONDS = 2
+RECOVERY_SECONDS = 2
+ROWS = pytest.StashKey[list[Row]]()
+
+NUMBERS = count()
+
+UnderLoad = Callable[..., AbstractContextManager[Load]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin an empty table."""
+    config.stash[ROWS] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of faults and keep it."""
+    if rows := config.stash[ROWS]:
+        TABLE.parent.mkdir(exist_ok=True)
+        TABLE.write_text(table(rows))
+        terminalreporter.write_sep("=", "faults")
+        terminalreporter.write(table(rows))
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its children at once, as a crash does."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for each in family:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+    psutil.wait_procs(family)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server that the tests may harm."""
+    with postgresql("-c", "max_connections=80") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def faulty_url(postgres: PostgreSQL) -> str:
+    """The database that the faults befall."""
+    return postgres.create("users_faults")
+
+
+@pytest.fixture(scope="session")
+def running(faulty_url: str) -> Iterator[Service]:
+    """The real server with its two workers on that database."""
+    with service(faulty_url) as running:
+        yield running
+
+
+@pytest.fixture
+def under_load(request: pytest.FixtureRequest) -> UnderLoad:
+    """Puts a service under load; afterwards nothing acknowledged is lost or doubled, and every request had its answer in time."""
+
+    @contextmanager
+    def under_load(fault: str, running: Service, *, port: int = 0, broken: int = 0, gone: bool = False) -> Iterator[Load]:
+        """Name the fault and its service; `port` leads there otherwise, `broken` connections may end, it may be `gone`."""
+        with Load(f"load{next(NUMBERS)}", port or running.port) as load:
+            yield load
+        lost, doubled = load.balance(running.environment["DATABASE_URL"])
+        answers = load.answers
+        row = Row(fault, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage())
+        request.config.stash[ROWS].append(row)
+        assert (lost, doubled) == ([], [])
+        assert sum(answer.status is None and not (gone and answer.refused) for answer in answers) <= broken
+        assert max(answer.ended - answer.began for answer in answers) < LONGEST_REQUEST
+        assert sum(answer.status != 200 and not (gone and answer.refused) for answer in load.witness.answers) <= broken
+        assert gone or max(answer.ended - answer.began for answer in load.witness.answers) < LIVE_SECONDS
+
+    return under_load

@@ -1,0 +1,144 @@
+"""What stands around the service beyond one machine: PgBouncer before PostgreSQL, HAProxy before two instances, a standby."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psycopg2
+
+from tests.postgres import PostgreSQL, free_port
+from tests.server import Service
+from tests.waiting import until
+
+PGBOUNCER = """
+[databases]
+* = host=127.0.0.1 port={target}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 10
+# Each worker asks for its time-outs, which PgBouncer would refuse; roles have them instead (docs/scaling.md).
+ignore_startup_parameters = options
+# By default a server that was away is tried again after 15 s only.
+server_login_retry = 0.5
+query_wait_timeout = 5
+"""
+HAPROXY = """
+defaults
+    mode http
+    retries 3
+    option redispatch 1
+    timeout connect 1s
+    timeout check 5s
+    timeout client 30s
+    timeout server 30s
+frontend users
+    bind 127.0.0.1:{port}
+    default_backend instances
+backend instances
+    option httpchk GET /health/ready
+    default-server check inter 500ms fall 2 rise 1
+{servers}
+"""
+
+
+class Program:
+    """A server of Debian's with a configuration of the tests'."""
+
+    def __init__(self, name: str, folder: Path, configuration: str, owner: Mapping[str, object]) -> None:
+        self.port = free_port()
+        self.owner, self.log = owner, folder / "log"
+        folder.chmod(0o755)
+        (folder / "configuration").write_text(configuration.replace("{port}", str(self.port)))
+        self.command = [shutil.which(name), *(["-f"] if name == "haproxy" else []), folder / "configuration"]
+
+    def start(self) -> None:
+        """Start it and return once it listens."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/", **self.owner)
+        until(lambda: self.process.poll() is not None or self._listens())
+        assert self.process.poll() is None, self.log.read_text()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait()
+
+    def _listens(self) -> bool:
+        with suppress(ConnectionRefusedError), closing(socket.create_connection(("127.0.0.1", self.port))):
+            return True
+        return False
+
+
+@contextmanager
+def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
+    """Give a PgBouncer in transaction mode before the server."""
+    with tempfile.TemporaryDirectory(prefix="users-pgbouncer-") as folder:
+        (Path(folder) / "users").write_text('"users" ""\n')
+        settings = PGBOUNCER.replace("{target}", str(postgres.port)).replace("{folder}", folder)
+        yield from _run(Program("pgbouncer", Path(folder), settings, postgres.owner))
+
+
+@contextmanager
+def haproxy(*instances: Service) -> Iterator[Program]:
+    """Give an HAProxy before the instances."""
+    servers = "\n".join(f"    server instance{instance.port} 127.0.0.1:{instance.port}" for instance in instances)
+    with tempfile.TemporaryDirectory(prefix="users-haproxy-") as folder:
+        yield from _run(Program("haproxy", Path(folder), HAPROXY.replace("{servers}", servers), {}))
+
+
+def _run(program: Program) -> Iterator[Program]:
+    program.start()
+    try:
+        yield program
+    finally:
+        program.kill()
+
+
+class Standby(PostgreSQL):
+    """A copy of a primary that follows it, and on which the primary's commits wait."""
+
+    def __init__(self, folder: Path, primary: PostgreSQL) -> None:
+        self.primary = primary
+        super().__init__(folder)
+
+    def initialise(self) -> None:
+        """Copy the primary."""
+        copy = [self.binaries / "pg_basebackup", "-h", "127.0.0.1", "-p", str(self.primary.port), "-U", "users", "-D", self.data]
+        subprocess.run([*copy, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], check=True, cwd="/", **self.owner)
+
+    def follow(self) -> None:
+        """Start, and return once the primary acknowledges nothing that this server does not have."""
+        self.start()
+        with closing(psycopg2.connect(self.primary.url("postgres"))) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            cursor.execute("SELECT pg_reload_conf()")
+            until(lambda: cursor.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or cursor.fetchone())
+
+    def promote(self) -> None:
+        """Become the primary, and return once this server takes writes."""
+        with closing(psycopg2.connect(self.url("postgres"))) as connection:
+            connection.autocommit = True
+            connection.cursor().execute("SELECT pg_promote()")
+
+
+@contextmanager
+def standby(primary: PostgreSQL) -> Iterator[Standby]:
+    """Give a synchronous standby of the primary."""
+    with tempfile.TemporaryDirectory(prefix="users-standby-") as folder:
+        copy = Standby(Path(folder), primary)
+        copy.follow()
+        try:
+            yield copy
+        finally:
+            copy.stop()

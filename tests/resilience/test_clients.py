@@ -1,0 +1,75 @@
+"""Callers who break off or take their time, while others are served."""
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from tests.resilience.conftest import UnderLoad
+from tests.resilience.load import is_served
+from tests.server import Service, service
+from tests.waiting import until
+
+TIMES = 100
+HEAD = b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+BODY = b'{"username": "gone", "email": "gone@example.org"}'
+BIG = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def running(faulty_url: str) -> Iterator[Service]:
+    """A server that is less patient than usual, so that its patience can be awaited."""
+    with service(faulty_url, HEAD_TIMEOUT="2", BODY_TIMEOUT="2", SEND_TIMEOUT="2") as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [
+        ("in the head", HEAD),
+        ("in the body", HEAD + b"Content-Length: 49\r\n\r\n" + BODY[:20]),
+        ("before the answer", HEAD + b"Content-Length: 49\r\n\r\n" + BODY),
+    ],
+)
+def test_callers_break_off(under_load: UnderLoad, running: Service, fault: str, sent: bytes) -> None:
+    with under_load(f"{TIMES} callers who break off {fault}", running) as load:
+        for _ in range(TIMES):
+            with closing(socket.create_connection(("127.0.0.1", running.port))) as caller:
+                caller.sendall(sent)
+        load.go_on()
+    assert all(map(is_served, load.answers))
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent", "trickle"),
+    [
+        ("slow heads", HEAD + b"X: ", b"x"),
+        ("slow bodies", HEAD + b"Content-Length: 49\r\n\r\n", b" "),
+        ("unread answers", BIG * 90, b""),
+    ],
+)
+def test_callers_take_their_time(under_load: UnderLoad, running: Service, fault: str, sent: bytes, trickle: bytes) -> None:
+    with under_load(f"{TIMES} callers with {fault}", running) as load, ExitStack() as stack:
+        ended = select.poll()
+        callers = {}
+        for _ in range(TIMES):
+            caller = stack.enter_context(closing(socket.socket()))
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            caller.connect(("127.0.0.1", running.port))
+            caller.sendall(sent)
+            ended.register(caller, select.POLLIN if trickle else 0)
+            callers[caller.fileno()] = caller
+
+        def all_ended() -> bool:
+            for number, _ in ended.poll(0):
+                ended.unregister(number)
+                del callers[number]
+            for caller in callers.values() if trickle else ():
+                caller.send(trickle)
+            return not callers
+
+        until(all_ended)
+        load.go_on()
+    assert all(map(is_served, load.answers))
