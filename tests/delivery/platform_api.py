@@ -22,6 +22,7 @@ class PlatformAPI(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.token, self.outcome, self.polls_until_then = token, "succeeded", 2
+        self.accepts, self.away_for = True, 0
         self.formations: list[Any] = []
         self.releases: list[dict[str, Any]] = [{"version": 41, "status": "succeeded"}]
 
@@ -37,10 +38,21 @@ class PlatformAPI(ThreadingHTTPServer):
             case "GET", "/apps/directory/releases" if headers["Range"] == "version ..; max=1, order=desc":
                 return HTTPStatus.PARTIAL_CONTENT, [self.newest_release()]
             case "PATCH", "/apps/directory/formation":
-                self.formations.append(json.loads(body))
-                self.releases.append({"version": 42, "status": "pending", "output_stream_url": f"{self.url}/output?secret"})
-                return HTTPStatus.OK, []
+                return self.take(json.loads(body))
         return HTTPStatus.NOT_FOUND, {"id": "not_found", "message": "Couldn't find that app."}
+
+    def take(self, formation: Any) -> tuple[int, Any]:
+        """Begin a release."""
+        if not self.accepts:
+            return HTTPStatus.UNPROCESSABLE_ENTITY, {"id": "invalid_params", "message": "No such image."}
+        self.formations.append(formation)
+        self.releases.append({"version": 42, "status": "pending", "output_stream_url": f"{self.url}/output?secret"})
+        return HTTPStatus.OK, []
+
+    def is_away(self) -> bool:
+        """Return whether the platform gives no answer for a moment, after a formation."""
+        self.away_for -= bool(self.formations)
+        return bool(self.formations) and self.away_for >= 0
 
     def newest_release(self) -> dict[str, Any]:
         """Return the newest release; it is decided once it has been asked for often enough."""
@@ -61,6 +73,9 @@ class Handler(BaseHTTPRequestHandler):
         """Answer."""
         if self.path.startswith("/output"):
             self.respond(HTTPStatus.OK, OUTPUT.encode())
+            return
+        if self.server.is_away():
+            self.respond(HTTPStatus.SERVICE_UNAVAILABLE, b"")
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status, answer = self.server.answer(self.command, self.path, self.headers, body)

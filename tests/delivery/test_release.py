@@ -108,6 +108,24 @@ def test_a_release_phase_that_fails_fails_the_release(release: Release, platform
     assert done.stderr == f"release: the release phase of v42 {outcome}; the app runs on as before\n{OUTPUT}"
 
 
+def test_a_platform_that_is_away_for_a_moment_is_asked_again(release: Release, platform: PlatformAPI) -> None:
+    platform.away_for = 3
+
+    done = release()
+
+    assert (done.returncode, done.stdout) == (0, "APP_URL=https://directory-0123456789ab.herokuapp.com/\n")
+
+
+def test_a_platform_that_refuses_the_images_fails_the_release(release: Release, platform: PlatformAPI) -> None:
+    platform.accepts = False
+
+    done = release()
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "/apps/directory/formation: 422 " in done.stderr
+    assert "No such image." in done.stderr
+
+
 def test_a_release_phase_that_never_ends_fails_the_release(release: Release, platform: PlatformAPI) -> None:
     platform.polls_until_then = 10**9
 
