@@ -4,6 +4,7 @@ The stock bridge (a2wsgi) crosses threads three times a request and has ten of t
 leaves the loop to the others (`users_api/greenlets.py`).
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -86,4 +87,11 @@ class BridgedApp(FlaskApp):
     def __init__(self, import_name: str, *, request_seconds: float, **options: Any) -> None:
         """Take FlaskApp's arguments, and how long a request may wait."""
         super().__init__(import_name, **options)
+        self.app.ensure_sync = _as_it_is  # type: ignore[method-assign,assignment]  # Flask has it overridden, and Connexion makes the Flask.
+
         self._middleware_app = self.middleware.app = Bridge(self.app, request_seconds)
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function: none of Flask's hooks is a coroutine here, and Flask would make sure of that once a request."""
+    return function
