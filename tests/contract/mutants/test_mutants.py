@@ -6,7 +6,7 @@ import pytest
 
 from tests.contract.mutants.mutations import mutants
 
-SAMPLE = 3
+SAMPLE = 2
 MESSAGE = "components/schemas/FieldError/properties/message"
 ERRORS = "components/schemas/Refusal/properties/errors"
 OPEN = "the words come from the rule and from the JSON parser, so the longest is not known: the bound is only a roof"
