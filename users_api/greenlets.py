@@ -94,8 +94,8 @@ async def in_fiber(function: Callable[[], Result], seconds: float) -> Result:
     return result
 
 
-async def _serve(fiber: Fiber, waits_for: Any) -> None:
-    """Wait for whatever the fiber waits for, until its function has returned."""
+async def _serve(fiber: Fiber, waits_for: Any) -> Any:
+    """Wait for whatever the fiber waits for, until its function has returned, and return the fiber."""
     while waits_for is not fiber:
         try:
             got = await waits_for
@@ -103,6 +103,7 @@ async def _serve(fiber: Fiber, waits_for: Any) -> None:
             waits_for = fiber.throw(*sys.exc_info())
         else:
             waits_for = fiber.switch(got)
+    return fiber
 
 
 class LoopConnection(psycopg2.extensions.connection):
@@ -130,10 +131,8 @@ class LoopConnection(psycopg2.extensions.connection):
 
     def ready(self, state: int) -> Awaitable[None]:
         """Return what to wait for until the socket can be read or written."""
-        if not self._connected:
+        if state != POLL_READ or not self._connected:
             return asyncio.wait_for(_ready(self.fileno(), state), self._connect_seconds)
-        if state != POLL_READ:
-            return _ready(self.fileno(), state)
         loop = asyncio.get_running_loop()
         self._waiting = loop.create_future()
         if not self._watched_by:
@@ -184,6 +183,7 @@ def wait(connection: LoopConnection) -> None:
         while (state := connection.poll()) != POLL_OK:
             fiber.wait_for(connection.ready(state))
     except TimeoutError:  # libpq minds `connect_timeout` only where it waits itself.
+        connection.ignore()
         message = "the database does not answer"
         raise psycopg2.OperationalError(message) from None
     except BaseException:

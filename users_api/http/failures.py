@@ -22,9 +22,7 @@ class Net:
         """Pass the request on."""
         try:
             await self._next_app(scope, receive, send)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
+        except Exception as error:  # noqa: BLE001 -- the middleware raises what it does not answer.
             await super().__call__({**scope, "failure": error}, receive, send)  # type: ignore[misc]  # the middleware has it.
 
 
