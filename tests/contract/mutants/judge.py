@@ -68,7 +68,7 @@ class Judge:
         if (ids := sorted(operation.get("operationId", "") for operation in named.values())) != sorted(handlers.__all__):
             yield f"not the handlers: {ids}"
         seen: dict[str, Seen] = {}
-        for name in named.keys() & self.corpus.keys():
+        for name in filter(self.corpus.__contains__, named):
             if (names := [one["name"] for one in _path_parameters(whole, name)]) != re.findall(r"{(.*?)}", name):
                 yield f"{name}: the path does not name {names}"
             found, shown = self._of_operation(name, named[name], _path_parameters(whole, name))
@@ -137,7 +137,9 @@ def _of_bodies(content: Mapping[str, Any], answers: list[Answer]) -> Iterator[st
         elif not answer.body or (validator := validators.get(answer.headers["content-type"])) is None:
             yield "no body, or of another type"
         else:
-            yield from (f"{error.instance_path}: {error.message[:200]}" for error in validator.iter_errors(answer.json()))
+            for error in validator.iter_errors(answer.json()):
+                place = "/".join("*" if isinstance(step, int) else step for step in error.instance_path)
+                yield f"{place}: {error.message[:200]}"
 
 
 def _of_headers(documented: Mapping[str, Any], answers: list[Answer]) -> Iterator[str]:
