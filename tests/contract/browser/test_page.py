@@ -28,8 +28,8 @@ def open_operation(page: Page, tag: str, name: str) -> Locator:
 
 
 def words_of(page: Page) -> str:
-    """Return what there is to read on the page."""
-    return page.locator("#swagger-ui").inner_text()
+    """Return what there is to read on the page, however it is laid out."""
+    return " ".join(page.locator("#swagger-ui").inner_text().split())
 
 
 def execute(block: Locator, status: int) -> str:
