@@ -81,6 +81,9 @@ faults: ## Put the table of the last `make resilience` into README
 	@$(BIN)/python -m tests.resilience.report
 
 
+soak: .venv/dev.stamp ## Faults at random under mixed load for ten minutes (ARGS="--seconds 60 --seed 1": shorter, and the same again)
+	@$(BIN)/python -m tests.resilience.soak $(ARGS)
+
 delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deploy (needs a Docker Engine; DOCKER_SANDBOX names a command that lends one)
 	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest tests/delivery $(ARGS)
 

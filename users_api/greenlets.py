@@ -87,7 +87,7 @@ async def in_fiber(function: Callable[[], Result], seconds: float) -> Result:
     waits_for = fiber.switch(function)
     if waits_for is not fiber:
         async with asyncio.timeout(seconds):
-            await _serve(fiber, waits_for)
+            fiber = await _serve(fiber, waits_for)
     result: Result = fiber.result
     fiber.result = None
     idle.fibers.append(fiber)

@@ -24,7 +24,7 @@ BIG = PING.replace(b"/ping", b"/openapi.json")
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A server with other limits than usual."""
-    limits = {"HEAD_LIMIT": "2048", "BODY_LIMIT": "1100", "HEAD_TIMEOUT": "0.5", "BODY_TIMEOUT": "0.25", "SEND_TIMEOUT": "4"}
+    limits = {"HEAD_LIMIT": "2048", "BODY_LIMIT": "1100", "HEAD_TIMEOUT": "0.5", "BODY_TIMEOUT": "0.25", "SEND_TIMEOUT": "6"}
     with service(f"sqlite:///{tmp_path_factory.mktemp('strict')}/strict.db", **limits) as running:
         yield running
 
@@ -87,6 +87,7 @@ def test_a_caller_who_does_not_read_is_dropped(strict: Service, connect: Callabl
 
 def test_a_caller_who_reads_is_not_dropped(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
     caller = connect(strict)
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     caller.sendall(BIG * (MOST_WAITING - 1) + BIG.replace(b"Host", b"Connection: close\r\nHost"))
 
     with caller.makefile("rb") as answers:

@@ -63,10 +63,12 @@ def test_a_reload_leaves_no_request_unanswered(under_load: UnderLoad, running: S
 
 
 def test_a_stop_leaves_no_request_unanswered(under_load: UnderLoad, faulty_url: str) -> None:
-    with service(faulty_url) as running, under_load("stop (SIGTERM) and start", running, gone=True) as load:
-        assert running.stop() == 0
-        running.start()
-        assert load.recover() < RECOVERY_SECONDS
+    with service(faulty_url) as running:
+        until(lambda: running.output().count(STARTED) == 2)
+        with under_load("stop (SIGTERM) and start", running, gone=True) as load:
+            assert running.stop() == 0
+            running.start()
+            assert load.recover() < RECOVERY_SECONDS
 
 
 def test_a_start_without_the_database_waits_for_it(under_load: UnderLoad, postgres: PostgreSQL, faulty_url: str) -> None:

@@ -1,0 +1,242 @@
+"""Mixed load with faults at random: nothing acknowledged is lost, and neither memory nor connections nor files grow.
+
+In the first half workers are killed and reloaded too; in the second half they stay, so that what they use can be compared.
+"""
+
+import argparse
+import os
+import random
+import secrets
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from itertools import cycle
+from threading import Thread
+from typing import NamedTuple
+
+import psutil
+import psycopg2
+
+from tests.postgres import PostgreSQL, postgresql
+from tests.resilience.conftest import LONGEST_REQUEST, kill
+from tests.resilience.load import Caller, Load, is_refused
+from tests.resilience.network import Network, network
+from tests.server import Service, service
+from tests.waiting import until
+
+CONNECTIONS = 16
+GROWTH = 1.1
+SAMPLE_SECONDS = 1
+READS = ("/users?limit=100", "/users?active=true&limit=1000", "/users?email=load.0.0@example.org", "/users/0", "/ping")
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
+
+
+class Ground(NamedTuple):
+    """Where the faults happen."""
+
+    postgres: PostgreSQL
+    url: str
+    net: Network
+    running: Service
+    load: Load
+    random: random.Random
+
+    def sql(self, statement: str) -> None:
+        """Run a statement beside the service."""
+        with closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(statement)
+
+    def wait(self, longest: float) -> None:
+        """Return after a random time."""
+        self.load.over.wait(self.random.uniform(0.1, longest))
+
+
+def crash(ground: Ground) -> None:
+    """Kill PostgreSQL and start it again."""
+    kill(ground.postgres.process)
+    ground.wait(3)
+    ground.postgres.start()
+
+
+def freeze(ground: Ground) -> None:
+    """Stop every process of PostgreSQL's for a while."""
+    main = psutil.Process(ground.postgres.process.pid)
+    frozen = [main, *main.children()]
+    for process in frozen:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    ground.wait(10)
+    for process in frozen:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+def terminate(ground: Ground) -> None:
+    """End every connection."""
+    ground.sql(TERMINATE)
+
+
+def lock(ground: Ground) -> None:
+    """Lock the table for a while."""
+    with closing(psycopg2.connect(ground.url)) as holder:
+        holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        ground.wait(6)
+
+
+def refuse_writes(ground: Ground) -> None:
+    """Let PostgreSQL be read-only for a while."""
+    for statement in ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"):
+        ground.sql(statement)
+    ground.wait(3)
+    for statement in ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"):
+        ground.sql(statement)
+
+
+def cut(ground: Ground) -> None:
+    """Cut the network for a while."""
+    ground.net.cut()
+    ground.wait(10)
+    ground.net.mend()
+
+
+def slow_down(ground: Ground) -> None:
+    """Slow the network down for a while."""
+    ground.net.delay(ground.random.uniform(0.01, 0.3))
+    ground.wait(5)
+    ground.net.mend()
+
+
+def reset(ground: Ground) -> None:
+    """Reset every connection to PostgreSQL."""
+    ground.net.reset()
+
+
+def workers(running: Service) -> list[psutil.Process]:
+    """Return the processes that serve."""
+    return psutil.Process(running.process.pid).children()
+
+
+def kill_a_worker(ground: Ground) -> None:
+    """Kill a worker."""
+    os.kill(ground.random.choice(workers(ground.running)).pid, signal.SIGKILL)
+
+
+def reload(ground: Ground) -> None:
+    """Put new workers in the place of all."""
+    ground.running.process.send_signal(signal.SIGHUP)
+
+
+RESTARTS = (kill_a_worker, reload)
+FAULTS = (crash, freeze, terminate, lock, refuse_writes, cut, slow_down, reset)
+
+
+class Sample(NamedTuple):
+    """What the service uses."""
+
+    memory: int
+    files: int
+    connections: int
+
+
+class Observer(Thread):
+    """Reads, and notes what the service uses."""
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__()
+        self.ground = ground
+        self.samples: list[tuple[float, Sample]] = []
+        self.reads = 0
+
+    def run(self) -> None:
+        """Go on until the load is over."""
+        caller, paths = Caller(self.ground.running.port), cycle(READS)
+        due = time.monotonic()
+        while not self.ground.load.over.wait(0.05):
+            self.reads += is_refused(caller("GET", next(paths))) is False
+            if time.monotonic() > due:
+                due += SAMPLE_SECONDS
+                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    self.samples.append((time.monotonic(), self.sample()))
+        caller.connection.close()
+
+    def sample(self) -> Sample:
+        """Look at the workers once."""
+        family = workers(self.ground.running)
+        database = sum(
+            each.raddr.port == self.ground.net.port
+            for worker in family
+            for each in worker.net_connections("tcp")
+            if each.raddr and each.status == psutil.CONN_ESTABLISHED
+        )
+        return Sample(sum(worker.memory_info().rss for worker in family), sum(worker.num_fds() for worker in family), database)
+
+
+def torment(ground: Ground, seconds: float) -> list[str]:
+    """Let one fault follow the other, with a full recovery in between, and return their names."""
+    start, told = time.monotonic(), []
+    while (now := time.monotonic() - start) < seconds:
+        fault: Callable[[Ground], None] = ground.random.choice(FAULTS if now > seconds / 2 else (*FAULTS, *RESTARTS))
+        told.append(fault.__name__)
+        print(f"{now:4.0f} s  {fault.__name__}", flush=True)
+        fault(ground)
+        ground.load.recover()
+        ground.wait(5)
+    return told
+
+
+def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
+    """Print the figures and return what is wrong."""
+    load, (lost, doubled) = ground.load, ground.load.balance(ground.url)
+    since = (load.began + load.ended) / 2
+    half = [sample for moment, sample in observer.samples if moment > since]
+    first, last = (
+        [statistics.median(column) for column in zip(*part, strict=True)]
+        for part in (half[: len(half) // 4], half[-len(half) // 4 :])
+    )
+    longest = max(answer.ended - answer.began for answer in load.answers)
+    most = max(sample.connections for _, sample in observer.samples)
+    print(
+        f"{load.ended - load.began:.0f} s, {len(faults)} faults; {len(load.answers) + observer.reads:,} requests, "
+        f"{load.acknowledged():,} acknowledged, {len(lost)} lost, {len(doubled)} doubled; longest request {longest:.1f} s\n"
+        f"memory of the workers {first[0] / 2**20:.1f} → {last[0] / 2**20:.1f} MiB, open files {first[1]:.0f} → {last[1]:.0f}, "
+        f"connections to PostgreSQL {first[2]:.0f} → {last[2]:.0f}, {most} at most (medians of the third and the last eighth)"
+    )
+    checks = {
+        f"lost: {lost}": not lost,
+        f"doubled: {doubled}": not doubled,
+        "a request took too long": longest < LONGEST_REQUEST,
+        "too many connections": most <= CONNECTIONS,
+        "memory grows": last[0] < GROWTH * first[0],
+        "open files grow": last[1] <= first[1] + CONNECTIONS,
+    }
+    return [text for text, holds in checks.items() if not holds]
+
+
+def main() -> int:
+    """Run it, and return how many things are wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    with postgresql() as postgres:
+        url = postgres.create("users_soak")
+        with network(url) as (net, way), service(way) as running:
+            until(lambda: running.output().count("Application startup complete.") == 2)
+            with Load("soak", running.port) as load:
+                ground = Ground(postgres, url, net, running, load, random.Random(options.seed))  # noqa: S311 -- no secret.
+                observer = Observer(ground)
+                observer.start()
+                faults = torment(ground, options.seconds)
+            observer.join()
+            wrong = judge(ground, observer, faults)
+    print(*(f"Wrong: {text}" for text in wrong), sep="\n", end="")
+    return len(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
