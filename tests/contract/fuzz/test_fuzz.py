@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from schemathesis.checks import CHECKS, load_all_checks
 
 from tests.contract.fuzz.run import HERE, REPORTS, in_process, over_http, reports
 from tests.contract.mutants.table import operations
@@ -51,6 +52,13 @@ def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
     for name, operation in operations(load_document()):
         without_input = not {"parameters", "requestBody"} & operation.keys() and "{" not in name
         assert tried[name] >= PHASES - ({"examples", "stateful"} if without_input else set())
+
+
+def test_every_check_is_made(run: tuple[str, int]) -> None:
+    load_all_checks()
+    judged = [made for scenario in scenarios(run[0]) for made in scenario["recorder"].get("checks", {}).values()]
+
+    assert {check["name"] for made in judged for check in made} == {*CHECKS.get_all_names(), "envelope"}
 
 
 def test_the_stateful_phase_is_not_cut_short(run: tuple[str, int]) -> None:
