@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 import psycopg2
@@ -82,16 +83,20 @@ def peer(name: str, database: Database) -> Iterator[System]:
     address = f"127.0.0.1:{port}"
     gunicorn = [sys.executable, "-m", "gunicorn", "--bind", address, "--workers", str(WORKERS)]
     quiet = ["--no-control-socket", "--log-level", "error"]
-    process = subprocess.Popen([*gunicorn, *quiet, *PEERS[name]], env=os.environ | {"DATABASE_URL": database.url})
-    try:
-        _wait(f"http://{address}/ping", process)
-        yield System(name, f"http://{address}", process.pid)
-    finally:
-        process.terminate()
-        process.wait(START_SECONDS)
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen([*gunicorn, *quiet, *PEERS[name]], env=os.environ | {"DATABASE_URL": database.url}, stderr=log)
+        try:
+            if not _answers(f"http://{address}/ping", process):
+                log.seek(0)
+                raise RuntimeError(log.read())
+            yield System(name, f"http://{address}", process.pid)
+        finally:
+            process.terminate()
+            process.wait(START_SECONDS)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Return whether the server answers, once it does or can do so no more."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -99,6 +104,5 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.05)
         else:
-            return
-    message = f"No answer from {url}"
-    raise RuntimeError(message)
+            return True
+    return False
