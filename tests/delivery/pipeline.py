@@ -18,7 +18,12 @@ def jobs(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each job, with what it extends."""
     for name, job in pipeline.items():
         if isinstance(job, dict) and "script" in job:
-            yield name, {**pipeline.get(job.get("extends"), {}), **job}
+            yield name, extended(pipeline, job)
+
+
+def extended(pipeline: Mapping[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Return the job with what it extends, and what that extends."""
+    return {**extended(pipeline, pipeline[job["extends"]]), **job} if "extends" in job else job
 
 
 def applies(rules: list[dict[str, str]], variables: Mapping[str, str]) -> bool:

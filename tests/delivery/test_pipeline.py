@@ -13,7 +13,7 @@ from tests.delivery.pipeline import jobs, jobs_in
 
 ALWAYS = {"CI_DEFAULT_BRANCH": "main", "HEROKU_APP": "directory"}
 BRANCH = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "faster"}
-TESTS = ["build", "check", "test", "contract"]
+TESTS = ["build", "check", "test", "contract", "resilience", "bench-guard"]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_the_images_of_the_pipeline_are_pinned(pipeline: dict[str, Any]) -> None
 def test_what_is_deployed_is_what_every_test_ran_in(pipeline: dict[str, Any]) -> None:
     tests = {name: name_of(job["image"]) for name, job in jobs(pipeline) if job["stage"] == "test"}
 
-    assert tests == dict.fromkeys(["check", "test", "contract"], "$IMAGE-test")
+    assert tests == dict.fromkeys(TESTS[1:], "$IMAGE-test")
 
 
 def name_of(image: str | dict[str, Any]) -> str:
