@@ -88,7 +88,7 @@ def limit_sessions(engine: Engine, **seconds: float) -> None:
 
     def limit(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
         own = parameters.get("options", os.environ.get("PGOPTIONS", ""))
-        parameters["options"] = " ".join([*options, own])
+        parameters["options"] = " ".join(filter(None, [*options, own]))
 
     if options and engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", limit)

@@ -1,8 +1,10 @@
 """However many workers there are, together they open no more connections than the instance may."""
 
 import pytest
+from sqlalchemy import create_engine
 
 from users_api.config import DevelopmentConfig, SettingsError, load_settings
+from users_api.db import limit_sessions
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,21 @@ def test_each_worker_needs_a_connection(monkeypatch: pytest.MonkeyPatch) -> None
         load_settings()
 
     assert str(refusal.value) == "DATABASE_CONNECTIONS must be 17 at least, one for each of WEB_CONCURRENCY's workers"
+
+
+@pytest.mark.parametrize(
+    ("own", "options"),
+    [
+        pytest.param("", "-c statement_timeout=5000", id="no blank at the end, which PgBouncer 1.20 and newer refuse"),
+        pytest.param("-c work_mem=8MB", "-c statement_timeout=5000 -c work_mem=8MB", id="an operator's come after"),
+    ],
+)
+def test_the_time_outs_stand_in_the_options(monkeypatch: pytest.MonkeyPatch, own: str, options: str) -> None:
+    monkeypatch.setenv("PGOPTIONS", own)
+    engine = create_engine("postgresql+psycopg2://ada@database/users")
+    limit_sessions(engine, statement_timeout=5, lock_timeout=0)
+    parameters: dict[str, str] = {}
+
+    engine.dialect.dispatch.do_connect(engine.dialect, None, [], parameters)
+
+    assert parameters == {"options": options}

@@ -15,6 +15,7 @@ auth_type = $AUTH_TYPE
 pool_mode = $POOL_MODE
 default_pool_size = $DEFAULT_POOL_SIZE
 max_client_conn = $MAX_CLIENT_CONN
+ignore_startup_parameters = $IGNORE_STARTUP_PARAMETERS
 server_login_retry = $SERVER_LOGIN_RETRY
 query_wait_timeout = $QUERY_WAIT_TIMEOUT
 CONFIGURATION
