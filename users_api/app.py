@@ -17,10 +17,11 @@ from users_api.config import Config, load_settings
 from users_api.db import db, engine_options, limit_sessions, tune
 from users_api.greenlets import wait_on_the_loop
 from users_api.http.bridge import BridgedApp
-from users_api.http.document import load_document
+from users_api.http.document import load_document, operation_ids
 from users_api.http.documentation import Documentation
 from users_api.http.failures import Failures, Faults
 from users_api.http.guard import Guard
+from users_api.http.metrics import Meter, Metrics
 from users_api.http.validation import Validation
 from users_api.http.validators import VALIDATORS
 from users_api.models import User
@@ -36,6 +37,7 @@ def create_app() -> BridgedApp:
     """
     document = load_document()
     settings = load_settings()
+    metrics = Metrics(operation_ids(document))
 
     @asynccontextmanager
     async def lifespan(_middleware: ConnexionMiddleware) -> AsyncIterator[None]:
@@ -56,9 +58,10 @@ def create_app() -> BridgedApp:
         request_seconds=settings.REQUEST_TIMEOUT,
         lifespan=lifespan,
         middlewares=[
+            partial(Meter, metrics=metrics),
             partial(Faults, handler=errors.fault),
             Failures,
-            partial(Documentation, document=document),
+            partial(Documentation, document=document, metrics=metrics),
             partial(Guard, body_limit=settings.BODY_LIMIT, body_seconds=settings.BODY_TIMEOUT),
             Validation,
             LifespanMiddleware,

@@ -1,5 +1,6 @@
 """Our own failures: a fixed text in the envelope, whatever happened."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,17 @@ def test_a_bug_tells_nothing(client_with_misfit: TestClient, method: str, path: 
     assert (answer.status_code, answer.json()) == (500, FAULT)
     assert "users" in caplog.text
     assert "hermanmu@gmail.com" not in caplog.text
+
+
+def test_a_bug_is_counted(client_with_misfit: TestClient) -> None:
+    counted = re.compile(r'http_requests_total{operation="get_user",status="500"} \d+')
+    client_with_misfit.get("/users/1")
+    before = counted.findall(client_with_misfit.get("/metrics").text)
+
+    client_with_misfit.get("/users/1")
+
+    after = counted.findall(client_with_misfit.get("/metrics").text)
+    assert [int(line.split()[1]) - 1 for line in after] == [int(line.split()[1]) for line in before]
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = '0000'"])

@@ -21,7 +21,10 @@ PACKAGE = Path(handlers.__file__).parent.parent
 MAY_IMPORT = {
     "answers": set(),
     "app": {"config", "db", "errors", "greenlets", "models"}
-    | {f"http.{part}" for part in ("bridge", "document", "documentation", "failures", "guard", "validation", "validators")},
+    | {
+        f"http.{part}"
+        for part in ("bridge", "document", "documentation", "failures", "guard", "metrics", "validation", "validators")
+    },
     "cli": {"app", "config", "db", "http.document", "seeds"},
     "config": set(),
     "db": {"greenlets", "statements"},
@@ -35,12 +38,13 @@ MAY_IMPORT = {
     "http.bridge": {"answers", "greenlets"},
     "http.balance": set(),
     "http.document": set(),
-    "http.documentation": {"errors", "http.document"},
+    "http.documentation": {"errors", "http.document", "http.metrics"},
     "http.failures": set(),
     "http.guard": {"errors", "http.routing"},
+    "http.metrics": set(),
     "http.protocol": {"errors"},
     "http.routing": {"errors"},
-    "http.server": {"config", "http.balance", "http.protocol"},
+    "http.server": {"config", "http.balance", "http.metrics", "http.protocol"},
     "http.validation": set(),
     "http.validators": {"errors"},
     "migrations.env": {"db"},

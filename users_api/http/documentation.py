@@ -1,4 +1,4 @@
-"""The pages for people: the document as JSON and YAML, and Swagger UI 5 (Connexion bundles 4.15) from its own files only."""
+"""The pages beside the API: the document as JSON and YAML, Swagger UI 5 (Connexion bundles 4.15) from own files, the metrics."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from users_api.errors import MethodNotAllowed
 from users_api.http.document import document_path
+from users_api.http.metrics import MEDIA_TYPE, Metrics
 
 PAGE: Final = "/ui/"
 ALLOW: Final = "GET, HEAD"
@@ -31,7 +32,7 @@ POLICY: Final = {
 class Documentation:
     """Answers the documentation's own paths and passes on all others; it costs those one look at a set."""
 
-    def __init__(self, app: ASGIApp, document: Mapping[str, Any]) -> None:
+    def __init__(self, app: ASGIApp, document: Mapping[str, Any], metrics: Metrics) -> None:
         """Render the document once."""
         self.app = app
         as_json, as_yaml = orjson.dumps(document), document_path().read_bytes()
@@ -41,6 +42,9 @@ class Documentation:
 
         def openapi_yaml(_request: Request) -> Response:
             return Response(as_yaml, media_type="application/yaml")
+
+        def counters(_request: Request) -> Response:
+            return Response(metrics.text(), media_type=MEDIA_TYPE)
 
         def root(_request: Request) -> Response:
             return RedirectResponse(PAGE)
@@ -52,10 +56,11 @@ class Documentation:
                 Route(PAGE.rstrip("/"), root),
                 Route("/openapi.json", openapi_json),
                 Route("/openapi.yaml", openapi_yaml),
+                Route("/metrics", counters),
                 Mount(PAGE.rstrip("/"), pages),
             ]
         )
-        self._paths = frozenset({"/", "/ui", "/openapi.json", "/openapi.yaml"})
+        self._paths = frozenset({"/", "/ui", "/openapi.json", "/openapi.yaml", "/metrics"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on; a page is sent whole, since Starlette's answers to odd ranges are not in the envelope.

@@ -10,6 +10,7 @@ from uvicorn_worker import UvicornWorker
 
 from users_api.config import load_settings
 from users_api.http.balance import BalancedServer, Load
+from users_api.http.metrics import memory
 from users_api.http.protocol import Protocol
 
 GARBAGE: Final = 10_000
@@ -41,6 +42,7 @@ class Worker(UvicornWorker):
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         self._install_sigquit_handler()
+        memory().sit(self.seat)
         await BalancedServer(self.config, load, self.seat).serve(sockets=self.sockets)
 
     def init_signals(self) -> None:
@@ -67,6 +69,7 @@ def child_exit(_arbiter: Any, worker: Worker) -> None:
 
 
 load = Load(settings.CLIENT_CONNECTIONS)
+memory()  # Made here, before the workers are forked, so that all share it.
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = Worker

@@ -12,6 +12,7 @@ ALLOW = {
     "/": READ,
     "/openapi.json": READ,
     "/openapi.yaml": READ,
+    "/metrics": READ,
     "/ui": READ,
     "/ui/": READ,
 }
