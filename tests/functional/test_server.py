@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -49,7 +48,7 @@ def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
         with closing(psycopg2.connect(url)) as watcher:
             until(lambda: waiting(watcher))
         production.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        until(lambda: "Shutting down" in production.output())
         blocker.rollback()
 
     assert status == 201
