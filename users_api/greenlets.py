@@ -129,6 +129,12 @@ class LoopConnection(psycopg2.extensions.connection):
         self.ignore()
         super().close()
 
+    def give_up(self) -> None:
+        """Watch no more; psycopg2 closes a connection whose wait has failed, but one not yet made only as garbage."""
+        self.ignore()
+        if not self._connected:
+            self.close()
+
     def ready(self, state: int) -> Awaitable[None]:
         """Return what to wait for until the socket can be read or written."""
         if state != POLL_READ or not self._connected:
@@ -182,12 +188,11 @@ def wait(connection: LoopConnection) -> None:
     try:
         while (state := connection.poll()) != POLL_OK:
             fiber.wait_for(connection.ready(state))
-    except TimeoutError:  # libpq minds `connect_timeout` only where it waits itself.
-        connection.ignore()
-        message = "the database does not answer"
-        raise psycopg2.OperationalError(message) from None
-    except BaseException:
-        connection.ignore()  # libpq or psycopg2 closes the socket on a failure.
+    except BaseException as failure:
+        connection.give_up()
+        if isinstance(failure, TimeoutError):  # libpq minds `connect_timeout` only where it waits itself.
+            message = "the database does not answer"
+            raise psycopg2.OperationalError(message) from None
         raise
 
 

@@ -91,10 +91,13 @@ def test_one_request_too_many_is_refused_at_once(limited: Service, holder: psyco
     assert sorted(other.result()[0] for other in others) == [200, 503]
 
 
-def test_a_database_that_does_not_answer_is_waited_for_so_long(limited: Service, frozen: None) -> None:
-    amid_a_statement, anew = (ask(limited, "GET", "/users/1") for _ in range(2))
+def test_a_database_that_does_not_answer_is_waited_for_so_long(limited: Service, postgres: PostgreSQL, frozen: None) -> None:
+    amid_a_statement, anew, again = (ask(limited, "GET", "/users/1") for _ in range(3))
 
-    assert [answer[:2] for answer in (amid_a_statement, anew)] == [(503, AWAY)] * 2
+    (worker,) = psutil.Process(limited.process.pid).children()
+    kept = [each for each in worker.net_connections("tcp") if each.raddr and each.raddr.port == postgres.port]
+    assert [answer[:2] for answer in (amid_a_statement, anew, again)] == [(503, AWAY)] * 3
+    assert kept == []
     assert 4 <= amid_a_statement[2] < 4 + MARGIN_SECONDS
     assert 1 <= anew[2] < 1 + MARGIN_SECONDS
 
