@@ -42,8 +42,9 @@ class RowDump:
 
     def __init__(self, schema: SQLAlchemySchema[Any]) -> None:
         """Take the schema whose fields are dumped."""
-        self._names = tuple(schema.dump_fields)
-        self._moments = [(name, field) for name, field in schema.dump_fields.items() if isinstance(field, UtcDateTime)]
+        shown = [(field.data_key or name, field) for name, field in schema.dump_fields.items()]
+        self._names = tuple(name for name, _ in shown)
+        self._moments = [(name, field) for name, field in shown if isinstance(field, UtcDateTime)]
 
     def one(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """Return what orjson writes as the row's JSON object."""

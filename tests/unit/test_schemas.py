@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from users_api.models import User
-from users_api.schemas import dump_user, user_schema
+from users_api.schemas import RowDump, UserSchema, UtcDateTime, dump_user, user_schema
 
 Row = namedtuple("Row", User.__table__.columns.keys())  # noqa: PYI024 -- the table names the fields.
 
@@ -25,3 +25,12 @@ def test_a_row_is_dumped_as_marshmallow_does(*, active: bool, microsecond: int, 
     assert one == user_schema.dump(row)
     assert many == user_schema.dump([row, row], many=True)
     assert one["created_date"] == f"2026-11-23T09:30:00.{microsecond:06}Z"
+
+
+def test_a_field_has_the_name_that_the_schema_shows() -> None:
+    class Renamed(UserSchema):
+        created_date = UtcDateTime(data_key="since")
+
+    row = Row(id=7, username="Ω", email="ada@example.org", active=True, created_date=datetime.fromtimestamp(0, UTC), version=3)
+
+    assert RowDump(Renamed()).one(row) == Renamed().dump(row)
