@@ -13,6 +13,10 @@ from tests.postgres import PostgreSQL
 from users_api.app import create_flask_app
 from users_api.db import Base, db, schema_is_newest
 
+MANY_INACTIVE = """
+    INSERT INTO users (username, email, active)
+    SELECT 'user' || number, number || '@example.org', false FROM generate_series(1, 2000) number
+"""
 CATALOGUE = {
     "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'users' AND sql IS NOT NULL ORDER BY name",
     "postgresql": """
@@ -134,6 +138,8 @@ def test_each_filter_has_its_index(app: FlaskApp, client: Any, backend: str, mak
 
     with app.app.app_context(), db.engine.connect() as connection:
         if backend == "postgresql":
+            connection.execute(text(MANY_INACTIVE))
+            connection.execute(text("ANALYZE users"))
             connection.execute(text("SET enable_seqscan = off"))
         for condition, names in indexes.items():
             query = text(f"{explain} SELECT * FROM users WHERE {condition} ORDER BY id LIMIT 3")  # noqa: S608 -- our own words.
