@@ -1,6 +1,8 @@
 """What a request costs as the table, the connections, the bodies and the uptime grow."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Final, NamedTuple
 
 import psutil
@@ -13,6 +15,11 @@ from bench.systems import WORKERS, Database, System, database, users_api
 from tests.server import Service
 
 TABLES: Final = (1_000, 10_000, 100_000, 1_000_000)
+PAGED: Final = (
+    *(NAMED[name] for name in ("get one", "list 100", "filter by email", "PUT", "POST")),
+    Operation("last page", "GET", "/users?limit=100&after={last}"),
+)
+USERS: Final = 10_000
 CONNECTIONS: Final = (1, 4, 16, 64, 256)
 BODIES: Final = (0, 1_000, 10_000, 100_000, 1_000_000)
 REQUESTS: Final = 100_000
@@ -31,8 +38,8 @@ class Bench(NamedTuple):
     system: System
     database: Database
 
-    def cost(self, operation: Operation, users: int, *, connections: int = 16) -> Cost:
-        """Return what the operation costs with so many users.
+    def cost(self, operation: Operation, users: int) -> Cost:
+        """Return what the operation costs with so many users, once.
 
         Raises:
             FailuresError: an answer was not the expected one.
@@ -40,8 +47,8 @@ class Bench(NamedTuple):
         target = Target(self.system.url, (self.system.pid, self.database.server.process.pid), users)
         settle(target.processes)
         self.database.run("DELETE FROM users WHERE id > %s", users)
-        found = median(run(operation._replace(connections=connections), target, seconds=1) for _ in range(RUNS))
-        print(f"{operation.name:16} {users:8} users {connections:4} connections {found.cpu:7.3f} ms CPU", flush=True)
+        found = run(operation, target, seconds=1)
+        print(f"{operation.name:16} {users:8} users {operation.connections:4} connections {found.cpu:7.3f} ms CPU", flush=True)
         if found.failures:
             raise FailuresError(operation.name, found)
         return found
@@ -49,16 +56,15 @@ class Bench(NamedTuple):
 
 def measure() -> None:
     """Measure everything, then write a picture of each and one table of all, and print which goals are not reached."""
-    with database() as shared, users_api(shared) as system:
-        bench = Bench(system, shared)
-        shared.reset(TABLES[0])
-        bench.cost(NAMED["get one"], TABLES[0])
-        tables = _by_table(bench)
-        shared.reset(TABLES[1])
-        connections = _by_connections(bench)
-        bodies = _by_body(bench)
-        memory = _by_uptime(bench)
-        start = _start(shared)
+    with database() as shared:
+        tables = _by_table(shared)
+        with users_api(shared) as system:
+            shared.reset(USERS)
+            connections = _by_connections(Bench(system, shared))
+            bodies = _by_body(Bench(system, shared))
+        with users_api(shared) as system:
+            memory = _by_uptime(Bench(system, shared))
+        start = min(_start(shared) for _ in range(RUNS))
     for name, label, rows in (
         ("table", "users", tables),
         ("connections", "connections", connections),
@@ -70,35 +76,40 @@ def measure() -> None:
     print("\n".join(_misses(tables, memory, start)) or "Every goal is reached.")
 
 
-def _by_table(bench: Bench) -> list[Row]:
-    rows: list[Row] = []
-    stored = 0
-    bench.database.reset(0)
-    for users in TABLES:
-        bench.database.run("DELETE FROM users WHERE id > %s", stored)
-        bench.database.run("ALTER TABLE users ALTER COLUMN id RESTART WITH " + str(stored + 1))
-        bench.database.fill(stored + 1, users)
-        stored = users
-        last_page = Operation("last page", "GET", f"/users?limit=100&after={users - 100}")
-        operations = (*(NAMED[name] for name in ("get one", "list 100", "filter by email", "PUT", "POST")), last_page)
-        rows += [(operation.name, users, bench.cost(operation, users)) for operation in operations]
-    return rows
+def _by_table(shared: Database) -> list[Row]:
+    """Measure tables of all sizes in turn, each with a service of its own, so that noise on the machine meets all of them."""
+    with ExitStack() as stack:
+        benches = {}
+        for users in TABLES:
+            own = Database(shared.server, shared.server.create(f"users_{users}"))
+            benches[users] = Bench(stack.enter_context(users_api(own)), own)
+            own.reset(users)
+        return _in_turn([(_paged(operation, users), users, bench) for operation in PAGED for users, bench in benches.items()])
+
+
+def _paged(operation: Operation, users: int) -> Operation:
+    return operation._replace(path=operation.path.replace("{last}", str(users - 100)))
 
 
 def _by_connections(bench: Bench) -> list[Row]:
-    return [
-        (name, connections, bench.cost(NAMED[name], TABLES[1], connections=connections))
-        for name in ("ping", "get one", "list 100", "PUT")
-        for connections in CONNECTIONS
-    ]
+    operations = [NAMED[name] for name in ("ping", "get one", "list 100", "PUT")]
+    crowds = [operation._replace(connections=number) for operation in operations for number in CONNECTIONS]
+    return [(crowd.name, crowd.connections, cost) for crowd, (_, _, cost) in _each(crowds, bench)]
 
 
 def _by_body(bench: Bench) -> list[Row]:
-    return [
-        (name, len(NAMED[name].body) + padding, bench.cost(NAMED[name]._replace(padding=padding), TABLES[1]))
-        for name in ("POST", "refused POST")
-        for padding in BODIES
-    ]
+    operations = [NAMED[name]._replace(padding=padding) for name in ("POST", "refused POST") for padding in BODIES]
+    return [(padded.name, len(padded.body) + padded.padding, cost) for padded, (_, _, cost) in _each(operations, bench)]
+
+
+def _each(operations: Sequence[Operation], bench: Bench) -> Iterator[tuple[Operation, Row]]:
+    return zip(operations, _in_turn([(operation, USERS, bench) for operation in operations]), strict=True)
+
+
+def _in_turn(cases: Sequence[tuple[Operation, int, Bench]]) -> list[Row]:
+    """Return the median of each case's cost in some rounds."""
+    rounds = [[bench.cost(operation, users) for operation, users, bench in cases] for _ in range(RUNS)]
+    return [(operation.name, users, median(costs)) for (operation, users, _), *costs in zip(cases, *rounds, strict=True)]
 
 
 def _by_uptime(bench: Bench) -> list[tuple[float, list[float]]]:
@@ -108,14 +119,14 @@ def _by_uptime(bench: Bench) -> list[tuple[float, list[float]]]:
     requests, first = 0.0, 0.0
     while requests < first + REQUESTS:
         for name in MIX:
-            requests += bench.cost(NAMED[name], TABLES[1]).requests
+            requests += bench.cost(NAMED[name], USERS).requests
         first = first or requests
         memory.append((requests, [worker.memory_info().rss / MEGABYTE for worker in workers]))
     return memory
 
 
 def _start(shared: Database) -> float:
-    """Return how many seconds pass from the command to the first answer."""
+    """Return how many seconds pass from the command to the first answer; the machine may be busy with something else."""
     start = time.monotonic()
     started = Service(shared.url, WEB_CONCURRENCY=str(WORKERS))
     seconds = time.monotonic() - start
