@@ -1,8 +1,9 @@
 """What the faults need: a PostgreSQL that may be harmed, the service on it, and a load whose account is settled."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import count
 
 import psutil
@@ -12,10 +13,12 @@ from tests.postgres import PostgreSQL, postgresql
 from tests.resilience.load import Load
 from tests.resilience.report import TABLE, Row, table
 from tests.server import Service, service
+from tests.waiting import until
 
 LONGEST_REQUEST = 10
 LIVE_SECONDS = 2
 RECOVERY_SECONDS = 2
+FROZEN_SECONDS = 10
 ROWS = pytest.StashKey[list[Row]]()
 
 NUMBERS = count()
@@ -45,6 +48,19 @@ def kill(process: subprocess.Popen[bytes]) -> None:
             each.kill()
     process.wait()
     psutil.wait_procs(family)
+
+
+@contextmanager
+def frozen(postgres: PostgreSQL, seconds: float) -> Iterator[None]:
+    """Stop all of a server's processes where they are, for so long at least."""
+    main = psutil.Process(postgres.process.pid)
+    with ExitStack() as thaw:
+        for process in (main, *main.children(recursive=True)):  # The first one starts the others.
+            process.suspend()
+            thaw.callback(process.resume)
+        thawed = time.monotonic() + seconds
+        yield
+        until(lambda: time.monotonic() > thawed)
 
 
 @pytest.fixture(scope="session")

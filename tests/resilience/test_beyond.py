@@ -4,17 +4,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from tests.postgres import PostgreSQL, postgresql
-from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad, kill
+from tests.resilience.conftest import FROZEN_SECONDS, RECOVERY_SECONDS, UnderLoad, frozen, kill
 from tests.resilience.load import WRITERS
 from tests.resilience.proxies import Program, haproxy, pgbouncer, standby
 from tests.server import Service, service
 
-IN_PROCESS = ("users", "lists", "versions", "requests")
+IN_PROCESS = ("users", "lists", "versions", "requests", "failures")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,21 @@ def test_postgresql_is_killed_behind_pgbouncer(under_load: UnderLoad, pooled: Se
         kill(postgres.process)
         load.fail()
         postgres.start()
+        assert load.recover() < RECOVERY_SECONDS
+
+
+def test_connections_are_terminated_behind_pgbouncer(under_load: UnderLoad, pooled: Service, postgres: PostgreSQL) -> None:
+    with under_load("every connection behind PgBouncer terminated, ten times", pooled) as load:
+        for _ in range(10):
+            with closing(psycopg2.connect(postgres.url("postgres"))) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'users_pooled'")
+            assert load.recover() < RECOVERY_SECONDS
+
+
+def test_postgresql_is_frozen_behind_pgbouncer(under_load: UnderLoad, pooled: Service, postgres: PostgreSQL) -> None:
+    with under_load(f"PostgreSQL behind PgBouncer frozen for {FROZEN_SECONDS} s", pooled) as load:
+        with frozen(postgres, FROZEN_SECONDS):
+            load.fail()
         assert load.recover() < RECOVERY_SECONDS
 
 

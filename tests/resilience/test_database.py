@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -10,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import psycopg2
 import pytest
 
 from tests.postgres import PostgreSQL
-from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad, kill
+from tests.resilience.conftest import FROZEN_SECONDS, RECOVERY_SECONDS, UnderLoad, frozen, kill
 from tests.resilience.load import CALLER_SECONDS, Load, is_served
 from tests.server import Service, service
 from tests.waiting import until
 
-FROZEN_SECONDS = 10
 OURS = "FROM pg_stat_activity WHERE application_name = 'users-api'"
 TERMINATE = f"SELECT pg_terminate_backend(pid) {OURS}"
 
@@ -37,12 +34,6 @@ def sql(faulty_url: str) -> Iterator[Callable[[str], list[Any]]]:
                 return cursor.fetchall() if cursor.description else []
 
         yield run
-
-
-def processes(postgres: PostgreSQL) -> list[psutil.Process]:
-    """Return all of a server's processes, the one that starts the others first."""
-    main = psutil.Process(postgres.process.pid)
-    return [main, *main.children(recursive=True)]
 
 
 def test_postgresql_is_killed_and_restarted(
@@ -75,15 +66,9 @@ def test_idle_connections_that_are_terminated_fail_no_request(
 
 
 def test_postgresql_is_frozen(under_load: UnderLoad, running: Service, postgres: PostgreSQL) -> None:
-    with under_load(f"PostgreSQL frozen for {FROZEN_SECONDS} s", running) as load, ExitStack() as thaw:
-        frozen = processes(postgres)
-        for process in frozen:
-            process.suspend()
-            thaw.callback(process.resume)
-        thawed = time.monotonic() + FROZEN_SECONDS
-        load.fail()
-        until(lambda: time.monotonic() > thawed)
-        thaw.close()
+    with under_load(f"PostgreSQL frozen for {FROZEN_SECONDS} s", running) as load:
+        with frozen(postgres, FROZEN_SECONDS):
+            load.fail()
         assert load.recover() < RECOVERY_SECONDS
 
 
