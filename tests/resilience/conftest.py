@@ -16,7 +16,7 @@ from tests.server import Service, service
 from tests.waiting import until
 
 LONGEST_REQUEST = 10
-LIVE_SECONDS = 2
+LIVE_SECONDS = 5  # So long the image's health check waits.
 RECOVERY_SECONDS = 2
 FROZEN_SECONDS = 10
 ROWS = pytest.StashKey[list[Row]]()

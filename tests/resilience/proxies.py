@@ -36,6 +36,8 @@ defaults
     mode http
     retries 3
     option redispatch 1
+    # Else one caller's request may go out on a connection that another one's has left behind, to an instance that is dead.
+    http-reuse never
     timeout connect 1s
     timeout check 5s
     timeout client 30s

@@ -92,7 +92,7 @@ def test_one_of_two_instances_is_killed(under_load: UnderLoad, running: Service,
     with (
         service(faulty_url) as other,
         haproxy(running, other) as proxy,
-        under_load("one of two instances behind HAProxy killed", other, port=proxy.port, broken=WRITERS) as load,
+        under_load("one of two instances behind HAProxy killed", other, port=proxy.port, broken=2 * WRITERS) as load,
     ):
         kill(other.process)
         assert load.recover() < RECOVERY_SECONDS
