@@ -39,11 +39,16 @@ async def app(scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"x", "more_body": piece < pieces - 1})
 
 
-async def answer(request: bytes) -> Wire:
+def connect() -> tuple[Protocol, Wire]:
     config = Config(app, log_config=None)
     config.load()
     protocol, wire = Protocol(config=config, server_state=ServerState(), app_state={}), Wire()
     protocol.connection_made(wire)
+    return protocol, wire
+
+
+async def answer(request: bytes) -> Wire:
+    protocol, wire = connect()
     protocol.data_received(request)
     await asyncio.gather(*protocol.tasks)
     protocol.connection_lost(None)
@@ -60,3 +65,19 @@ def test_the_head_goes_along_with_the_first_piece(request_line: str, pieces: lis
     head, *rest = wire.written
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert [len(head.partition(b"\r\n\r\n")[2]), *map(len, rest)] == pieces
+
+
+def test_a_caller_who_has_read_everything_has_all_the_time_again() -> None:
+    async def read_late() -> None:
+        protocol, _ = connect()
+        protocol.send_seconds = 0.01
+        protocol.pause_writing()
+        protocol.resume_writing()
+        asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
+        await asyncio.sleep(0.05)
+        protocol.connection_lost(None)
+
+    failures: list[Any] = []
+    asyncio.run(read_late())
+
+    assert failures == []  # Dropping it would need a socket, which this wire has not.
