@@ -51,7 +51,7 @@ def engine_options(url: URL, *, pool_size: int, most_waiting: int, pool_timeout:
         "pool_size": pool_size,
         "most_waiting": most_waiting,
         "max_overflow": 0,
-        "pool_timeout": pool_timeout,
+        "seconds": pool_timeout,
         "connect_args": {
             "application_name": "users-api",
             "connection_factory": partial(LoopConnection, connect_seconds=connect_timeout),

@@ -29,9 +29,12 @@ class GreenletPool(QueuePool):
 
     _queue_class = AsyncAdaptedQueue  # type: ignore[assignment]  # its annotation is narrower than its use
 
-    def __init__(self, creator: Any, most_waiting: int = 256, **options: Any) -> None:
-        """Take QueuePool's arguments, and how many requests may wait for a connection: the next one would wait in vain."""
-        super().__init__(creator, **options)
+    def __init__(self, creator: Any, most_waiting: int = 256, seconds: float = 30, **options: Any) -> None:
+        """Take QueuePool's arguments, and how many requests may wait for a connection, and how long: one more would wait in vain.
+
+        `pool_timeout` means the same, but SQLAlchemy's `engine_from_config` cuts it to whole seconds.
+        """
+        super().__init__(creator, **{"timeout": seconds} | options)
         self._most_waiting, self._waiting = most_waiting, 0
 
     def _do_get(self) -> ConnectionPoolEntry:

@@ -3,8 +3,10 @@
 import pytest
 from sqlalchemy import create_engine
 
+from users_api.app import create_flask_app
 from users_api.config import DevelopmentConfig, SettingsError, load_settings
-from users_api.db import limit_sessions
+from users_api.db import db, limit_sessions
+from users_api.greenlets import GreenletPool
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,17 @@ def test_each_worker_needs_a_connection(monkeypatch: pytest.MonkeyPatch) -> None
         load_settings()
 
     assert str(refusal.value) == "DATABASE_CONNECTIONS must be 17 at least, one for each of WEB_CONCURRENCY's workers"
+
+
+def test_the_wait_for_a_connection_may_be_a_part_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada@database/users")
+    monkeypatch.setenv("DATABASE_POOL_TIMEOUT", "0.25")
+
+    with create_flask_app().app_context():
+        pool = db.engine.pool
+
+    assert isinstance(pool, GreenletPool)
+    assert pool.timeout() == 0.25
 
 
 @pytest.mark.parametrize(
