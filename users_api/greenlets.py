@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable
 from select import select
 from threading import local
@@ -18,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.util.queue import AsyncAdaptedQueue
 
+MOST_IDLE: Final = 64
 Result = TypeVar("Result")
 
 
@@ -72,8 +72,18 @@ class Idle(local):
     """The fibers that have nothing to do; a greenlet stays in its thread."""
 
     def __init__(self) -> None:
-        """Begin without any; more than a few are not worth their memory."""
-        self.fibers: deque[Fiber] = deque(maxlen=64)
+        """Begin without any."""
+        self.fibers: list[Fiber] = []
+
+    def add(self, fiber: Fiber) -> None:
+        """Keep the fiber; more than a few are not worth their memory.
+
+        One that is let go must end first: its own stack holds it, where the garbage collector does not look.
+        """
+        if len(self.fibers) < MOST_IDLE:
+            self.fibers.append(fiber)
+        else:
+            fiber.throw()
 
 
 idle: Final = Idle()
@@ -93,7 +103,7 @@ async def in_fiber(function: Callable[[], Result], seconds: float) -> Result:
             fiber = await _serve(fiber, waits_for)
     result: Result = fiber.result
     fiber.result = None
-    idle.fibers.append(fiber)
+    idle.add(fiber)
     return result
 
 

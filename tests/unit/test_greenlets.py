@@ -4,7 +4,7 @@ from contextvars import ContextVar
 import pytest
 from greenlet import getcurrent
 
-from users_api.greenlets import Fiber, in_fiber
+from users_api.greenlets import MOST_IDLE, Fiber, in_fiber
 
 SECONDS = 30
 name: ContextVar[str] = ContextVar("name")
@@ -67,3 +67,15 @@ def test_a_fiber_serves_again_in_the_context_of_the_next() -> None:
 
     assert first == (first[0], "first")
     assert second == (first[0], "second")
+
+
+def test_of_many_fibers_a_few_are_kept() -> None:
+    def work() -> Fiber:
+        current().wait_for(asyncio.sleep(0))
+        return current()
+
+    async def main() -> list[bool]:
+        fibers = await asyncio.gather(*(in_fiber(work, SECONDS) for _ in range(2 * MOST_IDLE)))
+        return [fiber.dead for fiber in fibers]
+
+    assert sorted(asyncio.run(main())) == [False] * MOST_IDLE + [True] * MOST_IDLE
