@@ -151,7 +151,7 @@ class LoopConnection(psycopg2.extensions.connection):
     def ready(self, state: int) -> Awaitable[None]:
         """Return what to wait for until the socket can be read or written."""
         if state != POLL_READ or not self._connected:
-            return asyncio.wait_for(_ready(self.fileno(), state), self._connect_seconds)
+            return asyncio.wait_for(socket_ready(self.fileno(), state), self._connect_seconds)
         loop = asyncio.get_running_loop()
         self._waiting = loop.create_future()
         if not self._watched_by:
@@ -209,12 +209,17 @@ def wait(connection: LoopConnection) -> None:
         raise
 
 
-async def _ready(descriptor: int, state: int) -> None:
+async def socket_ready(descriptor: int, state: int) -> None:
     """Wait until the socket can be read or written, this once."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
     watch, ignore = (loop.add_reader, loop.remove_reader) if state == POLL_READ else (loop.add_writer, loop.remove_writer)
-    watch(descriptor, ready.set_result, None)
+
+    def resume() -> None:
+        if not ready.done():  # It may be cancelled in this very moment.
+            ready.set_result(None)
+
+    watch(descriptor, resume)
     try:
         await ready
     finally:
