@@ -1,7 +1,6 @@
 """The floor in Python: a bare ASGI function over asyncpg, which checks next to nothing."""
 
 import os
-from datetime import UTC
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -33,7 +32,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         status, answer, headers = await route(scope, receive)
     except asyncpg.UniqueViolationError:
         status, answer, headers = DUPLICATE
-    body = b"" if answer is None else orjson.dumps(answer)
+    body = b"" if answer is None else orjson.dumps(answer, option=orjson.OPT_UTC_Z)
     headers = {"content-type": "application/json", "content-length": str(len(body))} | headers if body else headers
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
@@ -114,5 +113,5 @@ def user(row: Any) -> dict[str, Any]:
         "username": row["username"],
         "email": row["email"],
         "active": row["active"],
-        "created_date": f"{row['created_date'].astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        "created_date": row["created_date"],
     }
