@@ -57,9 +57,10 @@ async def _read(headers: dict[bytes, bytes], receive: Receive, limit: int, secon
     """
     length = headers.get(b"content-length", b"0")
     if b"transfer-encoding" not in headers and length.isdigit():  # Another length says nothing; servers refuse it before this.
-        if int(length[:20]) > limit:
+        announced = int(length.lstrip(b"0")[:20] or b"0")
+        if announced > limit:
             raise BodyTooLarge(limit)
-        if not int(length[:20]):
+        if not announced:
             return b""
     try:
         async with asyncio.timeout(seconds):

@@ -147,6 +147,12 @@ FRAMING = {
     "a length with zeros in front is that length": one(
         head("POST /users", JSON, "Content-Length: 0000000002") + b"{}", fail(400, PAYLOAD, "username", "email")
     ),
+    "a length with many zeros in front is that length": one(
+        head("POST /users", JSON, f"Content-Length: {2:030}") + b"{}", fail(400, PAYLOAD, "username", "email")
+    ),
+    "a length with many zeros in front is too large at once": one(
+        head("POST /users", JSON, f"Content-Length: {2**40:040}"), fail(413, TOO_LARGE, connection="close")
+    ),
     "a body of exactly 1 MiB is read": one(
         send("POST /users", '{"username": "Ada"' + " " * (MIB - 19) + "}"), fail(400, PAYLOAD, "email")
     ),
