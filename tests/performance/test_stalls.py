@@ -16,6 +16,7 @@ from tests.server import Service, service
 HELD_SECONDS = 2
 MOST_SECONDS = 0.05
 START_SECONDS = 10
+PATIENT = {f"DATABASE_{name}_TIMEOUT": "30" for name in ("LOCK", "STATEMENT")} | {"REQUEST_TIMEOUT": "30"}
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'users-api' AND wait_event_type = 'Lock'"
 
 
@@ -26,7 +27,8 @@ def stalled_url(postgres: PostgreSQL) -> str:
 
 @pytest.fixture(scope="module")
 def one_worker(stalled_url: str) -> Iterator[Service]:
-    with service(stalled_url, WEB_CONCURRENCY="1") as running:
+    """A server that waits for a row for as long as three goes last."""
+    with service(stalled_url, WEB_CONCURRENCY="1", **PATIENT) as running:
         yield running
 
 
