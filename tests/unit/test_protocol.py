@@ -1,4 +1,4 @@
-"""How an answer goes out: its head along with its body."""
+"""How an answer goes out, whatever the moment."""
 
 import asyncio
 from typing import Any
@@ -81,3 +81,18 @@ def test_a_caller_who_has_read_everything_has_all_the_time_again() -> None:
     asyncio.run(read_late())
 
     assert failures == []  # Dropping it would need a socket, which this wire has not.
+
+
+def test_a_stop_amid_an_answer_ends_the_connection_with_it() -> None:
+    async def main() -> Wire:
+        protocol, wire = connect()
+        protocol.data_received(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        protocol.shutdown()
+        assert not wire.closed
+        await asyncio.gather(*protocol.tasks)
+        return wire
+
+    wire = asyncio.run(main())
+
+    assert b"\r\nconnection: close\r\n" in wire.written[0]
+    assert wire.closed
