@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from importlib import import_module
+from ipaddress import ip_network
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy.engine import make_url
@@ -55,7 +56,7 @@ def database_url(text: str) -> str:
     before, hosts, after = found.groups() if (found := SEVERAL_HOSTS.fullmatch(text)) else (text, "", "")
     try:
         url = make_url(before + after).update_query_pairs(("host", host) for host in hosts.split(",") if host)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # The latter for a port that is no number.
         message = "is not a database URL; write postgresql://USER:PASSWORD@HOST:PORT/NAME"
         raise ValueError(message) from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
@@ -90,6 +91,17 @@ def seconds(smallest: float, largest: float) -> Callable[[str], float]:
     return parse
 
 
+def networks(text: str) -> str:
+    """Return the addresses and networks as they stand, or the `*` for all: gunicorn reads them itself."""
+    try:
+        for each in text.split(","):
+            ip_network("::/0" if each.strip() == "*" else each.strip())
+    except ValueError:
+        message = f"must be addresses or networks like 10.0.0.0/8, with commas between, not {text!r}"
+        raise ValueError(message) from None
+    return text
+
+
 def secret_key(text: str) -> str | None:
     """Return the key, or None for the empty text: nothing is signed yet, so none is needed."""
     if text and (text == DEFAULT_SECRET_KEY or len(text) < SHORTEST_SECRET_KEY):
@@ -122,6 +134,7 @@ class Config:
     SQLALCHEMY_DATABASE_URI: Any = ""
     PORT = Variable("PORT", whole_number(1, 65535), default="5000")
     WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, 256), default="2")
+    FORWARDED_ALLOW_IPS = Variable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
     DATABASE_CONNECTIONS = Variable("DATABASE_CONNECTIONS", whole_number(1, 1000), default="16")
     POOL_SIZE = Share()
     DATABASE_POOL_TIMEOUT = Variable("DATABASE_POOL_TIMEOUT", seconds(0.1, 60), default="2")

@@ -119,6 +119,7 @@ def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ("APP_SETTINGS", "users_api.config.TestingConfig", "Set DATABASE_TEST_URL"),
         ("DATABASE_URL", "", "Set DATABASE_URL to the database"),
         ("DATABASE_URL", "users", "DATABASE_URL is not a database URL"),
+        ("DATABASE_URL", "postgresql://db:port/users", "DATABASE_URL is not a database URL"),
         ("DATABASE_URL", "mysql://db/users", "DATABASE_URL names the database 'mysql'"),
         ("SECRET_KEY", "my_precious", "SECRET_KEY must have at least 32 characters"),
         ("SECRET_KEY", "short", "SECRET_KEY must have at least 32 characters"),
@@ -128,6 +129,12 @@ def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "9" * 5000, "PORT must be a whole number"),
         ("WEB_CONCURRENCY", "-1", "WEB_CONCURRENCY must be a whole number from 1 to 256, not '-1'"),
         ("WEB_CONCURRENCY", "²", "WEB_CONCURRENCY must be a whole number"),
+        (
+            "FORWARDED_ALLOW_IPS",
+            "proxy",
+            "FORWARDED_ALLOW_IPS must be addresses or networks like 10.0.0.0/8, with commas between, not 'proxy'",
+        ),
+        ("FORWARDED_ALLOW_IPS", "::1,10.0.0.1/8", "FORWARDED_ALLOW_IPS must be addresses or networks"),
         ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not 'nan'"),
         ("DATABASE_STATEMENT_TIMEOUT", "5s", "DATABASE_STATEMENT_TIMEOUT must be seconds from 0 to 600, not '5s'"),
@@ -142,6 +149,14 @@ def test_a_wrong_value_is_one_line(monkeypatch: pytest.MonkeyPatch, variable: st
 
     assert str(refusal.value).startswith(line)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("trusted", ["*", "10.0.0.0/8, ::1"])
+@pytest.mark.usefixtures("production")
+def test_whose_headers_count_is_as_gunicorn_reads_it(monkeypatch: pytest.MonkeyPatch, trusted: str) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+
+    assert trusted == load_settings().FORWARDED_ALLOW_IPS
 
 
 def test_what_all_settings_share_can_be_told() -> None:
