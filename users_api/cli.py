@@ -12,12 +12,12 @@ from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command, with_
 from flask_migrate import upgrade
 from flask_migrate.cli import db as migrations
 from sqlalchemy import MetaData, Table
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from users_api import seeds
 from users_api.app import create_flask_app
 from users_api.config import SettingsError, load_settings
-from users_api.db import db, schema_is_newer
+from users_api.db import db, schema_is_newer, schema_is_newest
 from users_api.http.document import document_path
 
 APPLICATION: Final = "users_api.app:create_app"
@@ -26,7 +26,7 @@ PROTOCOL: Final = "users_api.http.protocol:Protocol"
 
 
 class Commands(AppGroup):
-    """Flask's command group; a wrong setting or a database away ends a command with one line in place of a traceback."""
+    """Flask's command group; a wrong setting or a database that refuses ends a command with one line in place of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -34,7 +34,7 @@ class Commands(AppGroup):
             return super().invoke(ctx)
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
-        except OperationalError as error:
+        except DBAPIError as error:
             raise click.ClickException(" ".join(str(error.orig).split())) from None
 
 
@@ -123,6 +123,9 @@ def recreate_db(*, force: bool) -> None:
 @click.option("--count", type=click.IntRange(min=1), help="Add this many made-up users instead.")
 def seed_db(count: int | None) -> None:
     """Add two users for a start; run again, it adds nothing."""
+    if not schema_is_newest():
+        message = "The database is not at the newest migration: run `users-api db upgrade` first."
+        raise click.ClickException(message)
     if count is None:
         added = seeds.add_known_users()
     else:

@@ -169,6 +169,23 @@ def test_a_wrong_setting_stops_every_command_with_one_line(run: Run, command: li
     assert (stopped.exit_code, stopped.stderr) == (1, line)
 
 
+def test_seed_db_asks_for_the_migrations_first(run: Run) -> None:
+    refused = run("seed_db")
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == "Error: The database is not at the newest migration: run `users-api db upgrade` first.\n"
+
+
+def test_a_database_that_refuses_ends_a_command_with_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "junk.db").write_text("no database " * 100)
+
+    junk = run("seed_db", DATABASE_URL=f"sqlite:///{tmp_path}/junk.db")
+    option = run("seed_db", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users?colour=blue")
+
+    assert (junk.exit_code, junk.stderr) == (1, "Error: file is not a database\n")
+    assert (option.exit_code, option.stderr) == (1, 'Error: invalid dsn: invalid connection option "colour"\n')
+
+
 def test_a_database_away_ends_a_command_with_one_line(run: Run) -> None:
     away = run("db", "upgrade", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users")
 
