@@ -160,8 +160,9 @@ $(TOOLS)/.package-lock.json: tools/package-lock.json
 # The locks are whole, hence --no-deps: to resolve an extra, an older pip would look past them to the newest release and refuse it.
 .venv/run.stamp: requirements/build.txt requirements/run.txt pyproject.toml
 	@echo "Installing what the service needs (once) …"
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --version >/dev/null 2>&1 || { \
+		$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")' && \
+		$(PYTHON) -m venv .venv; }
 	@$(PIP) install --no-deps --require-hashes --requirement requirements/build.txt --requirement requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
