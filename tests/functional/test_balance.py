@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -64,3 +65,20 @@ def test_a_dead_workers_share_is_taken_by_its_successor(running: Service) -> Non
 
         with connections(running, 15):
             assert min(shares(running)) >= FAIR
+
+
+def test_callers_who_come_all_at_once_need_not_queue_for_their_turns(running: Service) -> None:
+    until(lambda: running.output().count("Application startup complete.") == 2)
+
+    assert min(_seconds(running, callers=64) for _ in range(5)) < 0.1
+
+
+def _seconds(running: Service, callers: int) -> float:
+    """Return how long it takes until each of so many new callers has an answer."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(callers)]
+        for caller in opened:
+            caller.sendall(PING)
+        assert all(caller.recv(1024).startswith(b"HTTP/1.1 200 OK") for caller in opened)
+        return time.monotonic() - began

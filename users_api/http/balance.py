@@ -14,6 +14,7 @@ from uvicorn import Config, Server
 
 MOST_WORKERS: Final = 512
 PATIENCE_SECONDS: Final = 0.01
+PAUSE_SECONDS: Final = 0.001
 SEND_BUFFER: Final = 256 * 1024
 
 
@@ -67,7 +68,8 @@ class Acceptor:
         """Begin to take connections and to make protocols of them."""
         self._listeners, self._load, self._seat, self._make = listeners, load, seat, make
         self._loop = asyncio.get_running_loop()
-        self._connections, self._closed, self._patient = 0, False, True
+        self._connections, self._closed = 0, False
+        self._waits_since = self._offered_at = 0.0
         self._load.tell(seat, 0)
         for listener in listeners:  # By itself the system would keep 4 MB for each caller who does not read.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -99,19 +101,25 @@ class Acceptor:
     def _pause(self) -> None:
         for listener in self._listeners:
             self._loop.remove_reader(listener)
-        self._loop.call_later(PATIENCE_SECONDS, self._listen)
+        self._loop.call_later(PAUSE_SECONDS, self._listen)
 
     def _offered(self, listener: socket.socket) -> None:
-        if self._connections >= self._load.most:
-            self._pause()
-            return
-        self._patient = self._patient and not self._load.is_least(self._seat)
-        if self._patient:
-            self._patient = False
+        if self._connections >= self._load.most or not (self._load.is_least(self._seat) or self._has_waited()):
             self._pause()
         else:
-            self._patient = True
+            self._offered_at = 0.0
             self._accept(listener)
+
+    def _has_waited(self) -> bool:
+        """Return whether what is another worker's turn has been on offer for the whole moment; look again until then.
+
+        One look at its end would be simpler, but callers who come all at once would have to wait for as many moments.
+        """
+        now = self._loop.time()
+        if now - self._offered_at > PATIENCE_SECONDS:
+            self._waits_since = now
+        self._offered_at = now
+        return now - self._waits_since >= PATIENCE_SECONDS
 
     def _accept(self, listener: socket.socket) -> bool:
         try:
