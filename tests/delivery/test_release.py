@@ -14,6 +14,8 @@ from tests.delivery.platform_api import OUTPUT, PlatformAPI, platform_api
 from tests.waiting import until
 
 TOKEN = "token-of-the-rehearsal"  # noqa: S105 -- as public as the rehearsal.
+# An image whose tag has gone to a newer one, such as an interrupted rehearsal leaves behind, is named by its digest.
+NAME = '{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}'
 Release = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -24,8 +26,8 @@ def registry(engine: None) -> Iterator[Container]:
     with container("users-api-rehearsal-registry") as running:
         until(lambda: answers(running))
         yield running
-        pushed = docker("image", "ls", "--filter", f"reference=127.0.0.1:{running.port}/*/*", "--format", "{{.Repository}}")
-        docker("image", "rm", *pushed.stdout.split())
+        pushed = f"reference=127.0.0.1:{running.port}/*/*"
+        docker("image", "rm", *docker("image", "ls", "--digests", "--filter", pushed, "--format", NAME).stdout.split())
 
 
 def answers(registry: Container) -> bool:
