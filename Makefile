@@ -85,7 +85,7 @@ soak: .venv/dev.stamp ## Faults at random under mixed load for ten minutes (ARGS
 	@$(BIN)/python -m tests.resilience.soak $(ARGS)
 
 delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deploy (needs a Docker Engine; DOCKER_SANDBOX names a command that lends one)
-	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest tests/delivery $(ARGS)
+	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest $(or $(ARGS),tests/delivery)
 
 fmt: .venv/dev.stamp ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
