@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from shutil import copytree
 from zipfile import ZipFile
 
 import psycopg2
@@ -99,9 +100,9 @@ def test_without_its_port_the_server_says_so(tmp_path: Path) -> None:
 
 
 @contextmanager
-def development(folder: Path, *options: str) -> Iterator[Service]:
+def development(folder: Path, *options: str, **environment: str) -> Iterator[Service]:
     """Give a development server; afterwards it is stopped as a person does."""
-    running = Service(f"sqlite:///{folder}/development.db", "run", *options, **DEVELOPMENT)
+    running = Service(f"sqlite:///{folder}/development.db", "run", *options, **DEVELOPMENT | environment)
     try:
         yield running
     finally:
@@ -111,9 +112,11 @@ def development(folder: Path, *options: str) -> Iterator[Service]:
 
 
 def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: Path) -> None:
-    with development(tmp_path) as running:
+    for part in ("openapi", "users_api"):
+        copytree(root / part, tmp_path / part)
+    with development(tmp_path, PYTHONPATH=str(tmp_path)) as running:
         for starts, file in enumerate(("users_api/handlers/ping.py", "openapi/users.yaml"), 2):
-            (root / file).touch()
+            (tmp_path / file).touch()
             until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within its turn.
 
 
