@@ -43,7 +43,7 @@ CROWD: Final = 64
 CROWDED: Final = tuple(
     operation._replace(name=f"{operation.name} at {CROWD}", connections=CROWD)
     for operation in OPERATIONS
-    if operation.name in {"ping", "get one", "list 100", "PUT", "POST"}
+    if operation.name in {"ping", "get one", "list 100", "PUT", "PATCH", "POST"}
 )
 NAMED: Final = {operation.name: operation for operation in (*OPERATIONS, *CROWDED)}
 
