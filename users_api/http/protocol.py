@@ -127,12 +127,16 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Refuse a head that is too large or no HTTP/1.1, which has exactly one Host (RFC 9112, 3.2); else begin to answer."""
+        """Refuse a head that is too large or no HTTP/1.1, which has exactly one Host (RFC 9112, 3.2); else begin to answer.
+
+        Of the transfer codings only chunked is known; the parser would hand on what another one has made (RFC 9112, 6.1).
+        """
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.largest_head:
             raise HeadTooLarge(self.largest_head)
         version = self.parser.get_http_version()
         hosts = sum(name == b"host" for name, _ in self.headers)
-        if version not in {"1.0", "1.1"} or (version == "1.1" and hosts != 1) or self.parser.get_method() == b"CONNECT":
+        coded = any(name == b"transfer-encoding" and value.strip().lower() != b"chunked" for name, value in self.headers)
+        if version not in {"1.0", "1.1"} or (version == "1.1" and hosts != 1) or coded or self.parser.get_method() == b"CONNECT":
             raise NotHTTP
         if len(self.pipeline) >= MOST_WAITING:
             raise NotHTTP  # The answers that are due come first, and the last of them ends the connection.

@@ -66,6 +66,10 @@ AMBIGUOUS = {
     "the coding identity": ("Transfer-Encoding: identity",),
     "an empty coding": ("Transfer-Encoding:",),
     "the coding gzip": ("Transfer-Encoding: gzip",),
+    "the coding gzip before chunked": ("Transfer-Encoding: gzip, chunked",),
+    "the coding gzip on a line before chunked": ("Transfer-Encoding: gzip", CHUNKED),
+    "chunked twice": ("Transfer-Encoding: chunked, chunked",),
+    "chunked on two lines": (CHUNKED, CHUNKED),
 }
 
 BROKEN_CHUNKS = {
