@@ -1,12 +1,15 @@
 """A prepared statement gives what SQLAlchemy itself gives."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, bindparam, create_engine, insert, select
+from flask_migrate import upgrade
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from users_api.db import Base
+from users_api.app import create_flask_app
+from users_api.db import db
 from users_api.models import User
 from users_api.statements import prepared
 
@@ -17,13 +20,14 @@ ADA = {"username": "Ada", "email": "ada@example.org"}
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    """A connection to an empty database in memory."""
-    engine = create_engine("sqlite://", hide_parameters=True)
-    Base.metadata.create_all(engine)
-    with engine.connect() as opened:
-        yield opened
-    engine.dispose()
+def connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Connection]:
+    """A connection to an empty database."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/statements.db")
+    with create_flask_app().app_context():
+        upgrade()
+        with db.engine.connect() as opened:
+            yield opened
+        db.engine.dispose()
 
 
 def test_rows_are_sqlalchemys(connection: Connection) -> None:
