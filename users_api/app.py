@@ -14,8 +14,8 @@ from sqlalchemy import make_url
 
 from users_api import errors
 from users_api.config import Config, load_settings
+from users_api.connections import wait_on_the_loop
 from users_api.db import db, engine_options, limit_sessions, tune
-from users_api.greenlets import wait_on_the_loop
 from users_api.http.bridge import BridgedApp
 from users_api.http.document import load_document, operation_ids
 from users_api.http.documentation import Documentation

@@ -1,12 +1,18 @@
-"""However many workers there are, together they open no more connections than the instance may."""
+"""Connections: how many each worker may have, how long one waits for them, and how their own waits end."""
+
+import asyncio
+import socket
+from contextlib import ExitStack
 
 import pytest
+from psycopg2.extensions import POLL_READ
 from sqlalchemy import create_engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from users_api.app import create_flask_app
 from users_api.config import DevelopmentConfig, SettingsError, load_settings
+from users_api.connections import GreenletPool, socket_ready
 from users_api.db import db, limit_sessions
-from users_api.greenlets import GreenletPool
 
 
 @pytest.mark.parametrize(
@@ -36,7 +42,14 @@ def test_the_wait_for_a_connection_may_be_a_part_of_a_second(monkeypatch: pytest
         pool = db.engine.pool
 
     assert isinstance(pool, GreenletPool)
-    assert pool.timeout() == 0.25
+    assert pool.timeout() == pool.recreate().timeout() == 0.25
+
+
+def test_a_pool_made_anew_refuses_as_many() -> None:
+    pool = GreenletPool(None, most_waiting=0).recreate()
+
+    with pytest.raises(PoolTimeout, match="0 requests wait"):
+        pool.connect()
 
 
 @pytest.mark.parametrize(
@@ -55,3 +68,23 @@ def test_the_time_outs_stand_in_the_options(monkeypatch: pytest.MonkeyPatch, own
     engine.dialect.dispatch.do_connect(engine.dialect, None, [], parameters)
 
     assert parameters == {"options": options}
+
+
+def test_a_wait_may_end_in_the_moment_that_its_socket_is_ready() -> None:
+    faults = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, fault: faults.append(fault))
+        with ExitStack() as stack:
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            waiting = loop.create_task(socket_ready(ours.fileno(), POLL_READ))
+            await asyncio.sleep(0)
+            theirs.send(b"x")
+            loop.call_soon(waiting.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    asyncio.run(main())
+
+    assert faults == []

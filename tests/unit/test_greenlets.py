@@ -1,13 +1,10 @@
 import asyncio
-import socket
-from contextlib import ExitStack
 from contextvars import ContextVar
 
 import pytest
 from greenlet import getcurrent
-from psycopg2.extensions import POLL_READ
 
-from users_api.greenlets import MOST_IDLE, Fiber, in_fiber, socket_ready
+from users_api.greenlets import MOST_IDLE, Fiber, in_fiber
 
 SECONDS = 30
 name: ContextVar[str] = ContextVar("name")
@@ -82,23 +79,3 @@ def test_of_many_fibers_a_few_are_kept() -> None:
         return [fiber.dead for fiber in fibers]
 
     assert sorted(asyncio.run(main())) == [False] * MOST_IDLE + [True] * MOST_IDLE
-
-
-def test_a_wait_may_end_in_the_moment_that_its_socket_is_ready() -> None:
-    faults = []
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _loop, fault: faults.append(fault))
-        with ExitStack() as stack:
-            ours, theirs = map(stack.enter_context, socket.socketpair())
-            waiting = loop.create_task(socket_ready(ours.fileno(), POLL_READ))
-            await asyncio.sleep(0)
-            theirs.send(b"x")
-            loop.call_soon(waiting.cancel)
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-
-    asyncio.run(main())
-
-    assert faults == []

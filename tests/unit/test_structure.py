@@ -20,14 +20,15 @@ METHODS = {"get", "put", "post", "delete", "patch"}
 PACKAGE = Path(handlers.__file__).parent.parent
 MAY_IMPORT = {
     "answers": set(),
-    "app": {"config", "db", "errors", "greenlets", "models"}
+    "app": {"config", "connections", "db", "errors", "models"}
     | {
         f"http.{part}"
         for part in ("bridge", "document", "documentation", "failures", "guard", "metrics", "validation", "validators")
     },
     "cli": {"app", "config", "db", "http.document", "seeds"},
     "config": set(),
-    "db": {"greenlets", "statements"},
+    "connections": {"greenlets"},
+    "db": {"connections", "statements"},
     "errors": set(),
     "greenlets": set(),
     "handlers": {"handlers.health", "handlers.ping", "handlers.users"},
