@@ -14,6 +14,7 @@ DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
 DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, refused in production.
 SHORTEST_SECRET_KEY: Final = 32
 SEVERAL_HOSTS: Final = re.compile(r"([^:]+://(?:[^@/]*@)?)([^/?@]*,[^/?@]*)(.*)")
+SEATS: Final = 512  # While a reload lasts, the old workers sit beside the new ones.
 SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -133,7 +134,7 @@ class Config:
     SECRET_KEY: Any = DEFAULT_SECRET_KEY
     SQLALCHEMY_DATABASE_URI: Any = ""
     PORT = Variable("PORT", whole_number(1, 65535), default="5000")
-    WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, 256), default="2")
+    WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, SEATS // 2), default="2")
     FORWARDED_ALLOW_IPS = Variable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
     DATABASE_CONNECTIONS = Variable("DATABASE_CONNECTIONS", whole_number(1, 1000), default="16")
     POOL_SIZE = Share()

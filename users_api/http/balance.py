@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from uvicorn import Config, Server
 
-MOST_WORKERS: Final = 512
+from users_api.config import SEATS
+
 PATIENCE_SECONDS: Final = 0.01
 PAUSE_SECONDS: Final = 0.001
 SEND_BUFFER: Final = 256 * 1024
@@ -24,12 +25,12 @@ class Load:
     def __init__(self, most: int) -> None:
         """Begin without workers, of which each will take so many connections at most."""
         self.most = most
-        self._counts = memoryview(mmap(-1, 4 * MOST_WORKERS)).cast("I")
+        self._counts = memoryview(mmap(-1, 4 * SEATS)).cast("I")
         self._taken: set[int] = set()
 
     def take(self) -> int:
         """Return a seat for a new worker; the master calls this."""
-        seat = min(set(range(MOST_WORKERS)) - self._taken)
+        seat = min(set(range(SEATS)) - self._taken)
         self._taken.add(seat)
         return seat
 

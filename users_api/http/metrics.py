@@ -15,11 +15,12 @@ from typing import Any, Final
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from users_api.config import SEATS
+
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"  # Prometheus's "Exposition formats".
 STATUSES: Final = (0, 200, 201, 304, 307, 400, 404, 405, 408, 412, 413, 415, 500, 503)
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 NO_OPERATION: Final = "none"
-MOST_WORKERS: Final = 512
 CELL_BYTES: Final = 8
 
 
@@ -28,8 +29,8 @@ class Memory:
 
     def __init__(self) -> None:
         """Begin with zeros; what is never used is never taken from the system."""
-        whole = memoryview(mmap(-1, (1 + MOST_WORKERS) * PAGESIZE))
-        self._used = whole[:MOST_WORKERS]
+        whole = memoryview(mmap(-1, (1 + SEATS) * PAGESIZE))
+        self._used = whole[:SEATS]
         self._rows = [whole[start : start + PAGESIZE].cast("Q") for start in range(PAGESIZE, len(whole), PAGESIZE)]
         self.sit(0)
 
