@@ -31,6 +31,7 @@ class PostgreSQL:
     def __init__(self, folder: Path, *options: str) -> None:
         """Initialise the data in the folder; the options are `postgres`'s own, like `-c max_connections=20`."""
         self.folder, self.options, self.port = folder, options, free_port()
+        self.entrance = self.port  # Another one where a pooler stands before the server.
         self.owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         self.binaries = Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
         self.data = folder / "data"
@@ -56,9 +57,9 @@ class PostgreSQL:
         ]
         subprocess.run(initdb, check=True, capture_output=True, cwd="/", **self.owner)
 
-    def url(self, database: str = "users") -> str:
-        """Return the URL of a database on this server."""
-        return f"postgresql://users@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str, port: int | None = None) -> str:
+        """Return the URL of a database on this server, straight to it or by another port."""
+        return f"postgresql://users@127.0.0.1:{port or self.port}/{database}"
 
     def start(self) -> None:
         """Start the server and return once it takes connections."""
@@ -71,11 +72,11 @@ class PostgreSQL:
             raise RuntimeError((self.folder / "log").read_text())
 
     def create(self, database: str) -> str:
-        """Create an empty database and return its URL."""
+        """Create an empty database and return the URL by which its users reach it."""
         with closing(psycopg2.connect(self.url("postgres"))) as connection:
             connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {database}")
-        return self.url(database)
+        return self.url(database, self.entrance)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT ends its sessions, SIGQUIT does so and writes nothing more, SIGKILL is a crash."""

@@ -15,8 +15,12 @@ OURS = "FROM pg_stat_activity WHERE application_name = 'users-api'"
 
 @pytest.mark.parametrize("path", ["/users", "/health/ready"])
 def test_a_connection_that_ended_while_nobody_used_it_fails_no_request(postgres: PostgreSQL, path: str) -> None:
-    url = postgres.create(f"users_ended_{path.count('/')}")
-    with service(url, WEB_CONCURRENCY="1") as running, closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
+    database = f"users_ended_{path.count('/')}"
+    with (
+        service(postgres.create(database), WEB_CONCURRENCY="1") as running,
+        closing(psycopg2.connect(postgres.url(database))) as other,
+        other.cursor() as cursor,
+    ):
         other.autocommit = True
         assert httpx.get(f"{running.url}{path}").status_code == 200
         cursor.execute(f"SELECT pg_terminate_backend(pid) {OURS} AND datname = current_database()")

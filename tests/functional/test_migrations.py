@@ -1,21 +1,31 @@
 """The migrations: up, down and up again, and the tables are the models'."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from connexion import FlaskApp
 from flask_migrate import check, downgrade, upgrade
 from sqlalchemy import Engine, create_engine, text
 
 from tests.postgres import PostgreSQL
+from tests.server import COMMAND
 from users_api.app import create_flask_app
-from users_api.db import Base, db, schema_is_newest
+from users_api.db import Base, db, schema_is_newest, transaction
 
 MANY_INACTIVE = """
     INSERT INTO users (username, email, active)
     SELECT 'user' || number, number || '@example.org', false FROM generate_series(1, 2000) number
+"""
+SLOW_TABLES = """
+    CREATE FUNCTION be_slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); END';
+    CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION be_slow();
+    ALTER DATABASE users_slow_tables SET statement_timeout = '1s'
 """
 CATALOGUE = {
     "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'users' AND sql IS NOT NULL ORDER BY name",
@@ -54,6 +64,16 @@ def catalogue(engine: Engine) -> list[tuple[str, ...]]:
     with engine.connect() as connection:
         rows = connection.execute(text(CATALOGUE[engine.dialect.name])).all()
     return [tuple(" ".join(str(part).split()) for part in row) for row in rows]
+
+
+def test_a_migration_takes_its_time(postgres: PostgreSQL) -> None:
+    url = postgres.create("users_slow_tables")
+    with closing(psycopg2.connect(postgres.url("users_slow_tables"))) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(SLOW_TABLES)
+
+    done = subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | {"DATABASE_URL": url}, capture_output=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, b"")
 
 
 @pytest.mark.usefixtures("migrated")
@@ -136,14 +156,12 @@ def test_each_filter_has_its_index(app: FlaskApp, client: Any, backend: str, mak
     }
     explain = {"postgresql": "EXPLAIN", "sqlite": "EXPLAIN QUERY PLAN"}[backend]
 
-    with app.app.app_context(), db.engine.connect() as connection:
+    with app.app.app_context(), transaction() as connection:
         if backend == "postgresql":
             connection.execute(text(MANY_INACTIVE))
             connection.execute(text("ANALYZE users"))
-            connection.execute(text("SET enable_seqscan = off"))
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
         for condition, names in indexes.items():
             query = text(f"{explain} SELECT * FROM users WHERE {condition} ORDER BY id LIMIT 3")  # noqa: S608 -- our own words.
             plan = connection.execute(query).all()
             assert names[backend == "sqlite"] in str(plan)
-        if backend == "postgresql":
-            connection.execute(text("RESET enable_seqscan"))

@@ -4,14 +4,17 @@ from alembic import context
 
 from users_api.db import db, transaction
 
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+TIMEOUTS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0"
 
 
 def migrate() -> None:
-    """Run the migrations; one that does not get its lock gives up, since every request would wait behind it."""
+    """Run the migrations, for as long as they take.
+
+    One that does not get its lock gives up: every request would wait behind it.
+    """
     with context.begin_transaction():
         if db.engine.dialect.name == "postgresql":
-            context.execute(LOCK_TIMEOUT)
+            context.execute(TIMEOUTS)
         context.run_migrations()
 
 
