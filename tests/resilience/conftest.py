@@ -3,14 +3,16 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import count
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from tests.postgres import PostgreSQL, postgresql
 from tests.resilience.load import Load
+from tests.resilience.proxies import Program, pgbouncer
 from tests.resilience.report import TABLE, Row, table
 from tests.server import Service, service
 from tests.waiting import until
@@ -56,8 +58,9 @@ def frozen(postgres: PostgreSQL, seconds: float) -> Iterator[None]:
     main = psutil.Process(postgres.process.pid)
     with ExitStack() as thaw:
         for process in (main, *main.children(recursive=True)):  # The first one starts the others.
-            process.suspend()
-            thaw.callback(process.resume)
+            with suppress(psutil.NoSuchProcess):  # It has just ended by itself.
+                process.suspend()
+                thaw.callback(process.resume)
         thawed = time.monotonic() + seconds
         yield
         until(lambda: time.monotonic() > thawed)
@@ -70,10 +73,23 @@ def postgres() -> Iterator[PostgreSQL]:
         yield server
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["direct", "pgbouncer"])
+def pooler(request: pytest.FixtureRequest, postgres: PostgreSQL) -> Iterator[Program | None]:
+    """PgBouncer between the service and PostgreSQL, or nothing: each fault befalls both."""
+    with pgbouncer(postgres) if request.param else nullcontext() as pooler:
+        yield pooler
+
+
 @pytest.fixture(scope="session")
-def faulty_url(postgres: PostgreSQL) -> str:
-    """The database that the faults befall."""
-    return postgres.create("users_faults")
+def faulty_url(postgres: PostgreSQL, pooler: Program | None) -> str:
+    """The database that the faults befall, as the service reaches it."""
+    return postgres.create("users_pooled" if pooler else "users_direct")
+
+
+@pytest.fixture(scope="session")
+def direct_url(postgres: PostgreSQL, faulty_url: str) -> str:
+    """The same database, as an operator reaches it and others do who have nothing to do with the service."""
+    return postgres.url(urlsplit(faulty_url).path[1:])
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +110,8 @@ def under_load(request: pytest.FixtureRequest) -> UnderLoad:
             yield load
         lost, doubled = load.balance(running.environment["DATABASE_URL"])
         answers = load.answers
-        row = Row(fault, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage())
+        pooled = "pooler" in request.fixturenames and request.getfixturevalue("pooler") is not None
+        row = Row(fault, pooled, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage())
         request.config.stash[ROWS].append(row)
         assert (lost, doubled) == ([], [])
         assert sum(answer.status is None and not (gone and answer.refused) for answer in answers) <= broken

@@ -1,5 +1,6 @@
-"""What stands around the service beyond one machine: PgBouncer before PostgreSQL, HAProxy before two instances, a standby."""
+"""What stands around the service beyond one machine: PgBouncer before PostgreSQL, HAProxy before two instances."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from tests.postgres import PostgreSQL, free_port
 from tests.server import Service
 from tests.waiting import until
 
+SCALING = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
+ROLE = re.compile(r"^ALTER ROLE users SET .*;$", re.MULTILINE)
 PGBOUNCER = """
 [databases]
 * = host=127.0.0.1 port={target}
@@ -82,11 +85,26 @@ class Program:
 
 @contextmanager
 def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
-    """Give a PgBouncer in transaction mode before the server."""
+    """Give a PgBouncer in transaction mode before the server; databases made meanwhile are reached through it.
+
+    It hands no time-out of a session on: the role has them, as the page on scaling tells its readers.
+    """
+    _execute(postgres, "".join(ROLE.findall(SCALING.read_text())))
     with tempfile.TemporaryDirectory(prefix="users-pgbouncer-") as folder:
         (Path(folder) / "users").write_text('"users" ""\n')
         settings = PGBOUNCER.replace("{target}", str(postgres.port)).replace("{folder}", folder)
-        yield from _run(Program("pgbouncer", Path(folder), settings, postgres.owner))
+        program = Program("pgbouncer", Path(folder), settings, postgres.owner)
+        postgres.entrance = program.port
+        try:
+            yield from _run(program)
+        finally:
+            postgres.entrance = postgres.port
+            _execute(postgres, "ALTER ROLE users RESET ALL")
+
+
+def _execute(postgres: PostgreSQL, statements: str) -> None:
+    with closing(psycopg2.connect(postgres.url("postgres"))) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statements)
 
 
 @contextmanager
@@ -103,44 +121,3 @@ def _run(program: Program) -> Iterator[Program]:
         yield program
     finally:
         program.kill()
-
-
-class Standby(PostgreSQL):
-    """A copy of a primary that follows it, and on which the primary's commits wait."""
-
-    def __init__(self, folder: Path, primary: PostgreSQL) -> None:
-        self.primary = primary
-        super().__init__(folder)
-
-    def initialise(self) -> None:
-        """Copy the primary."""
-        copy = [self.binaries / "pg_basebackup", "-h", "127.0.0.1", "-p", str(self.primary.port), "-U", "users", "-D", self.data]
-        subprocess.run([*copy, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], check=True, cwd="/", **self.owner)
-
-    def follow(self) -> None:
-        """Start, and return once the primary acknowledges nothing that this server does not have."""
-        self.start()
-        with closing(psycopg2.connect(self.primary.url("postgres"))) as connection:
-            connection.autocommit = True
-            cursor = connection.cursor()
-            cursor.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            cursor.execute("SELECT pg_reload_conf()")
-            until(lambda: cursor.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or cursor.fetchone())
-
-    def promote(self) -> None:
-        """Become the primary, and return once this server takes writes."""
-        with closing(psycopg2.connect(self.url("postgres"))) as connection:
-            connection.autocommit = True
-            connection.cursor().execute("SELECT pg_promote()")
-
-
-@contextmanager
-def standby(primary: PostgreSQL) -> Iterator[Standby]:
-    """Give a synchronous standby of the primary."""
-    with tempfile.TemporaryDirectory(prefix="users-standby-") as folder:
-        copy = Standby(Path(folder), primary)
-        copy.follow()
-        try:
-            yield copy
-        finally:
-            copy.stop()

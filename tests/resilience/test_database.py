@@ -23,9 +23,9 @@ TERMINATE = f"SELECT pg_terminate_backend(pid) {OURS}"
 
 
 @pytest.fixture
-def sql(faulty_url: str) -> Iterator[Callable[[str], list[Any]]]:
+def sql(direct_url: str) -> Iterator[Callable[[str], list[Any]]]:
     """Runs a statement beside the service, as an operator would."""
-    with closing(psycopg2.connect(faulty_url)) as connection:
+    with closing(psycopg2.connect(direct_url)) as connection:
         connection.autocommit = True
 
         def run(statement: str) -> list[Any]:
@@ -36,9 +36,7 @@ def sql(faulty_url: str) -> Iterator[Callable[[str], list[Any]]]:
         yield run
 
 
-def test_postgresql_is_killed_and_restarted(
-    under_load: UnderLoad, running: Service, postgres: PostgreSQL, faulty_url: str
-) -> None:
+def test_postgresql_is_killed_and_restarted(under_load: UnderLoad, running: Service, postgres: PostgreSQL) -> None:
     with under_load("PostgreSQL killed with kill -9 and restarted", running) as load:
         kill(postgres.process)
         load.fail()
@@ -72,14 +70,14 @@ def test_postgresql_is_frozen(under_load: UnderLoad, running: Service, postgres:
         assert load.recover() < RECOVERY_SECONDS
 
 
-def test_a_row_is_locked(under_load: UnderLoad, running: Service, faulty_url: str) -> None:
+def test_a_row_is_locked(under_load: UnderLoad, running: Service, direct_url: str) -> None:
     made = httpx.post(f"{running.url}/users", json={"username": "locked", "email": "locked@example.org"})
     path = running.url + made.headers["Location"]
 
     def change(_number: int) -> int:
         return httpx.patch(path, json={"username": "unlocked"}, timeout=CALLER_SECONDS).status_code
 
-    with under_load("a row locked by somebody else", running) as load, closing(psycopg2.connect(faulty_url)) as holder:
+    with under_load("a row locked by somebody else", running) as load, closing(psycopg2.connect(direct_url)) as holder:
         holder.cursor().execute("SELECT 1 FROM users WHERE username = 'locked' FOR UPDATE")
         with ThreadPoolExecutor() as pool:
             assert set(pool.map(change, range(4))) == {503}
@@ -89,8 +87,8 @@ def test_a_row_is_locked(under_load: UnderLoad, running: Service, faulty_url: st
     assert all(map(is_served, load.answers))
 
 
-def test_the_table_is_locked(under_load: UnderLoad, running: Service, faulty_url: str) -> None:
-    with under_load("the table locked by somebody else", running) as load, closing(psycopg2.connect(faulty_url)) as holder:
+def test_the_table_is_locked(under_load: UnderLoad, running: Service, direct_url: str) -> None:
+    with under_load("the table locked by somebody else", running) as load, closing(psycopg2.connect(direct_url)) as holder:
         holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         load.fail()
         holder.rollback()
@@ -98,14 +96,14 @@ def test_the_table_is_locked(under_load: UnderLoad, running: Service, faulty_url
 
 
 def test_others_use_up_the_connections(
-    under_load: UnderLoad, running: Service, faulty_url: str, sql: Callable[[str], list[Any]]
+    under_load: UnderLoad, running: Service, direct_url: str, sql: Callable[[str], list[Any]]
 ) -> None:
     with under_load("max_connections used up by others", running) as load, ExitStack() as others:
         while sql(f"SELECT 1 {OURS}"):
             sql(TERMINATE)
             with suppress(psycopg2.OperationalError):
                 while True:
-                    others.enter_context(closing(psycopg2.connect(faulty_url)))
+                    others.enter_context(closing(psycopg2.connect(direct_url)))
         load.fail()
         others.close()
         assert load.recover() < RECOVERY_SECONDS
@@ -129,6 +127,7 @@ def small_disk(postgres: PostgreSQL) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", folder], check=True)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+    folder.rmdir()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
@@ -138,13 +137,13 @@ def test_the_disk_is_full(under_load: UnderLoad, small_disk: Path, postgres: Pos
     os.chown(store, postgres.owner["user"], postgres.owner["group"])
     sql(f"CREATE TABLESPACE small LOCATION '{store}'")
     sql("CREATE DATABASE users_full TABLESPACE small")
-    with service(postgres.url("users_full")) as running, under_load("PostgreSQL's disk full", running) as load:
+    with service(postgres.url("users_full", postgres.entrance)) as running, under_load("PostgreSQL's disk full", running) as load:
         filler = small_disk / "filler"
         fill(filler)
         load.fail()
         filler.unlink()
         assert load.recover() < RECOVERY_SECONDS
-    sql("DROP DATABASE users_full")
+    sql("DROP DATABASE users_full WITH (FORCE)")  # PgBouncer keeps its connections.
     sql("DROP TABLESPACE small")
 
 

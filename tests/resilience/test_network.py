@@ -12,24 +12,24 @@ DELAY_SECONDS = 0.1
 
 
 @pytest.fixture(scope="module")
-def way(faulty_url: str) -> Iterator[tuple[Network, str]]:
+def route(faulty_url: str) -> Iterator[tuple[Network, str]]:
     """A network that can be made to fail, and the URL that leads through it."""
-    with network(faulty_url) as way:
-        yield way
+    with network(faulty_url) as route:
+        yield route
 
 
 @pytest.fixture(scope="module")
-def running(way: tuple[Network, str]) -> Iterator[Service]:
-    """The real server, which reaches its database by this network only."""
-    with service(way[1]) as running:
+def running(route: tuple[Network, str]) -> Iterator[Service]:
+    """The real server, which reaches its database, or PgBouncer, by this network only."""
+    with service(route[1]) as running:
         yield running
 
 
 @pytest.fixture
-def net(way: tuple[Network, str]) -> Iterator[Network]:
+def net(route: tuple[Network, str]) -> Iterator[Network]:
     """The network, which is whole again afterwards."""
-    yield way[0]
-    way[0].mend()
+    yield route[0]
+    route[0].mend()
 
 
 def test_the_network_is_cut(under_load: UnderLoad, running: Service, net: Network) -> None:

@@ -15,7 +15,8 @@ import pytest
 from tests.postgres import PostgreSQL
 from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad
 from tests.resilience.flood import flood
-from tests.resilience.load import AWAY, WRITERS, is_served
+from tests.resilience.load import AWAY, CALLER_SECONDS, WRITERS, is_served
+from tests.resilience.proxies import Program
 from tests.server import Service, service
 from tests.waiting import until
 
@@ -34,9 +35,9 @@ def workers(running: Service) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def slow(postgres: PostgreSQL) -> Iterator[Service]:
+def slow(postgres: PostgreSQL, pooler: Program | None) -> Iterator[Service]:
     """A server with two connections to a database that takes its time for every new user."""
-    url = postgres.create("users_slow")
+    url = postgres.create("users_slow_pooled" if pooler else "users_slow")
     with service(url, DATABASE_CONNECTIONS="2", REQUESTS_IN_FLIGHT="20") as running:
         with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(SLOW)
@@ -76,7 +77,7 @@ def test_a_start_without_the_database_waits_for_it(under_load: UnderLoad, postgr
         postgres.stop()
     early = Service(faulty_url)
     try:
-        answers = [httpx.get(early.url + path) for path in ("/users", "/health/ready")]
+        answers = [httpx.get(early.url + path, timeout=CALLER_SECONDS) for path in ("/users", "/health/ready")]
         assert [(answer.status_code, answer.json(), answer.headers["Retry-After"]) for answer in answers] == [
             (503, AWAY, "1")
         ] * 2
