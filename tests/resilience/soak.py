@@ -4,134 +4,31 @@ In the first half workers are killed and reloaded too; in the second half they s
 """
 
 import argparse
-import os
 import random
 import secrets
-import signal
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import cycle
 from threading import Thread
 from typing import NamedTuple
 
 import psutil
-import psycopg2
 
-from tests.postgres import PostgreSQL, postgresql
-from tests.resilience.conftest import LONGEST_REQUEST, kill
+from tests.postgres import postgresql
+from tests.resilience.conftest import LONGEST_REQUEST
+from tests.resilience.faults import FAULTS, RESTARTS, Ground, workers
 from tests.resilience.load import Caller, Load, is_refused
-from tests.resilience.network import Network, network
-from tests.server import Service, service
+from tests.resilience.network import network
+from tests.server import service
 from tests.waiting import until
 
 CONNECTIONS = 16
 GROWTH = 1.1
 SAMPLE_SECONDS = 1
 READS = ("/users?limit=100", "/users?active=true&limit=1000", "/users?email=load.0.0@example.org", "/users/0", "/ping")
-TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
-
-
-class Ground(NamedTuple):
-    """Where the faults happen."""
-
-    postgres: PostgreSQL
-    url: str
-    net: Network
-    running: Service
-    load: Load
-    random: random.Random
-
-    def sql(self, statement: str) -> None:
-        """Run a statement beside the service."""
-        with closing(psycopg2.connect(self.url)) as connection:
-            connection.autocommit = True
-            connection.cursor().execute(statement)
-
-    def wait(self, longest: float) -> None:
-        """Return after a random time."""
-        self.load.over.wait(self.random.uniform(0.1, longest))
-
-
-def crash(ground: Ground) -> None:
-    """Kill PostgreSQL and start it again."""
-    kill(ground.postgres.process)
-    ground.wait(3)
-    ground.postgres.start()
-
-
-def freeze(ground: Ground) -> None:
-    """Stop every process of PostgreSQL's for a while."""
-    main = psutil.Process(ground.postgres.process.pid)
-    frozen = [main, *main.children()]
-    for process in frozen:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
-    ground.wait(10)
-    for process in frozen:
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
-
-
-def terminate(ground: Ground) -> None:
-    """End every connection."""
-    ground.sql(TERMINATE)
-
-
-def lock(ground: Ground) -> None:
-    """Lock the table for a while."""
-    with closing(psycopg2.connect(ground.url)) as holder:
-        holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
-        ground.wait(6)
-
-
-def refuse_writes(ground: Ground) -> None:
-    """Let PostgreSQL be read-only for a while."""
-    for statement in ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"):
-        ground.sql(statement)
-    ground.wait(3)
-    for statement in ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"):
-        ground.sql(statement)
-
-
-def cut(ground: Ground) -> None:
-    """Cut the network for a while."""
-    ground.net.cut()
-    ground.wait(10)
-    ground.net.mend()
-
-
-def slow_down(ground: Ground) -> None:
-    """Slow the network down for a while."""
-    ground.net.delay(ground.random.uniform(0.01, 0.3))
-    ground.wait(5)
-    ground.net.mend()
-
-
-def reset(ground: Ground) -> None:
-    """Reset every connection to PostgreSQL."""
-    ground.net.reset()
-
-
-def workers(running: Service) -> list[psutil.Process]:
-    """Return the processes that serve."""
-    return psutil.Process(running.process.pid).children()
-
-
-def kill_a_worker(ground: Ground) -> None:
-    """Kill a worker."""
-    os.kill(ground.random.choice(workers(ground.running)).pid, signal.SIGKILL)
-
-
-def reload(ground: Ground) -> None:
-    """Put new workers in the place of all."""
-    ground.running.process.send_signal(signal.SIGHUP)
-
-
-RESTARTS = (kill_a_worker, reload)
-FAULTS = (crash, freeze, terminate, lock, refuse_writes, cut, slow_down, reset)
 
 
 class Sample(NamedTuple):

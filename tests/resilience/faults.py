@@ -1,0 +1,124 @@
+"""What a soak lets happen, each at a random moment and for a random time."""
+
+import os
+import random
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import NamedTuple
+
+import psutil
+import psycopg2
+
+from tests.postgres import PostgreSQL
+from tests.resilience.conftest import frozen, kill
+from tests.resilience.load import Caller, Load
+from tests.resilience.network import Network
+from tests.server import Service
+
+CROWD = 300
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
+
+
+class Ground(NamedTuple):
+    """Where the faults happen."""
+
+    postgres: PostgreSQL
+    url: str
+    net: Network
+    running: Service
+    load: Load
+    random: random.Random
+
+    def sql(self, statement: str) -> None:
+        """Run a statement beside the service."""
+        with closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(statement)
+
+    def wait(self, longest: float) -> None:
+        """Return after a random time."""
+        self.load.over.wait(self.random.uniform(0.1, longest))
+
+
+def crash(ground: Ground) -> None:
+    """Kill PostgreSQL and start it again."""
+    kill(ground.postgres.process)
+    ground.wait(3)
+    ground.postgres.start()
+
+
+def freeze(ground: Ground) -> None:
+    """Stop every process of PostgreSQL's for a while."""
+    with frozen(ground.postgres, 0):
+        ground.wait(10)
+
+
+def terminate(ground: Ground) -> None:
+    """End every connection."""
+    ground.sql(TERMINATE)
+
+
+def lock(ground: Ground) -> None:
+    """Lock the table for a while."""
+    with closing(psycopg2.connect(ground.url)) as holder:
+        holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        ground.wait(6)
+
+
+def crowd(ground: Ground) -> None:
+    """Let far more callers come at once than there are connections or kept fibers, and wait for a locked table."""
+    callers = [Caller(ground.running.port) for _ in range(CROWD)]
+    with closing(psycopg2.connect(ground.url)) as holder, ThreadPoolExecutor(CROWD) as pool:
+        holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        answers = list(pool.map(lambda caller: caller("GET", "/users/0"), callers))
+    for caller in callers:
+        caller.connection.close()
+    assert {answer.status for answer in answers} <= {404, 503}
+
+
+def refuse_writes(ground: Ground) -> None:
+    """Let PostgreSQL be read-only for a while."""
+    for statement in ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"):
+        ground.sql(statement)
+    ground.wait(3)
+    for statement in ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"):
+        ground.sql(statement)
+
+
+def cut(ground: Ground) -> None:
+    """Cut the network for a while."""
+    ground.net.cut()
+    ground.wait(10)
+    ground.net.mend()
+
+
+def slow_down(ground: Ground) -> None:
+    """Slow the network down for a while."""
+    ground.net.delay(ground.random.uniform(0.01, 0.3))
+    ground.wait(5)
+    ground.net.mend()
+
+
+def reset(ground: Ground) -> None:
+    """Reset every connection to PostgreSQL."""
+    ground.net.reset()
+
+
+def workers(running: Service) -> list[psutil.Process]:
+    """Return the processes that serve."""
+    return psutil.Process(running.process.pid).children()
+
+
+def kill_a_worker(ground: Ground) -> None:
+    """Kill a worker."""
+    os.kill(ground.random.choice(workers(ground.running)).pid, signal.SIGKILL)
+
+
+def reload(ground: Ground) -> None:
+    """Put new workers in the place of all."""
+    ground.running.process.send_signal(signal.SIGHUP)
+
+
+RESTARTS = (kill_a_worker, reload)
+FAULTS = (crash, freeze, terminate, lock, crowd, refuse_writes, cut, slow_down, reset)
