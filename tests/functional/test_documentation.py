@@ -29,6 +29,7 @@ def test_the_page_has_its_own_files(client: TestClient, name: str) -> None:
 
     assert answer.status_code == 200
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "Accept-Ranges" not in answer.headers
 
 
 @pytest.mark.parametrize(

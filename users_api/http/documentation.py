@@ -78,11 +78,13 @@ class Documentation:
 
 
 def _with_policy(send: Send) -> Send:
-    """Return a channel that adds the security headers."""
+    """Return a channel that adds the security headers, and takes back the offer of ranges."""
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(POLICY)
+            headers = MutableHeaders(scope=message)
+            headers.update(POLICY)
+            del headers["Accept-Ranges"]
         await send(message)
 
     return guarded
