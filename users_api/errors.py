@@ -1,6 +1,7 @@
 """Which failure becomes which answer: the only place that words one."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from sqlite3 import SQLITE_ERROR
@@ -183,6 +184,8 @@ class SchemaOutdated(Failed):
 
 
 CONSTRAINTS: Final = {"uq_users_email": EmailTaken}
+UNDEFINED: Final = {"42P01", "42703"}  # PostgreSQL's undefined_table and undefined_column.
+UNDEFINED_IN_SQLITE: Final = re.compile("no such (table|column): |table .* has no column named ")
 
 
 def register(app: FlaskApp) -> None:
@@ -209,16 +212,21 @@ async def constraint_violated(request: ConnexionRequest, error: Any) -> Connexio
 
 
 async def database_failed(request: ConnexionRequest, error: Any) -> ConnexionResponse:
-    """Answer 503 if the connection is lost with it, whatever it is called; else it is a bug."""
-    return await (database_unavailable if error.connection_invalidated else fault)(request, error)
+    """Answer 503 if the connection is lost with it, whatever it is called, or the tables are not yet there; else it is a bug."""
+    if error.connection_invalidated:
+        return await database_unavailable(request, error)
+    if not _is_undefined(error.orig):
+        return await fault(request, error)
+    outages.error("The database waits for a migration, run `users-api db upgrade`: %s", str(error.orig).partition("\n")[0])
+    return _unavailable()
 
 
 async def database_unavailable(request: ConnexionRequest, error: Any) -> ConnexionResponse:
     """Answer 503: the database is away, overloaded or took too long; SQLite calls a wrong statement by the same name."""
     if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
-        return await fault(request, error)
+        return await database_failed(request, error)
     outages.error("Database unavailable: %s", str(error) or "no answer in time")
-    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, {"Retry-After": RETRY_AFTER})
+    return _unavailable()
 
 
 async def refused_by_library(_request: ConnexionRequest, error: Any) -> ConnexionResponse:
@@ -239,6 +247,11 @@ def _constraint(error: IntegrityError) -> str:
     return diagnosis.constraint_name or "" if diagnosis else str(error.orig).rpartition("index ")[2].strip("'")
 
 
+def _is_undefined(error: Any) -> bool:
+    """Return whether a table or column is not there; since the models word the statements, a migration has not been run."""
+    return getattr(error, "pgcode", None) in UNDEFINED or UNDEFINED_IN_SQLITE.match(str(error)) is not None
+
+
 def size(number: int) -> str:
     """Return a number of bytes as people say it."""
     for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
@@ -254,6 +267,10 @@ def envelope(status: HTTPStatus, message: str, errors: Sequence[FieldError] = ()
     if errors:
         body["errors"] = [error._asdict() for error in errors]
     return orjson.dumps(body)
+
+
+def _unavailable() -> ConnexionResponse:
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE, {"Retry-After": RETRY_AFTER})
 
 
 def _answer(
