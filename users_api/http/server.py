@@ -1,7 +1,10 @@
 """How gunicorn serves: its configuration, named `python:users_api.http.server`."""
 
+import errno
 import gc
+import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +52,26 @@ class Worker(UvicornWorker):
         """End by an exit: uvicorn, once it has stopped, raises the signal again, which would else kill the process."""
         super().init_signals()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+
+
+def on_starting(arbiter: Any) -> None:
+    """Refuse a port that is taken in one line, where gunicorn would take ten; listeners of a predecessor are not bound again."""
+    inherited = arbiter.master_pid or os.environ.get("LISTEN_FDS") or arbiter.cfg.reuse_port
+    for address in arbiter.cfg.address:
+        if isinstance(address, tuple) and not inherited and _is_taken(*address):
+            arbiter.log.error("Port %d is taken: stop what listens there, or set PORT to another one.", address[1])
+            sys.exit(1)
+
+
+def _is_taken(host: str, port: int) -> bool:
+    """Return whether another socket listens there; what else may be wrong with the address gunicorn tells."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def pre_fork(_arbiter: Any, worker: Worker) -> None:
