@@ -54,19 +54,21 @@ def main() -> None:
     """
 
 
-UPGRADE: Final = migrations.commands["upgrade"]
+def _unless_newer(command: click.Command) -> click.Command:
+    """Return the migrations' command; it passes on what a newer version has migrated, so that a rollback may run it first."""
+
+    @with_appcontext
+    def invoke(**options: Any) -> None:
+        if not options.get("sql") and schema_is_newer():
+            click.echo("A newer version has migrated the database; this version runs on it as it is.")
+        else:
+            click.get_current_context().invoke(command, **options)
+
+    return click.Command(command.name, callback=invoke, params=command.params, help=command.help)
 
 
-@with_appcontext
-def upgrade_unless_newer(**options: Any) -> None:
-    """Upgrade; what a newer version has migrated stays as it is, so that a rollback passes where this command runs first."""
-    if not options["sql"] and schema_is_newer():
-        click.echo("A newer version has migrated the database; this version runs on it as it is.")
-    else:
-        click.get_current_context().invoke(UPGRADE, **options)
-
-
-migrations.add_command(click.Command("upgrade", callback=upgrade_unless_newer, params=UPGRADE.params, help=UPGRADE.help))
+for name in ("upgrade", "current"):
+    migrations.add_command(_unless_newer(migrations.commands[name]))
 main.add_command(migrations)
 main.add_command(shell_command)
 main.add_command(routes_command)
