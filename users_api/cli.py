@@ -1,8 +1,10 @@
 """The commands for operators: `users-api --help`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import click
@@ -128,11 +130,27 @@ def seed_db(count: int | None) -> None:
     if not schema_is_newest():
         message = "The database is not at the newest migration: run `users-api db upgrade` first."
         raise click.ClickException(message)
-    if count is None:
-        added = seeds.add_known_users()
-    else:
-        with click.progressbar(length=count, label="Adding users") as bar:
-            for size in seeds.add_made_up_users(count):
-                bar.update(size)
-        added = count
+    added = seeds.add_known_users() if count is None else _add_made_up_users(count)
+    if count and added < count:
+        message = f"Interrupted: {added} of {count} users were added, and stay."
+        raise click.ClickException(message)
     click.echo(f"Added {added} user{'' if added == 1 else 's'}.")
+
+
+def _add_made_up_users(count: int) -> int:
+    """Return how many users were added, to the last one: Ctrl-C lets the batch under way be stored, a second one does not."""
+    added, interrupted = 0, Event()
+
+    def interrupt(*_: Any) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, usual)
+
+    usual = signal.signal(signal.SIGINT, interrupt)
+    with click.progressbar(length=count, label="Adding users") as bar:
+        for size in seeds.add_made_up_users(count):
+            added += size
+            bar.update(size)
+            if interrupted.is_set():
+                break
+    signal.signal(signal.SIGINT, usual)
+    return added

@@ -1,5 +1,8 @@
 """The commands of `users-api`; those that start a server are in `test_server.py`."""
 
+import os
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from tests.postgres import PostgreSQL
+from tests.server import COMMAND
+from tests.waiting import until
 from users_api.app import create_flask_app
 from users_api.cli import main
 from users_api.db import db
@@ -78,6 +83,19 @@ def test_seed_db_makes_up_as_many_users_as_wanted(run: Run, users: Callable[[], 
     assert seeded.stdout.endswith("Added 12345 users.\n")
     assert len(users()) == 12346
     assert run("seed_db", "--count", "0").exit_code == 2
+
+
+def test_seed_db_interrupted_says_how_many_users_stay(run: Run, url: str, users: Callable[[], list[str]]) -> None:
+    run("db", "upgrade")
+    environment = os.environ | {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url}
+    seeding = subprocess.Popen([COMMAND, "seed_db", "--count", "100000000"], env=environment, stderr=subprocess.PIPE, text=True)
+    until(lambda: bool(users()))
+
+    seeding.send_signal(signal.SIGINT)
+
+    _, said = seeding.communicate(timeout=60)
+    assert seeding.returncode == 1
+    assert said == f"Error: Interrupted: {len(users())} of 100000000 users were added, and stay.\n"
 
 
 def test_an_older_version_leaves_what_a_newer_one_has_migrated(run: Run, url: str) -> None:
