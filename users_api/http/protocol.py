@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with what uvicorn leaves open: bounds, the envelope, and an end that loses no answer."""
+"""HTTP/1.1 as uvicorn speaks it, with what uvicorn leaves open: bounds, and the envelope for what is no request."""
 
 import asyncio
 import socket
@@ -10,8 +10,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from users_api.errors import Failed, HeadTimeout, HeadTooLarge, NotHTTP, envelope
+from users_api.http.transport import LingeringTransport
 
-LINGER_SECONDS: Final = 5
 LEAVE_SECONDS: Final = 1
 MOST_WAITING: Final = 100
 
@@ -22,54 +22,6 @@ class Part(Enum):
     BREAK = auto()
     HEAD = auto()
     BODY = auto()
-
-
-class LingeringTransport:
-    """A transport that, when it is closed amid a request, first ends its own half and listens on for a moment.
-
-    Otherwise a caller who still sends would lose the answer to the reset of the connection (RFC 9112, 9.6).
-    The head of an answer it sends along with the body: that wakes the caller, and the kernel, once in place of twice.
-    """
-
-    def __init__(self, transport: asyncio.Transport, protocol: "Protocol") -> None:
-        """Wrap the transport that the event loop has made."""
-        self._transport, self._protocol, self._closing = transport, protocol, False
-        self._head, self._answering = b"", protocol.cycle
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what the transport has."""
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send the data, but keep the head of an answer back for a moment."""
-        cycle: RequestResponseCycle = self._protocol.cycle
-        if cycle is not self._answering and cycle.response_started:
-            self._head, self._answering = data, cycle
-        elif not self._transport.is_closing():  # Of several requests on a connection uvicorn tells only the last that it is lost.
-            self._transport.write(self._head + data)
-            self._head = b""
-
-    def flush(self) -> None:
-        """Send a head that no body has followed."""
-        if self._head:
-            self.write(b"")
-
-    def is_closing(self) -> bool:
-        """Return whether nothing more is to be sent."""
-        return self._closing or self._transport.is_closing()
-
-    def close(self) -> None:
-        """End the connection: at once between two requests, amid one after a moment."""
-        if self.is_closing():
-            return
-        self.flush()
-        self._closing = True
-        if self._protocol.part is Part.BREAK or not self._transport.can_write_eof():
-            self._transport.close()
-        else:
-            self._transport.write_eof()
-            self._transport.resume_reading()
-            self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
 
 
 class Protocol(HttpToolsProtocol):
@@ -89,7 +41,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, but not for ever."""
-        super().connection_made(LingeringTransport(transport, self))  # type: ignore[arg-type]  # it stands in for one.
+        super().connection_made(LingeringTransport(transport, self, self._is_amid))  # type: ignore[arg-type]  # it stands in for one.
         self._deadline = self.loop.call_later(self.head_seconds, self._late)
         transport.set_write_buffer_limits(0)
 
@@ -185,6 +137,10 @@ class Protocol(HttpToolsProtocol):
             super().shutdown()
         else:
             self.loop.call_later(LEAVE_SECONDS, super().shutdown)
+
+    def _is_amid(self) -> bool:
+        """Return whether a request has begun that has not yet come whole."""
+        return self.part is not Part.BREAK
 
     def _drop(self) -> None:
         """Reset the connection: after a mere end the system would keep what the caller does not take."""
