@@ -70,7 +70,7 @@ def test_a_dead_workers_share_is_taken_by_its_successor(running: Service) -> Non
 def test_callers_who_come_all_at_once_need_not_queue_for_their_turns(running: Service) -> None:
     until(lambda: running.output().count("Application startup complete.") == 2)
 
-    assert min(_seconds(running, callers=64) for _ in range(5)) < 0.1
+    until(lambda: max(_seconds(running, callers=64) for _ in range(5)) < 0.1)  # A wait for each takes longer, however calm it is.
 
 
 def _seconds(running: Service, callers: int) -> float:
