@@ -58,14 +58,14 @@ def people(client: TestClient) -> Callable[[int], None]:
 
 
 @contextmanager
-def without_the_table(app: FlaskApp) -> Iterator[None]:
-    """Take the table away for a while, which no caller can mend."""
+def names_kept_unique(app: FlaskApp) -> Iterator[None]:
+    """Let the table refuse for a while what the service knows nothing of."""
     with app.app.app_context(), db.engine.connect() as connection:
-        connection.execute(text("ALTER TABLE users RENAME TO users_away"))
+        connection.execute(text("CREATE UNIQUE INDEX uq_users_username ON users (username)"))
         try:
             yield
         finally:
-            connection.execute(text("ALTER TABLE users_away RENAME TO users"))
+            connection.execute(text("DROP INDEX uq_users_username"))
 
 
 @contextmanager
@@ -117,9 +117,11 @@ def test_the_service_answers_as_the_example(client: TestClient, people: Callable
     assert_answered_as(RESPONSES[name], answer)
 
 
-def test_the_service_answers_a_fault_as_the_example(app: FlaskApp, client: TestClient) -> None:
-    with without_the_table(app):
-        answer = client.get("/users")
+def test_the_service_answers_a_fault_as_the_example(app: FlaskApp, client: TestClient, people: Callable[[int], None]) -> None:
+    people(1)
+
+    with names_kept_unique(app):
+        answer = client.post("/users", json=CAST[0] | {"email": "michael@example.org"})
 
     assert_answered_as(RESPONSES["InternalServerError"], answer)
 

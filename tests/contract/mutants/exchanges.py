@@ -35,6 +35,10 @@ INSERT INTO users (id, username, email, active, created_date, version) OVERRIDIN
 ALTER TABLE users ALTER id RESTART WITH 3;
 """
 NEXT_ID_IS_THE_LARGEST = "DELETE FROM users WHERE id = %(largest)s; ALTER TABLE users ALTER id RESTART WITH %(largest)s;"
+MISFIT = """
+DROP TABLE users;
+CREATE TABLE users (id text, username text, email text, active boolean, created_date text, version integer);
+"""
 
 
 class Request(NamedTuple):
@@ -110,7 +114,7 @@ def stage(postgres: PostgreSQL) -> Iterator[Stage]:
     with service(database, WEB_CONCURRENCY="1") as healthy, service(misfit, WEB_CONCURRENCY="1") as broken:
         with closing(psycopg2.connect(misfit)) as connection:
             connection.autocommit = True
-            connection.cursor().execute("ALTER TABLE users RENAME COLUMN email TO address")
+            connection.cursor().execute(MISFIT)
         lost = Service(away, WEB_CONCURRENCY="1")
         try:
             yield Stage(database, {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost})
