@@ -18,7 +18,7 @@ from tests.server import Service, service
 from tests.waiting import until
 
 LONGEST_REQUEST = 10
-LIVE_SECONDS = 5  # So long the image's health check waits.
+LIVE_SECONDS = 5  # Without an answer for so long the image's health check takes the process for ill; less is nobody's limit.
 RECOVERY_SECONDS = 2
 FROZEN_SECONDS = 10
 ROWS = pytest.StashKey[list[Row]]()

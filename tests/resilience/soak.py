@@ -19,7 +19,7 @@ import psutil
 
 from tests.postgres import postgresql
 from tests.resilience.conftest import LONGEST_REQUEST
-from tests.resilience.faults import FAULTS, RESTARTS, Ground, workers
+from tests.resilience.faults import FAULTS, RESTARTS, Ground, crowd, workers
 from tests.resilience.load import Caller, Load, is_refused
 from tests.resilience.network import network
 from tests.server import service
@@ -81,6 +81,7 @@ def torment(ground: Ground, seconds: float) -> list[str]:
         print(f"{now:4.0f} s  {fault.__name__}", flush=True)
         fault(ground)
         ground.load.recover()
+        crowd(ground)  # Each time: what one leaves behind is little, and shows by their number only.
         ground.wait(5)
     return told
 
