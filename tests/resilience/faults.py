@@ -69,7 +69,7 @@ def lock(ground: Ground) -> None:
 def crowd(ground: Ground) -> None:
     """Let far more callers come at once than there are connections and kept fibers, and wait until one has waited in vain.
 
-    Not for `/users/0`, which is refused without the database.
+    For what is there, not for `/users/0`: a fiber that ends by a failure is never kept, so none could be one too many.
     """
     callers = [Caller(ground.running.port) for _ in range(CROWD)]
     with closing(psycopg2.connect(ground.url)) as holder, ThreadPoolExecutor(CROWD) as pool:
