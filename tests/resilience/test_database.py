@@ -18,14 +18,19 @@ from tests.resilience.load import CALLER_SECONDS, Load, is_served
 from tests.server import Service, service
 from tests.waiting import until
 
-OURS = "FROM pg_stat_activity WHERE application_name = 'users-api'"
+OTHER = "somebody else"
+# The service's or PgBouncer's; one that PgBouncer has just made has no name yet.
+OURS = f"""
+FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND datname = current_database() AND application_name <> '{OTHER}'
+"""
 TERMINATE = f"SELECT pg_terminate_backend(pid) {OURS}"
 
 
 @pytest.fixture
 def sql(direct_url: str) -> Iterator[Callable[[str], list[Any]]]:
     """Runs a statement beside the service, as an operator would."""
-    with closing(psycopg2.connect(direct_url)) as connection:
+    with closing(psycopg2.connect(direct_url, application_name=OTHER)) as connection:
         connection.autocommit = True
 
         def run(statement: str) -> list[Any]:
@@ -103,7 +108,7 @@ def test_others_use_up_the_connections(
             sql(TERMINATE)
             with suppress(psycopg2.OperationalError):
                 while True:
-                    others.enter_context(closing(psycopg2.connect(direct_url)))
+                    others.enter_context(closing(psycopg2.connect(direct_url, application_name=OTHER)))
         load.fail()
         others.close()
         assert load.recover() < RECOVERY_SECONDS
