@@ -89,8 +89,8 @@ def configure(app: Flask, settings: type[Config]) -> None:
     app.config.from_object(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
         make_url(app.config["SQLALCHEMY_DATABASE_URI"]),
-        pool_size=settings.POOL_SIZE,
-        most_waiting=max(1, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
+        pool_size=min(settings.POOL_SIZE, settings.REQUESTS_IN_FLIGHT),
+        most_waiting=max(0, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
         pool_timeout=settings.DATABASE_POOL_TIMEOUT,
         connect_timeout=settings.DATABASE_CONNECT_TIMEOUT,
     )

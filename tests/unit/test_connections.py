@@ -2,17 +2,22 @@
 
 import asyncio
 import socket
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
 
 import pytest
 from psycopg2.extensions import POLL_READ
 from sqlalchemy import create_engine
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.util.queue import Empty
 
 from users_api.app import create_flask_app
 from users_api.config import DevelopmentConfig, SettingsError, load_settings
-from users_api.connections import GreenletPool, socket_ready
+from users_api.connections import GreenletPool, Turns, socket_ready
 from users_api.db import db, limit_sessions
+from users_api.greenlets import in_fiber
+
+SECONDS = 30
 
 
 @pytest.mark.parametrize(
@@ -46,10 +51,64 @@ def test_the_wait_for_a_connection_may_be_a_part_of_a_second(monkeypatch: pytest
 
 
 def test_a_pool_made_anew_refuses_as_many() -> None:
-    pool = GreenletPool(None, most_waiting=0).recreate()
+    pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, most_waiting=0).recreate()
 
-    with pytest.raises(PoolTimeout, match="0 requests wait"):
+    with closing(pool.connect()), pytest.raises(PoolTimeout, match="0 requests wait"):
         pool.connect()
+    pool.dispose()
+
+
+def test_who_waits_longest_gets_the_next_connection() -> None:
+    async def main() -> list[tuple[int, str]]:
+        turns, got, callers = waiting(3)
+        await asyncio.sleep(0)
+        turns.put("first")
+        turns.put("second")
+        await asyncio.sleep(0)
+        late = asyncio.create_task(in_fiber(lambda: got.append((3, turns.get())), SECONDS))
+        turns.put("third")
+        turns.put("fourth")
+        await asyncio.gather(*callers, late)
+        return sorted(got)
+
+    assert asyncio.run(main()) == [(0, "first"), (1, "second"), (2, "third"), (3, "fourth")]
+
+
+def test_a_turn_of_somebody_who_gave_up_is_the_next_ones() -> None:
+    async def main() -> list[tuple[int, str]]:
+        turns, got, callers = waiting(4)
+        await asyncio.sleep(0)
+        callers[0].cancel()
+        await asyncio.sleep(0)
+        callers[1].cancel()
+        turns.put("past the second, who is leaving")
+        callers[2].cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        return got
+
+    assert asyncio.run(main()) == [(3, "past the second, who is leaving")]
+
+
+def test_a_turn_that_does_not_come_is_none() -> None:
+    async def main() -> int:
+        turns = Turns()
+        turns.most_waiting = 1
+        with pytest.raises(Empty):
+            await in_fiber(lambda: turns.get(timeout=0.01), SECONDS)
+        with pytest.raises(Empty):
+            turns.get(block=False)
+        turns.put("late")
+        return turns.qsize()
+
+    assert asyncio.run(main()) == 1
+
+
+def waiting(most: int) -> tuple[Turns, list[tuple[int, str]], list[asyncio.Task[None]]]:
+    """Return turns for which so many callers wait, a list for who gets what, and the callers."""
+    turns, got = Turns(), []
+    turns.most_waiting = most
+    callers = [asyncio.create_task(in_fiber(lambda who=who: got.append((who, turns.get())), SECONDS)) for who in range(most)]
+    return turns, got, callers
 
 
 @pytest.mark.parametrize(
