@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
 DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, refused in production.
 SHORTEST_SECRET_KEY: Final = 32
-SEVERAL_HOSTS: Final = re.compile(r"([^:]+://(?:[^@/]*@)?)([^/?@]*,[^/?@]*)(.*)")
+SEVERAL_HOSTS: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
 SEATS: Final = 512  # While a reload lasts, the old workers sit beside the new ones.
 SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
@@ -190,9 +190,9 @@ def load_settings() -> type[Config]:
     module, _, name = path.rpartition(".")
     try:
         settings = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, TypeError, ValueError):
         settings = None
-    if not (isinstance(settings, type) and issubclass(settings, Config)):
+    if not (isinstance(settings, type) and issubclass(settings, Config) and settings is not Config):
         message = f"APP_SETTINGS must name a settings class like {DEFAULT_SETTINGS}, not {path!r}"
         raise SettingsError(message)
     for setting in filter(str.isupper, dir(settings)):

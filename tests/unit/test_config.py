@@ -78,6 +78,8 @@ def test_every_name_of_postgresql_means_psycopg2(monkeypatch: pytest.MonkeyPatch
     [
         ("ada:secret@one:5432,two:5433", {"user": "ada", "password": "secret", "host": "one,two", "port": "5432,5433"}),
         ("one,two:5433", {"host": "one,two", "port": ",5433"}),
+        ("a,da:se,cret@one", {"user": "a,da", "password": "se,cret", "host": "one"}),
+        ("a,da:se,cret@one,two", {"user": "a,da", "password": "se,cret", "host": "one,two", "port": ","}),
     ],
 )
 def test_of_several_hosts_libpq_finds_the_one_that_takes_writes(
@@ -115,6 +117,8 @@ def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ("APP_SETTINGS", "nope", "APP_SETTINGS must name a settings class like users_api.config.DevelopmentConfig, not 'nope'"),
         ("APP_SETTINGS", "users_api.config.Nope", "APP_SETTINGS must name a settings class"),
         ("APP_SETTINGS", "users_api.nope.Config", "APP_SETTINGS must name a settings class"),
+        ("APP_SETTINGS", "users_api.config.Config", "APP_SETTINGS must name a settings class"),
+        ("APP_SETTINGS", "..DevelopmentConfig", "APP_SETTINGS must name a settings class"),
         ("APP_SETTINGS", "users_api.config.SettingsError", "APP_SETTINGS must name a settings class"),
         ("APP_SETTINGS", "users_api.config.TestingConfig", "Set DATABASE_TEST_URL"),
         ("DATABASE_URL", "", "Set DATABASE_URL to the database"),
