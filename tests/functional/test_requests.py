@@ -101,6 +101,25 @@ def test_a_body_that_is_no_json_is_refused(client: TestClient, body: bytes) -> N
     assert answer.json()["errors"][0]["field"] == ""
 
 
+@pytest.mark.parametrize("depth", [254, 255, 256, 1022, 1023, 1024, 100_000])
+def test_a_deep_body_is_refused_whole(client: TestClient, depth: int) -> None:
+    body = b'{"email": "a@example.org", "username": ' + b"[" * depth + b"]" * depth + b"}"
+
+    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (400, "username" if depth < 256 else "")
+
+
+def test_of_a_thousand_unknown_names_each_is_told_and_of_more_none(client: TestClient) -> None:
+    names = {f"name{number}": 0 for number in range(1000)}
+
+    told, refused = client.patch("/users/1", json=names), client.patch("/users/1", json=names | {"one": 0})
+
+    assert {error["field"] for error in told.json()["errors"]} == set(names)
+    assert refused.json()["errors"] == [{"field": "", "message": "must have 1000 or fewer properties"}]
+
+
 def test_names_repeated_in_the_deep_are_refused_too(client: TestClient) -> None:
     body = b'{"username": ' + b"[" * 1000 + b"]" * 1000 + b', "username": "michael", "email": "a@example.org"}'
 

@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope
 
 from users_api.errors import FieldError, InvalidParameter, InvalidPayload
 
+MOST_NAMES: Final = 1000  # To list a megabyte of unknown names would hold up the worker's other requests for half a second.
+TOO_DEEP: Final = "is nested too deeply"
 INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
 BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 BOOLEANS: Final = {"true": True, "false": False}
@@ -132,7 +134,12 @@ class Body(AbstractRequestBodyValidator):
         """Raise InvalidPayload with every error, or go on; the guard has put the whole body into one message."""
         message = await receive()
         body = _parse_json(message["body"])
-        errors = [field for error in self._validator.iter_errors(body) for field in _explain(error)]
+        if isinstance(body, dict) and len(body) > MOST_NAMES:
+            raise InvalidPayload([FieldError("", f"must have {MOST_NAMES} or fewer properties")])
+        try:
+            errors = [field for error in self._validator.iter_errors(body) for field in _explain(error)]
+        except ValueError:  # The validator goes down as far as 255 levels.
+            raise InvalidPayload([FieldError("", TOO_DEEP)]) from None
         errors += _repetitions(message["body"], body)
         if errors:
             raise InvalidPayload(errors)
@@ -169,12 +176,13 @@ def _repetitions(text: bytes, body: Any) -> list[FieldError]:
 
     def note(pairs: list[tuple[str, Any]]) -> None:
         times = Counter(name for name, _ in pairs)
-        errors.extend(FieldError(name, "is given more than once") for name in times if times[name] > 1)
+        repeated = [FieldError(name, "is given more than once") for name in times if times[name] > 1]
+        errors.extend(repeated[: MOST_NAMES - len(errors)])
 
     try:
         json.loads(text, object_pairs_hook=note, parse_int=str, parse_float=str)
     except RecursionError:
-        errors.append(FieldError("", "is nested too deeply"))
+        errors.append(FieldError("", TOO_DEEP))
     return errors
 
 
