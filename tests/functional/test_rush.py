@@ -97,6 +97,14 @@ def test_of_two_changes_of_one_version_one_is_made(server: Service, call: Caller
         etag = winner.headers["etag"]
 
 
+def test_any_version_may_be_changed_by_many(server: Service, call: Caller) -> None:
+    path = call("POST", "/users", {"username": "ada", "email": "any@example.org"}).headers["location"]
+
+    answers = at_once(server, 50, lambda call, number: call("PATCH", path, {"username": str(number)}, If_Match="*"))
+
+    assert {answer.status for answer in answers} == {200}
+
+
 def test_the_last_of_many_writers_wins_whole(server: Service, call: Caller) -> None:
     path = call("POST", "/users", {"username": "ada", "email": "whole@example.org"}).headers["location"]
 

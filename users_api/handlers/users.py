@@ -24,7 +24,8 @@ SEEN: Final = users.c.version == bindparam("seen")
 
 def list_users(*, limit: int, after: int, **filters: str | bool) -> Answer:
     """Give one page; the one row more that is read tells whether there is a next one."""
-    found = rows(_page(*filters), more=limit + 1, after=after, **filters)
+    values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
+    found = rows(_page(*filters), more=limit + 1, after=after, **values)
     link = _link(limit, found[limit - 1].id, filters) if len(found) > limit else None
     headers = {"Link": f'<{link}>; rel="next"'} if link else {}
     return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
@@ -61,8 +62,11 @@ def delete_user(user_id: int, if_match: str | None = None) -> Answer:
 
 @cache
 def _page(*filters: str) -> Select[Any]:
-    """Return the statement for a page with these filters; it is built once, since building costs more than running it."""
-    email = func.lower(users.c.email) == func.lower(bindparam("email"))
+    """Return the statement for a page with these filters; it is built once, since building costs more than running it.
+
+    The address is folded here: a database may fold by the rules of its own language, other than those of the column's index.
+    """
+    email = func.lower(users.c.email) == bindparam("email")
     conditions = [email if name == "email" else users.c[name] == bindparam(name) for name in filters]
     return select(users).where(users.c.id > bindparam("after"), *conditions).order_by(users.c.id).limit(bindparam("more"))
 
@@ -80,8 +84,9 @@ def _find(user_id: int) -> Any:
 
 
 def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, Any]) -> Any:
-    """Run the change on the user, or only on the version that the caller saw if it names any."""
-    if if_match is None:
+    """Run the change on the user, or only on the version that the caller saw if it names any; `*` is every version."""
+    unconditional = if_match is None or parse_etags(if_match).star_tag
+    if unconditional:
         written = rows(statement, user_id=user_id, **body)
     else:
         user = _find(user_id)
@@ -90,7 +95,7 @@ def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, A
         written = rows(_seen(statement), user_id=user_id, seen=user.version, **body)
     for user in written:
         return user
-    raise UserNotFound(user_id) if if_match is None else PreconditionFailed
+    raise UserNotFound(user_id) if unconditional else PreconditionFailed
 
 
 def _link(limit: int, after: int, filters: dict[str, str | bool]) -> str:
