@@ -79,7 +79,7 @@ class Turns(QueueCommon[Any]):
         except BaseException as failure:
             if turn.done() and not turn.cancelled():  # It came in the very moment that its caller gave up: it is the next one's.
                 self.put_nowait(turn.result())
-            else:
+            elif turn in self._waiting:
                 self._waiting.remove(turn)
             if isinstance(failure, TimeoutError):
                 raise Empty from None

@@ -83,7 +83,8 @@ def test_a_turn_of_somebody_who_gave_up_is_the_next_ones() -> None:
         callers[1].cancel()
         turns.put("past the second, who is leaving")
         callers[2].cancel()
-        await asyncio.gather(*callers, return_exceptions=True)
+        ends = await asyncio.gather(*callers, return_exceptions=True)
+        assert [type(end) for end in ends] == [asyncio.CancelledError] * 3 + [type(None)]
         return got
 
     assert asyncio.run(main()) == [(3, "past the second, who is leaving")]
