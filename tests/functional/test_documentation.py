@@ -40,3 +40,11 @@ def test_a_failure_there_is_in_the_envelope_too(client: TestClient, method: str,
 
     assert answer.status_code == status
     assert answer.json()["status"] == "fail"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/ui/nope", "/ui/index.html/", "/ui//index.html"])
+def test_what_is_no_page_is_not_found(client: TestClient, method: str, path: str) -> None:
+    answer = client.request(method, path)
+
+    assert (answer.status_code, answer.json()["status"]) == (404, "fail")

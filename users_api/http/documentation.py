@@ -60,7 +60,8 @@ class Documentation:
                 Mount(PAGE.rstrip("/"), pages),
             ]
         )
-        self._paths = frozenset({"/", "/ui", "/openapi.json", "/openapi.yaml", "/metrics"})
+        files = (PAGE + file.name for folder in pages.all_directories for file in Path(folder).iterdir())
+        self._paths = frozenset({"/", PAGE.rstrip("/"), PAGE, "/openapi.json", "/openapi.yaml", "/metrics", *files})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on; a page is sent whole, since Starlette's answers to odd ranges are not in the envelope.
@@ -68,7 +69,7 @@ class Documentation:
         Raises:
             MethodNotAllowed: pages can only be read.
         """
-        if scope["type"] != "http" or not (scope["path"] in self._paths or scope["path"].startswith(PAGE)):
+        if scope["type"] != "http" or scope["path"] not in self._paths:
             await self.app(scope, receive, send)
             return
         if scope["method"] not in {"GET", "HEAD"}:
