@@ -24,7 +24,7 @@ from users_api.http.document import document_path
 
 APPLICATION: Final = "users_api.app:create_app"
 SERVER: Final = "python:users_api.http.server"
-PROTOCOL: Final = "users_api.http.protocol:Protocol"
+PROTOCOL: Final = "users_api.http.server:LimitedProtocol"
 
 
 class Commands(AppGroup):
@@ -84,7 +84,8 @@ def run(host: str, *, migrate: bool) -> None:
     settings = load_settings()
     if migrate:
         with create_flask_app().app_context():
-            upgrade()
+            if not schema_is_newer():
+                upgrade()
     uvicorn.run(
         APPLICATION,
         factory=True,
@@ -96,6 +97,8 @@ def run(host: str, *, migrate: bool) -> None:
         http=PROTOCOL,
         lifespan="on",
         ws="none",
+        timeout_keep_alive=settings.KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.GRACEFUL_TIMEOUT,
     )
 
 
@@ -146,11 +149,13 @@ def _add_made_up_users(count: int) -> int:
         signal.signal(signal.SIGINT, usual)
 
     usual = signal.signal(signal.SIGINT, interrupt)
-    with click.progressbar(length=count, label="Adding users") as bar:
-        for size in seeds.add_made_up_users(count):
-            added += size
-            bar.update(size)
-            if interrupted.is_set():
-                break
-    signal.signal(signal.SIGINT, usual)
+    try:
+        with click.progressbar(length=count, label="Adding users") as bar:
+            for size in seeds.add_made_up_users(count):
+                added += size
+                bar.update(size)
+                if interrupted.is_set():
+                    break
+    finally:
+        signal.signal(signal.SIGINT, usual)
     return added

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,6 +126,16 @@ def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: 
 def test_the_development_server_migrates_when_told(tmp_path: Path, options: list[str], readiness: int) -> None:
     with development(tmp_path, *options) as running:
         assert ask(running, "GET", "/health/ready")[0] == readiness
+
+
+def test_the_development_server_takes_what_a_newer_version_has_migrated(tmp_path: Path) -> None:
+    with development(tmp_path, "--migrate"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "development.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0999'")
+
+    with development(tmp_path, "--migrate") as running:
+        assert ask(running, "GET", "/health/ready")[0] == 200
 
 
 def test_db_current_names_the_migration(server: Service) -> None:
