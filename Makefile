@@ -80,7 +80,6 @@ resilience: .venv/dev.stamp proxies ## Let everything fail under load: no acknow
 faults: ## Put the table of the last `make resilience` into README
 	@$(BIN)/python -m tests.resilience.report
 
-
 soak: .venv/dev.stamp ## Faults at random under mixed load for ten minutes (ARGS="--seconds 60 --seed 1": shorter, and the same again)
 	@$(BIN)/python -m tests.resilience.soak $(ARGS)
 
@@ -97,7 +96,7 @@ bench: .venv/bench.stamp ## Measure this service beside its peers, under 10 minu
 bench-growth: .venv/bench.stamp ## Measure what a request costs as table, connections, bodies and uptime grow, under 10 minutes
 	@$(BIN)/python -m bench growth
 
-bench-guard: .venv/bench.stamp ## Fail where this service lost more than a fifth of its lead over the tutorial, two minutes
+bench-guard: .venv/bench.stamp ## Fail where a request costs a fifth more than its goal beside the tutorial, two minutes
 	@$(BIN)/python -m bench guard
 
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, with hashes

