@@ -1,11 +1,13 @@
 """The pages beside the API: the document as JSON and YAML, Swagger UI 5 (Connexion bundles 4.15) from own files, the metrics."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, Router
@@ -67,11 +69,14 @@ class Documentation:
         """Answer or pass on; a page is sent whole, since Starlette's answers to odd ranges are not in the envelope.
 
         Raises:
+            HTTPException: there is no such page.
             MethodNotAllowed: pages can only be read.
         """
-        if scope["type"] != "http" or scope["path"] not in self._paths:
+        if scope["type"] != "http" or not (scope["path"] in self._paths or scope["path"].startswith(PAGE)):
             await self.app(scope, receive, send)
             return
+        if scope["path"] not in self._paths:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         if scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed(ALLOW)
         headers = [header for header in scope["headers"] if header[0] != b"range"]
