@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+
+import psycopg2
 
 PATIENCE_SECONDS = 60
 STEP_SECONDS = 0.02
@@ -18,3 +21,11 @@ def until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(STEP_SECONDS)
+
+
+def until_a_lock_is_waited_for(url: str) -> None:
+    """Return once some session of the database waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with closing(psycopg2.connect(url)) as watcher, watcher.cursor() as cursor:
+        watcher.autocommit = True
+        until(lambda: cursor.execute(waiting) or cursor.fetchone() is not None)

@@ -1,15 +1,20 @@
 """Connections that PostgreSQL has ended."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
+import psutil
 import psycopg2
 import pytest
 
 from tests.postgres import PostgreSQL
+from tests.resilience.network import network
 from tests.server import service
-from tests.waiting import until
+from tests.waiting import until, until_a_lock_is_waited_for
 
+NOTICE = b"N"  # Where a message of PostgreSQL's begins, which says how long it is.
+PATIENT = {"REQUEST_TIMEOUT": "60", "DATABASE_LOCK_TIMEOUT": "60", "DATABASE_STATEMENT_TIMEOUT": "60"}
 OURS = "FROM pg_stat_activity WHERE application_name = 'users-api'"
 
 
@@ -33,3 +38,24 @@ def test_a_connection_that_ended_while_nobody_used_it_fails_no_request(postgres:
         until(ended)
 
         assert httpx.get(f"{running.url}{path}").status_code == 200
+
+
+def test_a_connection_that_breaks_off_amid_an_answer_is_noticed_at_once(postgres: PostgreSQL) -> None:
+    url = postgres.create("users_broken_off")
+    with (
+        network(url) as (net, way),
+        service(way, WEB_CONCURRENCY="1", **PATIENT) as running,
+        closing(psycopg2.connect(url)) as holder,
+        ThreadPoolExecutor() as pool,
+    ):
+        assert httpx.post(f"{running.url}/users", json={"username": "ada", "email": "ada@example.org"}).status_code == 201
+        holder.cursor().execute("SELECT 1 FROM users FOR UPDATE")
+        change = pool.submit(httpx.patch, f"{running.url}/users/1", json={"active": False}, timeout=30)
+        until_a_lock_is_waited_for(url)
+        (worker,) = psutil.Process(running.process.pid).children()
+
+        worker.suspend()  # So that it hears of the last byte and of the end together.
+        net.reset(NOTICE)
+        worker.resume()
+
+        assert change.result().status_code == 503

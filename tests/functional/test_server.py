@@ -20,7 +20,7 @@ import pytest
 
 from tests.postgres import PostgreSQL
 from tests.server import COMMAND, Service, service
-from tests.waiting import until
+from tests.waiting import until, until_a_lock_is_waited_for
 
 DEVELOPMENT = {"APP_SETTINGS": "users_api.config.DevelopmentConfig"}
 USER = json.dumps({"username": "michael", "email": "hermanmu@gmail.com"})
@@ -47,8 +47,7 @@ def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
     with closing(psycopg2.connect(url)) as blocker, ThreadPoolExecutor() as pool:
         blocker.cursor().execute("SELECT 1 FROM users FOR UPDATE")
         change = pool.submit(ask, production, "PATCH", "/users/1", '{"active": false}')
-        with closing(psycopg2.connect(url)) as watcher:
-            until(lambda: waiting(watcher))
+        until_a_lock_is_waited_for(url)
         production.process.send_signal(signal.SIGTERM)
         until(lambda: "Shutting down" in production.output())
         blocker.rollback()
@@ -56,13 +55,6 @@ def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
     assert status == 201
     assert change.result()[0] == 200
     assert production.process.wait(25) == 0
-
-
-def waiting(watcher: psycopg2.extensions.connection) -> bool:
-    """Return whether some session of this database waits for a lock."""
-    with watcher, watcher.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-        return cursor.fetchone() is not None
 
 
 def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None:

@@ -62,12 +62,13 @@ class Network:
         """Let everything pass late from now on, each way."""
         self.delay_seconds = seconds
 
-    def reset(self) -> None:
-        """Break every connection off."""
-        self.loop.call_soon_threadsafe(self._reset)
+    def reset(self, last: bytes = b"") -> None:
+        """Break every connection off, after some last bytes."""
+        asyncio.run_coroutine_threadsafe(self._reset(last), self.loop).result()
 
-    def _reset(self) -> None:
+    async def _reset(self, last: bytes) -> None:
         for writer in self.writers:
+            writer.write(last)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
