@@ -50,6 +50,19 @@ def test_the_wait_for_a_connection_may_be_a_part_of_a_second(monkeypatch: pytest
     assert pool.timeout() == pool.recreate().timeout() == 0.25
 
 
+@pytest.mark.parametrize(("in_flight", "size", "most"), [("1", 1, 0), ("8", 8, 0), ("9", 8, 1), ("", 8, 248)])
+def test_no_more_requests_are_in_flight_than_may_be(
+    monkeypatch: pytest.MonkeyPatch, in_flight: str, size: int, most: int
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada@database/users")
+    monkeypatch.setenv("REQUESTS_IN_FLIGHT", in_flight)
+
+    with create_flask_app().app_context():
+        pool = db.engine.pool
+
+    assert (pool.size(), pool._pool.most_waiting) == (size, most)  # noqa: SLF001 -- nobody else tells.
+
+
 def test_a_pool_made_anew_refuses_as_many() -> None:
     pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, most_waiting=0).recreate()
 

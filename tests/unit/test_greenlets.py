@@ -1,3 +1,5 @@
+"""Functions in greenlets: they wait at the same time, hear how a wait ended, and leave their greenlet to the next."""
+
 import asyncio
 from contextvars import ContextVar
 
