@@ -14,7 +14,8 @@ from sqlalchemy import URL, Connection, MetaData, event
 from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.orm import DeclarativeBase
 
-from users_api.connections import GreenletPool, LoopConnection
+from users_api.connections import LoopConnection
+from users_api.pool import GreenletPool
 from users_api.statements import Statement, prepared
 
 READ_ONLY: Final = "25006"

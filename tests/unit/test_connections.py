@@ -13,9 +13,10 @@ from sqlalchemy.util.queue import Empty
 
 from users_api.app import create_flask_app
 from users_api.config import DevelopmentConfig, SettingsError, load_settings
-from users_api.connections import GreenletPool, Turns, socket_ready
+from users_api.connections import socket_ready
 from users_api.db import db, limit_sessions
 from users_api.greenlets import in_fiber
+from users_api.pool import GreenletPool, Turns
 
 SECONDS = 30
 
