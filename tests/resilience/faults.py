@@ -11,8 +11,9 @@ import psutil
 import psycopg2
 
 from tests.postgres import PostgreSQL
+from tests.resilience.callers import Caller
 from tests.resilience.conftest import frozen, kill
-from tests.resilience.load import Caller, Load
+from tests.resilience.load import Load
 from tests.resilience.network import Network
 from tests.server import Service
 

@@ -18,9 +18,10 @@ from typing import NamedTuple
 import psutil
 
 from tests.postgres import postgresql
+from tests.resilience.callers import Caller, is_refused
 from tests.resilience.conftest import LONGEST_REQUEST
 from tests.resilience.faults import FAULTS, RESTARTS, Ground, crowd, workers
-from tests.resilience.load import Caller, Load, is_refused
+from tests.resilience.load import Load
 from tests.resilience.network import network
 from tests.server import service
 from tests.waiting import until

@@ -7,8 +7,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from tests.resilience.callers import is_served
 from tests.resilience.conftest import UnderLoad
-from tests.resilience.load import is_served
 from tests.server import Service, service
 from tests.waiting import until
 

@@ -13,8 +13,9 @@ import psycopg2
 import pytest
 
 from tests.postgres import PostgreSQL
+from tests.resilience.callers import CALLER_SECONDS, is_served
 from tests.resilience.conftest import FROZEN_SECONDS, RECOVERY_SECONDS, UnderLoad, frozen, kill
-from tests.resilience.load import CALLER_SECONDS, Load, is_served
+from tests.resilience.load import Load
 from tests.server import Service, service
 from tests.waiting import until
 

@@ -13,9 +13,10 @@ import psycopg2
 import pytest
 
 from tests.postgres import PostgreSQL
+from tests.resilience.callers import AWAY, CALLER_SECONDS, is_served
 from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad
 from tests.resilience.flood import flood
-from tests.resilience.load import AWAY, CALLER_SECONDS, WRITERS, is_served
+from tests.resilience.load import WRITERS
 from tests.resilience.proxies import Program
 from tests.server import Service, service
 from tests.waiting import until
@@ -54,6 +55,7 @@ def test_a_worker_is_killed(under_load: UnderLoad, running: Service) -> None:
 
 
 def test_a_reload_leaves_no_request_unanswered(under_load: UnderLoad, running: Service) -> None:
+    until(lambda: running.output().count(STARTED) >= 2)
     starts = running.output().count(STARTED)
     with under_load("reload (SIGHUP)", running, gone=True) as load:
         before = workers(running)

@@ -1,0 +1,142 @@
+"""Who calls: writers that keep account of what was acknowledged, and a witness that the service lives."""
+
+import json
+import time
+from http.client import HTTPConnection, HTTPException
+from itertools import count
+from threading import Event, Thread
+from typing import Any, NamedTuple
+
+from tests.resilience.account import Entry
+
+PAUSE_SECONDS = 0.02
+CALLER_SECONDS = 30
+AWAY = {"status": "error", "message": "The service is unavailable for the moment. Please try again."}
+
+
+class Answer(NamedTuple):
+    """How a request ended; the status is None when the connection did so before an answer."""
+
+    began: float
+    ended: float
+    method: str
+    status: int | None
+    body: Any = None
+    refused: bool = False
+
+
+class Caller:
+    """One connection to the service, made again when it is lost."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = HTTPConnection("127.0.0.1", port, timeout=CALLER_SECONDS)
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send a request once, and check that a failure is worded as it should be."""
+        began = time.monotonic()
+        try:
+            headers = {"Content-Type": "application/json"} if body else {}
+            self.connection.request(method, path, json.dumps(body) if body else None, headers)
+            response = self.connection.getresponse()
+            text, status = response.read(), response.status
+        except (OSError, HTTPException) as failure:
+            self.connection.close()
+            return Answer(began, time.monotonic(), method, None, refused=isinstance(failure, ConnectionRefusedError))
+        if status == 502:  # A proxy's word for a connection that ended without an answer.
+            return Answer(began, time.monotonic(), method, None)
+        content = json.loads(text)
+        if status >= 500:
+            assert (status, content, response.headers["Retry-After"]) == (503, AWAY, "1")
+        return Answer(began, time.monotonic(), method, status, content)
+
+
+class Writer(Thread):
+    """Adds a user, changes it and removes every third one, again and again."""
+
+    def __init__(self, port: int, name: str, over: Event) -> None:
+        super().__init__()
+        self.name, self.over = name, over
+        self.call = Caller(port)
+        self.answers: list[Answer] = []
+        self.entries: list[Entry] = []
+        self.lost: list[str] = []
+        self.doubled: list[str] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Go on until the load is over."""
+        try:
+            for turn in count():
+                self.write(turn)
+                if self.over.is_set():
+                    return
+        except BaseException as failure:  # noqa: BLE001 -- raised where the load ends.
+            self.failure = failure
+        finally:
+            self.call.connection.close()
+
+    def write(self, turn: int) -> None:
+        """Write one user, whom nobody else writes, and never repeat a request."""
+        entry = Entry(f"{self.name}.{turn}@example.org")
+        made = self.ask("POST", "/users", {"username": "new", "email": entry.email})
+        self.entries.append(entry)
+        if made.status != 201:
+            if made.status == 400:
+                self.doubled.append(f"{entry.email} existed when it was first sent")
+            return
+        entry.created = True
+        path = f"/users/{made.body['data']['id']}"
+        for name in ("changed", "changed again"):
+            answer = self.ask("PATCH", path, {"username": name})
+            self.check_found(answer, entry)
+            entry.changed(name, acknowledged=answer.status == 200)
+        self.check_found(self.ask("GET", path), entry)
+        if not turn % 3:
+            removed = self.ask("DELETE", path)
+            entry.deleted = True if removed.status == 200 else None
+            if removed.status == 404:
+                self.doubled.append(f"{entry.email} was gone when it was first deleted")
+
+    def check_found(self, answer: Answer, entry: Entry) -> None:
+        """Note a user as lost who is not found."""
+        if answer.status == 404:
+            self.lost.append(f"{entry.email} was not found")
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send a request and keep its answer."""
+        self.over.wait(PAUSE_SECONDS)
+        answer = self.call(method, path, body)
+        assert answer.status in {None, 200, 201, 400, 404, 503}, answer
+        self.answers.append(answer)
+        return answer
+
+
+class Witness(Thread):
+    """Asks all the time whether the service lives, each time on a new connection."""
+
+    def __init__(self, port: int, over: Event) -> None:
+        super().__init__()
+        self.port, self.over = port, over
+        self.answers: list[Answer] = []
+
+    def run(self) -> None:
+        """Go on until the load is over."""
+        while not self.over.wait(5 * PAUSE_SECONDS):
+            call = Caller(self.port)
+            self.answers.append(call("GET", "/health/live"))
+            call.connection.close()
+
+
+def is_acknowledged(answer: Answer) -> bool:
+    """Return whether it acknowledges a write."""
+    return answer.method != "GET" and answer.status in {200, 201}
+
+
+def is_served(answer: Answer) -> bool:
+    """Return whether the service did what was asked."""
+    return answer.status in {200, 201}
+
+
+def is_refused(answer: Answer) -> bool:
+    """Return whether it is the envelope's 503."""
+    return answer.status == 503
