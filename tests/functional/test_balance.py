@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -70,7 +71,7 @@ def test_a_dead_workers_share_is_taken_by_its_successor(running: Service) -> Non
 def test_callers_who_come_all_at_once_need_not_queue_for_their_turns(running: Service) -> None:
     until(lambda: running.output().count("Application startup complete.") == 2)
 
-    until(lambda: max(_seconds(running, callers=64) for _ in range(5)) < 0.1)  # A wait for each takes longer, however calm it is.
+    assert median(_seconds(running, callers=64) for _ in range(15)) < 0.1  # With a wait for each it is 0.17.
 
 
 def _seconds(running: Service, callers: int) -> float:
