@@ -15,6 +15,7 @@ from pathlib import Path
 from shutil import copytree
 from zipfile import ZipFile
 
+import psutil
 import psycopg2
 import pytest
 
@@ -55,6 +56,33 @@ def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
     assert status == 201
     assert change.result()[0] == 200
     assert production.process.wait(25) == 0
+
+
+def test_the_stop_answers_who_was_let_in_and_lets_in_nobody_else(production: Service) -> None:
+    address = ("127.0.0.1", production.port)
+    workers = psutil.Process(production.process.pid).children()
+    for worker in workers:
+        worker.suspend()
+    with closing(socket.create_connection(address, timeout=30)) as waiting:
+        waiting.sendall(b"GET /ping HTTP/1.1\r\nHost: users\r\n\r\n")
+        production.process.send_signal(signal.SIGTERM)
+        until(lambda: not is_let_in(address))
+        for worker in workers:
+            worker.resume()
+        answer = waiting.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert production.process.wait(25) == 0
+
+
+def is_let_in(address: tuple[str, int]) -> bool:
+    """Return whether a connection is made within a moment; one that is refused has been heard, and fails."""
+    try:
+        socket.create_connection(address, timeout=0.5).close()
+    except TimeoutError:
+        return False
+    return True
 
 
 def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None:

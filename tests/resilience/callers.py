@@ -22,7 +22,12 @@ class Answer(NamedTuple):
     method: str
     status: int | None
     body: Any = None
-    refused: bool = False
+    failure: BaseException | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether nobody listened."""
+        return isinstance(self.failure, ConnectionRefusedError)
 
 
 class Caller:
@@ -41,7 +46,7 @@ class Caller:
             text, status = response.read(), response.status
         except (OSError, HTTPException) as failure:
             self.connection.close()
-            return Answer(began, time.monotonic(), method, None, refused=isinstance(failure, ConnectionRefusedError))
+            return Answer(began, time.monotonic(), method, None, failure=failure)
         if status == 502:  # A proxy's word for a connection that ended without an answer.
             return Answer(began, time.monotonic(), method, None)
         content = json.loads(text)

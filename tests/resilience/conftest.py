@@ -114,7 +114,8 @@ def under_load(request: pytest.FixtureRequest) -> UnderLoad:
         row = Row(fault, pooled, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage())
         request.config.stash[ROWS].append(row)
         assert (lost, doubled) == ([], [])
-        assert sum(answer.status is None and not (gone and answer.refused) for answer in answers) <= broken
+        unanswered = [answer for answer in answers if answer.status is None and not (gone and answer.refused)]
+        assert len(unanswered) <= broken, unanswered
         assert max(answer.ended - answer.began for answer in answers) < LONGEST_REQUEST
         assert sum(answer.status != 200 and not (gone and answer.refused) for answer in load.witness.answers) <= broken
         assert gone or max(answer.ended - answer.began for answer in load.witness.answers) < LIVE_SECONDS

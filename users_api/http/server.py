@@ -13,6 +13,7 @@ from uvicorn_worker import UvicornWorker
 
 from users_api.config import load_settings
 from users_api.http.balance import BalancedServer, Load
+from users_api.http.listener import begin_no_handshake
 from users_api.http.metrics import memory
 from users_api.http.protocol import Protocol
 
@@ -56,11 +57,28 @@ class Worker(UvicornWorker):
 
 def on_starting(arbiter: Any) -> None:
     """Refuse a port that is taken in one line, where gunicorn would take ten; listeners of a predecessor are not bound again."""
-    inherited = arbiter.master_pid or os.environ.get("LISTEN_FDS") or arbiter.cfg.reuse_port
     for address in arbiter.cfg.address:
-        if isinstance(address, tuple) and not inherited and _is_taken(*address):
+        if isinstance(address, tuple) and not _is_shared(arbiter) and _is_taken(*address):
             arbiter.log.error("Port %d is taken: stop what listens there, or set PORT to another one.", address[1])
             sys.exit(1)
+
+
+def when_ready(arbiter: Any) -> None:
+    """Let a stop, but not a reload, begin with the listeners: of its hooks gunicorn calls none before it closes them."""
+    stop = arbiter.stop
+
+    def stop_listening(graceful: bool = True) -> None:  # noqa: FBT001, FBT002 -- as gunicorn declares it.
+        if graceful and not _is_shared(arbiter):
+            begin_no_handshake([listener.sock for listener in arbiter.LISTENERS])
+        stop(graceful)
+
+    arbiter.stop = stop_listening
+
+
+def _is_shared(arbiter: Any) -> bool:
+    """Return whether the listeners are a predecessor's, a successor's, systemd's or one of several."""
+    systemd = arbiter.systemd or os.environ.get("LISTEN_FDS")  # The former says so once gunicorn has taken the latter away.
+    return bool(arbiter.master_pid or arbiter.reexec_pid or systemd or arbiter.cfg.reuse_port)
 
 
 def _is_taken(host: str, port: int) -> bool:
