@@ -7,7 +7,6 @@ may be on its way there. Workers cannot take them all first: while they do so, o
 import ctypes
 import socket
 import struct
-import sys
 import time
 from contextlib import suppress
 from typing import Final
@@ -24,10 +23,8 @@ def begin_no_handshake(listeners: list[socket.socket]) -> None:
 
     Who comes later hears nothing, tries again after a second, and is then refused, or let in by a successor.
     """
-    if sys.platform != "linux":
-        return
     program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in INSTRUCTIONS))
-    with suppress(OSError):  # A kernel that knows no filters: then the stop is as good as anybody's.
+    with suppress(OSError):  # A system without such filters: then the stop is as good as anybody's.
         for listener in listeners:
             filter_ = struct.pack("HP", len(INSTRUCTIONS), ctypes.addressof(program))
             listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_)
