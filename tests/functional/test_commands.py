@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -30,7 +31,7 @@ def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if backend == "sqlite":
         return f"sqlite:///{tmp_path}/commands.db"
     postgres: PostgreSQL = request.getfixturevalue("postgres")
-    return postgres.create(f"commands_{abs(hash(request.node.name))}")
+    return postgres.create(f"commands_{uuid4().hex}")
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ from contextlib import closing
 from pathlib import Path
 from shutil import copytree
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
 from connexion import FlaskApp
 from flask_migrate import check, downgrade, upgrade
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DataError, IntegrityError
 
 from tests.postgres import PostgreSQL
 from tests.server import COMMAND
@@ -46,7 +48,7 @@ def new_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str
     if backend == "sqlite":
         return f"sqlite:///{tmp_path}/migrated.db"
     postgres: PostgreSQL = request.getfixturevalue("postgres")
-    return postgres.create(f"migrated_{abs(hash(request.node.name))}")
+    return postgres.create(f"migrated_{uuid4().hex}")
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def test_the_table_itself_refuses(row: str) -> None:
     with db.engine.begin() as connection:
         connection.execute(text(insert.format("'ada', 'ada@example.org', true")))
 
-        with pytest.raises(Exception, match=r"(?i)constraint|null|too long"):
+        with pytest.raises((IntegrityError, DataError)):
             connection.execute(text(insert.format(row)))
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import copytree
+from uuid import uuid4
 from zipfile import ZipFile
 
 import psutil
@@ -36,9 +37,9 @@ def ask(running: Service, method: str, path: str, body: str | None = None) -> tu
 
 
 @pytest.fixture
-def production(postgres: PostgreSQL, request: pytest.FixtureRequest) -> Iterator[Service]:
+def production(postgres: PostgreSQL) -> Iterator[Service]:
     """A production server that the test may stop."""
-    with service(postgres.create(f"server_{abs(hash(request.node.name))}")) as running:
+    with service(postgres.create(f"server_{uuid4().hex}")) as running:
         yield running
 
 

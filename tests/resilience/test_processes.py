@@ -4,7 +4,7 @@ import http.client
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from statistics import median
 
 import httpx
@@ -52,6 +52,25 @@ def test_a_worker_is_killed(under_load: UnderLoad, running: Service) -> None:
         assert load.recover() < RECOVERY_SECONDS
         until(lambda: running.output().count(STARTED) == 3)
         load.go_on()
+
+
+def test_the_master_is_killed(under_load: UnderLoad, faulty_url: str) -> None:
+    with service(faulty_url) as running:
+        until(lambda: running.output().count(STARTED) == 2)
+        with under_load("gunicorn's master killed with kill -9, and start", running, broken=WRITERS, gone=True) as load:
+            orphans = workers(running)
+            running.process.kill()
+            running.process.wait()
+            until(lambda: not any(map(is_alive, orphans)))
+            running.start()
+            assert load.recover() < RECOVERY_SECONDS
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether a process has not ended; nobody may have noticed that yet."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_a_reload_leaves_no_request_unanswered(under_load: UnderLoad, running: Service) -> None:

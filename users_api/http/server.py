@@ -1,11 +1,13 @@
 """How gunicorn serves: its configuration, named `python:users_api.http.server`."""
 
+import ctypes
 import errno
 import gc
 import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from users_api.http.metrics import memory
 from users_api.http.protocol import Protocol
 
 GARBAGE: Final = 10_000
+PR_SET_PDEATHSIG: Final = 1
 settings = load_settings()
 
 
@@ -95,6 +98,12 @@ def _is_taken(host: str, port: int) -> bool:
 def pre_fork(_arbiter: Any, worker: Worker) -> None:
     """Give the worker its seat before it is forked."""
     worker.seat = load.take()
+
+
+def post_fork(_arbiter: Any, _worker: Worker) -> None:
+    """Let the worker stop by itself if the master is killed: nobody would tell it, and the port would stay taken."""
+    with suppress(AttributeError):  # Only Linux has it.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def post_worker_init(_worker: Worker) -> None:
