@@ -64,17 +64,27 @@ def test_the_stop_answers_who_was_let_in_and_lets_in_nobody_else(production: Ser
     workers = psutil.Process(production.process.pid).children()
     for worker in workers:
         worker.suspend()
-    with closing(socket.create_connection(address, timeout=30)) as waiting:
-        waiting.sendall(b"GET /ping HTTP/1.1\r\nHost: users\r\n\r\n")
+    with closing(socket.create_connection(address, timeout=30)) as early, closing(socket.socket()) as late:
         production.process.send_signal(signal.SIGTERM)
         until(lambda: not is_let_in(address))
+        be_amid_the_handshake(late, address)
+        for caller in (early, late):
+            caller.sendall(b"GET /ping HTTP/1.1\r\nHost: users\r\n\r\n")
         for worker in workers:
             worker.resume()
-        answer = waiting.makefile("rb").read()
+        answers = [caller.makefile("rb").read() for caller in (early, late)]
 
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"\r\nconnection: close\r\n" in answer
+    assert [answer.startswith(b"HTTP/1.1 200 ") for answer in answers] == [True, True]
+    assert all(b"\r\nconnection: close\r\n" in answer for answer in answers)
     assert production.process.wait(25) == 0
+
+
+def be_amid_the_handshake(caller: socket.socket, address: tuple[str, int]) -> None:
+    """Connect as one who had begun before the listener would let in nobody else."""
+    caller.settimeout(30)
+    caller.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+    caller.connect(address)
+    caller.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
 
 
 def is_let_in(address: tuple[str, int]) -> bool:
@@ -84,6 +94,20 @@ def is_let_in(address: tuple[str, int]) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def test_the_stop_leaves_the_listener_of_systemd_as_it_was(tmp_path: Path) -> None:
+    environment = os.environ | DEVELOPMENT | {"DATABASE_URL": f"sqlite:///{tmp_path}/systemd.db"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        inherit = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve 3<&{listener.fileno()}'
+        with subprocess.Popen(["bash", "-c", inherit, COMMAND], env=environment, pass_fds=[listener.fileno()]) as serving:
+            with closing(http.client.HTTPConnection(*listener.getsockname(), timeout=30)) as connection:
+                connection.request("GET", "/ping")
+                assert connection.getresponse().status == 200
+            serving.send_signal(signal.SIGTERM)
+            assert serving.wait(25) == 0
+
+        assert is_let_in(listener.getsockname())
 
 
 def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None:

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "handlers.users": {"answers", "db", "errors", "models", "schemas"},
     "http": set(),
     "http.bridge": {"answers", "greenlets"},
-    "http.balance": {"config"},
+    "http.balance": {"config", "http.listener"},
     "http.document": set(),
     "http.documentation": {"errors", "http.document", "http.metrics"},
     "http.failures": set(),

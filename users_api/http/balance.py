@@ -13,6 +13,7 @@ from typing import Any, Final
 from uvicorn import Config, Server
 
 from users_api.config import SEATS
+from users_api.http.listener import hear
 
 PATIENCE_SECONDS: Final = 0.01
 PAUSE_SECONDS: Final = 0.001
@@ -129,6 +130,7 @@ class Acceptor:
             self._pause()
             return False
         connection.settimeout(0)
+        hear(connection)
         self._connections += 1
         self._load.tell(self._seat, self._connections)
         self._loop.create_task(self._loop.connect_accepted_socket(self._make, connection))

@@ -4,28 +4,34 @@ When its last holder closes it, the kernel resets every connection that is in it
 may be on its way there. Workers cannot take them all first: while they do so, others come.
 """
 
-import ctypes
 import socket
-import struct
 import time
 from contextlib import suppress
 from typing import Final
 
-SO_ATTACH_FILTER: Final = 26
+IP_MINTTL: Final = 21
+IPV6_MINHOPCOUNT: Final = 73
+MOST_HOPS: Final = 255
 HANDSHAKE_SECONDS: Final = 0.1
-# Drops the first segment of a handshake, which has SYN and no ACK, in Linux's classic BPF: of the flags, which are byte 13 of a
-# TCP header (RFC 9293, 3.1), these two; if they are SYN alone keep nothing, else everything.
-INSTRUCTIONS: Final = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 
 
 def begin_no_handshake(listeners: list[socket.socket]) -> None:
-    """Let nobody else in, and return after a moment in which handshakes that have begun end; only Linux knows how.
+    """Let nobody else in, and return after a moment in which handshakes that have begun end.
 
-    Who comes later hears nothing, tries again after a second, and is then refused, or let in by a successor.
+    Who comes later hears nothing, tries again after a second, and is then refused, or let in by a successor. Linux ignores those
+    who may have passed a router, which all seem to have: systems begin with 64 or 128 hops left (RFC 5082).
     """
-    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in INSTRUCTIONS))
-    with suppress(OSError):  # A system without such filters: then the stop is as good as anybody's.
-        for listener in listeners:
-            filter_ = struct.pack("HP", len(INSTRUCTIONS), ctypes.addressof(program))
-            listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_)
-        time.sleep(HANDSHAKE_SECONDS)
+    for listener in listeners:
+        _hear(listener, MOST_HOPS)
+    time.sleep(HANDSHAKE_SECONDS)
+
+
+def hear(connection: socket.socket) -> None:
+    """Let a connection hear its caller, though it may have been made amid the above, which it has taken over."""
+    _hear(connection, 0)
+
+
+def _hear(endpoint: socket.socket, hops: int) -> None:
+    with suppress(OSError):  # Another family, or a system that knows no such bounds: then a stop is as good as anybody's.
+        endpoint.setsockopt(socket.IPPROTO_IP, IP_MINTTL, hops)
+        endpoint.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, hops)

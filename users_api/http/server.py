@@ -71,7 +71,7 @@ def when_ready(arbiter: Any) -> None:
     stop = arbiter.stop
 
     def stop_listening(graceful: bool = True) -> None:  # noqa: FBT001, FBT002 -- as gunicorn declares it.
-        if graceful and not _is_shared(arbiter):
+        if not _is_shared(arbiter):
             begin_no_handshake([listener.sock for listener in arbiter.LISTENERS])
         stop(graceful)
 
