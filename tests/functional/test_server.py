@@ -101,11 +101,14 @@ def test_the_stop_leaves_the_listener_of_systemd_as_it_was(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as listener:
         inherit = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve 3<&{listener.fileno()}'
         with subprocess.Popen(["bash", "-c", inherit, COMMAND], env=environment, pass_fds=[listener.fileno()]) as serving:
-            with closing(http.client.HTTPConnection(*listener.getsockname(), timeout=30)) as connection:
-                connection.request("GET", "/ping")
-                assert connection.getresponse().status == 200
-            serving.send_signal(signal.SIGTERM)
-            assert serving.wait(25) == 0
+            try:
+                with closing(http.client.HTTPConnection(*listener.getsockname(), timeout=30)) as connection:
+                    connection.request("GET", "/ping")
+                    assert connection.getresponse().status == 200
+                serving.send_signal(signal.SIGTERM)
+                assert serving.wait(25) == 0
+            finally:
+                serving.kill()
 
         assert is_let_in(listener.getsockname())
 
@@ -116,6 +119,7 @@ def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None
         ask(running, "POST", "/users", USER)
         blocker.cursor().execute("SELECT 1 FROM users FOR UPDATE")
         change = pool.submit(ask, running, "PATCH", "/users/1", '{"active": false}')
+        until_a_lock_is_waited_for(url)
 
         others = [ask(running, "GET", "/users/1")[0] for _ in range(20)]
 

@@ -18,8 +18,9 @@ HANDSHAKE_SECONDS: Final = 0.1
 def begin_no_handshake(listeners: list[socket.socket]) -> None:
     """Let nobody else in, and return after a moment in which handshakes that have begun end.
 
-    Who comes later hears nothing, tries again after a second, and is then refused, or let in by a successor. Linux ignores those
-    who may have passed a router, which all seem to have: systems begin with 64 or 128 hops left (RFC 5082).
+    Who comes later hears nothing, tries again after a second, and is then refused, or let in by a successor. Linux ignores who
+    has fewer hops left than it is told to ask for (RFC 5082), and systems begin with 64 or 128; the rare one that begins with 255
+    and has passed no router is let in as ever.
     """
     for listener in listeners:
         _hear(listener, MOST_HOPS)
