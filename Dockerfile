@@ -1,20 +1,20 @@
-# The stages: packages, code, base, service; then test and release, which add to these; the last one is what runs.
+# Stages: packages, code, base and service; test and release extend these; the last stage is the production image.
 
 FROM python:3.13-slim AS packages
-# hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
+# hadolint ignore=DL3008  # Debian's mirrors keep only the newest version, so pinned versions soon fail to install.
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends binutils >/dev/null \
     && rm -rf /var/lib/apt/lists/*
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
 RUN python -m venv --without-pip /opt/users-api
 COPY requirements/run.txt /tmp/
-# A quarter of the packages is their compilers' notes for debuggers, their own tests, and Connexion's Swagger UI of 2022, which nothing serves.
+# Debug symbols, the packages' own tests and Connexion's unused Swagger UI of 2022 are a quarter of the size, so they are removed.
 RUN pip --python /opt/users-api/bin/python install --no-deps --require-hashes --requirement /tmp/run.txt \
     && find /opt/users-api/lib -name '*.so' -exec strip --strip-unneeded {} + \
-    && find /opt/users-api/lib -type d \( -name tests -o -name testing -o -name swagger_ui_bundle \) -prune -exec rm -r {} + \
+    && find /opt/users-api/lib -type d \( -name tests -o -name testing -o -name 'swagger_ui_bundle*' \) -prune -exec rm -r {} + \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/users-api/lib
 
-# The code alone, so that a change of it leaves the layer of packages as it was.
+# Only the code, so that changing it does not rebuild the layer of packages.
 FROM packages AS code
 COPY requirements/build.txt /tmp/
 RUN pip --python /opt/users-api/bin/python install --no-deps --require-hashes --requirement /tmp/build.txt
@@ -25,7 +25,7 @@ COPY users_api users_api
 RUN pip --python /opt/users-api/bin/python install --no-deps --no-build-isolation --prefix /tmp/users-api . \
     && python -m compileall -q --invalidation-mode unchecked-hash /tmp/users-api/lib
 
-# All but the code.
+# Everything except the code.
 FROM python:3.13-slim AS base
 ENV APP_SETTINGS=users_api.config.ProductionConfig \
     PATH=/opt/users-api/bin:$PATH \
@@ -34,7 +34,7 @@ ENV APP_SETTINGS=users_api.config.ProductionConfig \
 COPY --from=packages /opt/users-api /opt/users-api
 USER 10001:10001
 EXPOSE 5000
-# Liveness, not readiness: whoever restarts what is unhealthy must not do so because the database is away.
+# Liveness, not readiness: an unreachable database must not cause restarts.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-I", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 5000), timeout=4); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["users-api", "serve"]
@@ -42,10 +42,10 @@ CMD ["users-api", "serve"]
 FROM base AS service
 COPY --from=code /tmp/users-api /opt/users-api
 
-# What CI tests, and what development with Compose runs: the service, the tests and what these need; /src wins over the installed code.
+# For CI and for development with Compose: the service, the tests and their dependencies; /src takes precedence over the installed code.
 FROM base AS test
 USER 0:0
-# hadolint ignore=DL3008  # Debian's mirrors keep the newest version only, so that a pinned one soon fails to install.
+# hadolint ignore=DL3008  # Debian's mirrors keep only the newest version, so pinned versions soon fail to install.
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends curl haproxy make pgbouncer >/dev/null \
     && rm -rf /var/lib/apt/lists/* \
@@ -60,7 +60,7 @@ RUN python -m ensurepip && touch .venv/run.stamp .venv/dev.stamp && chown 10001:
 ENV APP_SETTINGS=users_api.config.DevelopmentConfig PYTHONPATH=/src
 USER 10001:10001
 
-# Heroku's release phase runs an image of its own.
+# Heroku's release phase runs a separate image.
 FROM service AS release
 CMD ["users-api", "db", "upgrade"]
 

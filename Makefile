@@ -1,4 +1,4 @@
-# `make` alone lists the verbs: the same ones for a person and for CI.
+# `make` alone lists the targets. People and CI use the same ones.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
@@ -18,7 +18,7 @@ DOCKER_SANDBOX ?= $(wildcard ../shared/tools/docker-sandbox)
 BUILD = BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-# npm copies the addresses where packages ask for money into the lock; they lock nothing.
+# npm copies the packages' funding links into the lock file, where they have no effect.
 WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(process.argv[1])); \
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
@@ -26,43 +26,43 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 .PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
 .PHONY: delivery image push release resilience faults soak proxies
 
-help: ## List the verbs
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .venv/run.stamp ## Serve on 127.0.0.1:5000 (PORT overrides) with an SQLite file, reload on changes
-	@exec $(BIN)/users-api run --migrate
+run: .venv/run.stamp ## Serve two users on 127.0.0.1:5000 (PORT overrides) from an SQLite file, and reload on changes
+	@exec $(BIN)/users-api run --migrate --seed
 
-test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" picks some, then without coverage)
+test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" selects some, without coverage)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov)
 
-contract: .venv/dev.stamp chromium lint compat sdk ## Prove that the document, the service, the clients and the page are one
-	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/fuzz tests/contract/mutants tests/contract/document tests/contract/sdk tests/contract/browser)
+contract: .venv/dev.stamp chromium lint compat sdk ## Test the engine, the document, the clients and Swagger UI against the service
+	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/fuzz tests/contract/engine tests/contract/mutants tests/contract/document tests/contract/sdk tests/contract/browser tests/extending)
 
-fuzz: .venv/dev.stamp ## Fuzz the service on PostgreSQL at random until Ctrl-C (ARGS="--max-time 60" and Schemathesis's other options)
+fuzz: .venv/dev.stamp ## Fuzz the service on PostgreSQL until Ctrl-C (ARGS="--max-time 60" and other options of Schemathesis)
 	@$(BIN)/python -m tests.contract.fuzz.run $(ARGS)
 
-mutants: .venv/dev.stamp ## Change the document in every way, one constraint at a time: each change must be noticed
+mutants: .venv/dev.stamp ## Change each constraint of the document in turn, and check that the change is detected
 	@$(BIN)/python -m pytest tests/contract/mutants --all-mutants
 
-lint: $(TOOLS)/.package-lock.json ## Lint the document with every rule of Redocly's
+lint: $(TOOLS)/.package-lock.json ## Lint the document with all of Redocly's rules
 	@$(REDOCLY) lint --config tools/redocly.yaml --format stylish $(DOCUMENT)
 
-compat: $(TOOLS)/.package-lock.json ## Compare the document with the last released one: a breaking change needs a higher major version
+compat: $(TOOLS)/.package-lock.json ## Compare the document with the released one; breaking changes need a higher major version
 	@$(REDOCLY) diff --fail-on none $(RELEASED) $(DOCUMENT)
 	@needed=$$($(REDOCLY) diff --fail-on none --format next-version $(RELEASED) $(DOCUMENT) 2>/dev/null) && \
 		[ "$(firstword $(subst ., ,$(VERSION)))" -ge "$${needed%%.*}" ] || \
-		{ echo "The document breaks its callers: info.version must be $$needed or higher, not $(VERSION)."; exit 1; }
+		{ echo "The document has breaking changes: info.version must be $$needed or higher, not $(VERSION)."; exit 1; }
 
-released: ## Keep the document as the released one, with the release's commit
+released: ## Copy the document to the released one; commit it with the release
 	@cp openapi/users.yaml $(RELEASED)
 
 sdk: build/sdk/python/pyproject.toml build/sdk/typescript/dist/index.js ## Build the Python and the TypeScript client into build/sdk
 
-picture: ## Renew README's picture of the documentation
+picture: ## Update README's screenshot of Swagger UI
 	@$(MAKE) contract ARGS="tests/contract/browser -k listed"
 	@cp build/documentation.png docs/documentation.png
 
-check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files that deliver
+check: .venv/dev.stamp ## Check lint rules, formatting, types, and the schemas of the deployment files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,29 +74,29 @@ check: .venv/dev.stamp ## Lint, formatting, types, and the schemas of the files 
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/app.schema.json app.json
 
-resilience: .venv/dev.stamp proxies ## Let everything fail under load: no acknowledged write is lost, and the service comes back by itself
+resilience: .venv/dev.stamp proxies ## Inject faults under load: no acknowledged write is lost, and the service recovers automatically
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/resilience)
 
-faults: ## Put the table of the last `make resilience` into README
+faults: ## Write the results of the last `make resilience` to docs/safety.md and docs/safety.svg
 	@$(BIN)/python -m tests.resilience.report
 
-soak: .venv/dev.stamp ## Faults at random under mixed load for ten minutes (ARGS="--seconds 60 --seed 1": shorter, and the same again)
+soak: .venv/dev.stamp ## Inject random faults under mixed load for ten minutes (ARGS="--seconds 60 --seed 1": shorter, repeatable)
 	@$(BIN)/python -m tests.resilience.soak $(ARGS)
 
-delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deploy (needs a Docker Engine; DOCKER_SANDBOX names a command that lends one)
+delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deployment (needs a Docker Engine; DOCKER_SANDBOX is a command that provides one)
 	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest $(or $(ARGS),tests/delivery)
 
-fmt: .venv/dev.stamp ## Format, and mend what ruff can mend
+fmt: .venv/dev.stamp ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/bench.stamp ## Measure this service beside its peers, under 10 minutes (QUICK=1: fewer rounds and peers, README stays)
+bench: .venv/bench.stamp ## Compare this service with its peers, up to 10 minutes (QUICK=1: fewer rounds and peers, writes no files)
 	@$(BIN)/python -m bench compare $(if $(QUICK),--quick) $(ARGS)
 
-bench-growth: .venv/bench.stamp ## Measure what a request costs as table, connections, bodies and uptime grow, under 10 minutes
+bench-growth: .venv/bench.stamp ## Measure how costs grow with table, connections, bodies and uptime, up to 10 minutes
 	@$(BIN)/python -m bench growth
 
-bench-guard: .venv/bench.stamp ## Fail where a request costs a fifth more than its goal beside the tutorial, two minutes
+bench-guard: .venv/bench.stamp ## Fail if a request exceeds its CPU goal relative to the tutorial by 20 %, two minutes
 	@$(BIN)/python -m bench guard
 
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, with hashes
@@ -107,33 +107,33 @@ lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, wi
 	@cd tools && rm -f package-lock.json && npm install --package-lock-only --ignore-scripts --loglevel=error --no-audit --no-fund
 	@node -e '$(WITHOUT_FUNDING)' tools/package-lock.json
 
-image: ## Build the image IMAGE, and beside it IMAGE-test for the tests and IMAGE-release for Heroku's release phase
+image: ## Build the images IMAGE, IMAGE-test for the tests, and IMAGE-release for Heroku's release phase
 	$(BUILD) --tag $(IMAGE) .
 	$(BUILD) --tag $(IMAGE)-test --target test .
 	$(BUILD) --tag $(IMAGE)-release --target release .
 
-push: ## Push what `make image` has built to IMAGE's registry
+push: ## Push the images built by `make image` to IMAGE's registry
 	docker push --quiet $(IMAGE)
 	docker push --quiet $(IMAGE)-test
 	docker push --quiet $(IMAGE)-release
 
-release: ## Release IMAGE on Heroku's HEROKU_APP with HEROKU_API_KEY; writes its address to release.env
+release: ## Release IMAGE to Heroku's HEROKU_APP with HEROKU_API_KEY; writes the app's URL to release.env
 	@scripts/release $(IMAGE) >release.env
 
-clean: ## Remove everything that make and the tests have made, the development database too
+clean: ## Delete everything that make and the tests have created, including the development database
 	rm -rf .venv build dist instance release.env .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 proxies:
 	@{ command -v pgbouncer && command -v haproxy; } >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
 		echo "Installing PgBouncer and HAProxy (once) …"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends pgbouncer haproxy >/dev/null; }
-	@{ command -v pgbouncer && command -v haproxy; } >/dev/null || { echo "These tests need pgbouncer and haproxy in PATH: install them"; exit 1; }
+	@{ command -v pgbouncer && command -v haproxy; } >/dev/null || { echo "These tests need pgbouncer and haproxy in PATH: please install them"; exit 1; }
 
 chromium:
 	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
 		echo "Installing Chromium (once) …"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; }
-	@command -v $(CHROMIUM) >/dev/null || { echo "The tests need Chromium: install it, or name it with CHROMIUM=/path/to/it"; exit 1; }
+	@command -v $(CHROMIUM) >/dev/null || { echo "The tests need Chromium: install it, or set CHROMIUM=/path/to/chromium"; exit 1; }
 
 build/sdk/python/pyproject.toml: $(DOCUMENT) tools/python-client.yaml .venv/dev.stamp
 	@mkdir -p $(dir $(@D))
@@ -149,30 +149,30 @@ build/sdk/typescript/dist/index.js: $(DOCUMENT) $(wildcard tools/typescript/*) $
 	@$(TOOLS)/.bin/tsc --project build/sdk/typescript
 
 $(TOOLS)/.package-lock.json: tools/package-lock.json
-	@echo "Installing the tools that read the document (once) …"
-	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is needed"; exit 1; }
+	@echo "Installing the tools for the document (once) …"
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or newer with npm is required"; exit 1; }
 	@mkdir -p build
 	@cp tools/package.json tools/package-lock.json build
-	@npm ci --prefix build --silent
+	@npm ci --prefix build --loglevel=error --no-audit --no-fund >/dev/null
 	@touch $@
 
-# The locks are whole, hence --no-deps: to resolve an extra, an older pip would look past them to the newest release and refuse it.
+# The lock files are complete, hence --no-deps: older versions of pip would otherwise resolve extras to unlocked releases and reject them.
 .venv/run.stamp: requirements/build.txt requirements/run.txt pyproject.toml
-	@echo "Installing what the service needs (once) …"
+	@echo "Installing the service's dependencies (once) …"
 	@$(PIP) --version >/dev/null 2>&1 || { \
-		$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")' && \
+		$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required: make PYTHON=python3.13 …")' && \
 		$(PYTHON) -m venv .venv; }
 	@$(PIP) install --no-deps --require-hashes --requirement requirements/build.txt --requirement requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/run.stamp
-	@echo "Installing what the tests need (once) …"
+	@echo "Installing the tests' dependencies (once) …"
 	@$(PIP) install --no-deps --require-hashes --requirement $<
 	@touch $@
 
 .venv/bench.stamp: requirements/bench.txt .venv/dev.stamp
-	@echo "Installing what the benchmarks need (once) …"
+	@echo "Installing the benchmarks' dependencies (once) …"
 	@$(PIP) install --no-deps --require-hashes --requirement $<
-	@command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq --yes wrk; } >/dev/null || { echo "Install wrk: as root on Debian, make does."; exit 1; }
+	@command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq --yes wrk; } >/dev/null || { echo "The benchmarks need wrk: please install it (make installs it on Debian when run as root)"; exit 1; }
 	@touch $@

@@ -1,1 +1,1 @@
-"""How fast the service is, beside its peers and as it grows; everything on 127.0.0.1 and bounded in time."""
+"""Benchmarks of the service, compared with its peers and as load and data grow; all on 127.0.0.1 and bounded in time."""

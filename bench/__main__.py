@@ -1,4 +1,4 @@
-"""The benchmarks' commands; `make` has a verb for each."""
+"""The commands of the benchmarks; each has a make target."""
 
 import sys
 
@@ -9,30 +9,30 @@ from bench import compare, growth, report
 
 @click.group()
 def main() -> None:
-    """Measure how fast this service is."""
+    """Measure the performance of this service."""
 
 
 @main.command("compare")
-@click.option("--quick", is_flag=True, help="One round with the tutorial alone; nothing is written.")
+@click.option("--quick", is_flag=True, help="One round with only the tutorial, without writing files.")
 def compare_command(*, quick: bool) -> None:
-    """Measure this service beside its peers, and write table, picture and README's section."""
+    """Compare this service with its peers, and write the table, the picture and docs/performance.md."""
     plan = compare.QUICK if quick else compare.Plan()
     costs = compare.compare(plan)
     print(report.text(costs))
     if plan == compare.Plan():
         report.publish(costs)
-    print("\n".join(compare.misses(costs)) or "Every goal is reached.")
+    print("\n".join(compare.misses(costs)) or "All goals are met.")
 
 
 @main.command("growth")
 def growth_command() -> None:
-    """Measure what a request costs as table, connections, bodies and uptime grow, and draw it."""
+    """Measure and draw how the cost of a request grows with table, connections, bodies and uptime."""
     growth.measure()
 
 
 @main.command("guard")
 def guard_command() -> None:
-    """Fail where a request costs a fifth more than its goal, as a part of what it costs the tutorial."""
+    """Fail if a request's CPU time relative to the tutorial exceeds its goal by more than 20 %."""
     costs = compare.compare(compare.GUARD)
     print(report.text(costs))
     sys.exit("\n".join(compare.losses(costs, tolerance=1.2)) or None)

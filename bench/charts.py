@@ -1,4 +1,4 @@
-"""The pictures."""
+"""The charts, drawn with matplotlib."""
 
 import re
 from collections.abc import Callable
@@ -37,7 +37,7 @@ mpl.rcParams |= {
 
 
 def _save(figure: Any, name: str) -> None:
-    """Write the picture among the results, the same bytes for the same figures, and no more of them than one sees."""
+    """Write the chart to the results: reproducible, without metadata, and rounded to visible digits."""
     drawn = StringIO()
     figure.savefig(drawn, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
@@ -48,11 +48,11 @@ def _save(figure: Any, name: str) -> None:
 
 
 def draw_costs(costs: Costs) -> None:
-    """Draw a bar for each system and operation, linear, from zero."""
+    """Draw a bar chart of CPU times for each operation, with one bar per system."""
     figure, axes = plt.subplots(2, (len(OPERATIONS) + 1) // 2, figsize=(10, 4.5))
     for axis, operation in zip(axes.flat, (operation.name for operation in OPERATIONS), strict=False):
         _bars(axis, operation, {system: costs[system, operation].cpu for system in COLORS if (system, operation) in costs})
-    figure.suptitle("CPU time of the server per request, ms: less is better")
+    figure.suptitle("CPU time of the server per request in ms (less is better)")
     figure.tight_layout()
     _save(figure, "compare")
 
@@ -67,7 +67,7 @@ def _bars(axis: Axes, operation: str, heights: dict[str, float]) -> None:
 
 
 def draw_growth(name: str, label: str, rows: list[Row]) -> None:
-    """Draw CPU time, rate and p99; the scale across is logarithmic."""
+    """Draw CPU times, rate and p99 as lines over a logarithmic x axis."""
     figures: dict[str, Callable[[Cost], float]] = {
         "server's CPU ms per request": lambda cost: cost.cpu,
         "database's CPU ms per request": lambda cost: cost.database,
@@ -89,11 +89,11 @@ def draw_growth(name: str, label: str, rows: list[Row]) -> None:
 
 
 def draw_memory(memory: list[tuple[float, list[float]]]) -> None:
-    """Draw what each worker keeps."""
+    """Draw the resident memory of each worker."""
     figure, axis = plt.subplots(figsize=(6, 3))
     requests = [point[0] for point in memory]
     for number, worker in enumerate(zip(*(point[1] for point in memory), strict=True), 1):
         axis.plot(requests, worker, marker="o", markersize=3, label=f"worker {number}")
-    axis.set(title="resident MB of each worker", xlabel="requests answered by all", ylim=(0, None))
+    axis.set(title="resident MB of each worker", xlabel="requests served by all workers", ylim=(0, None))
     axis.legend(fontsize=7)
     _save(figure, "growth-memory")

@@ -1,4 +1,4 @@
-"""This service beside its peers: each operation on all systems in turn, so that noise on the machine meets all of them."""
+"""Compares this service with its peers: each operation runs on all systems in turn, so that noise affects all of them."""
 
 import json
 import tomllib
@@ -19,7 +19,7 @@ Costs = dict[tuple[str, str], Cost]
 
 
 class Plan(NamedTuple):
-    """What to measure, and how long."""
+    """What to measure, and for how many rounds."""
 
     peers: Sequence[str] = tuple(PEERS)
     operations: Sequence[Operation] = (*CROWDED, *OPERATIONS)
@@ -31,14 +31,14 @@ GUARD: Final = Plan(peers=("tutorial",), operations=[NAMED[name] for name in GOA
 
 
 class FailuresError(Exception):
-    """A system did not answer as it must, so its figures say nothing."""
+    """A system returned an unexpected response, so its measurements are invalid."""
 
 
 def compare(plan: Plan) -> Costs:
     """Return the median cost of each operation on each system.
 
     Raises:
-        FailuresError: an answer was not the expected one.
+        FailuresError: a response was unexpected.
     """
     found: dict[tuple[str, str], list[Cost]] = {}
     with ExitStack() as stack:
@@ -56,12 +56,12 @@ def compare(plan: Plan) -> Costs:
 
 
 def ratio(costs: Costs, operation: str, peer: str) -> float:
-    """Return this service's CPU time per request as a part of the peer's."""
+    """Return this service's CPU time per request relative to the peer's."""
     return costs[SERVICE, operation].cpu / costs[peer, operation].cpu
 
 
 def misses(costs: Costs) -> list[str]:
-    """Return a line for each goal that is not reached: CPU time beside both peers, and rate and p99 beside the tutorial."""
+    """Return a line for each missed goal: CPU time relative to the peers, rate and p99 relative to the tutorial."""
     rate, p99 = GOALS["rate"], GOALS["p99"]
     slower = {
         name: costs[SERVICE, name].rate / costs[rate["peer"], name].rate for name in rate["operations"] if _known(costs, name)
@@ -69,15 +69,15 @@ def misses(costs: Costs) -> list[str]:
     later = {name: costs[SERVICE, name].p99 / costs[p99["peer"], name].p99 for name in p99["operations"] if _known(costs, name)}
     return [
         *losses(costs),
-        *(f"{name} is answered {found:.2f} times as often" for name, found in slower.items() if found < rate["times"]),
-        *(f"{name} has {found:.2f} times the p99" for name, found in later.items() if found > 1),
+        *(f"{name} serves {found:.2f} times the peer's rate" for name, found in slower.items() if found < rate["times"]),
+        *(f"{name} has {found:.2f} times the peer's p99" for name, found in later.items() if found > 1),
     ]
 
 
 def losses(costs: Costs, *, tolerance: float = 1.0) -> list[str]:
-    """Return a line for each operation that costs more CPU time than its goal allows, times the tolerance."""
+    """Return a line for each operation whose relative CPU time exceeds its goal times the tolerance."""
     return [
-        f"{operation} costs {found:.2f} of what the {peer} peer takes; the goal is {goal:.2f}"
+        f"{operation} costs {found:.2f} of {peer}'s CPU time; the goal is {goal:.2f}"
         for peer, goals in GOALS["cpu"].items()
         for operation, goal in goals.items()
         if (peer, operation) in costs and (found := ratio(costs, operation, peer)) > goal * tolerance
@@ -89,7 +89,7 @@ def _known(costs: Costs, operation: str) -> bool:
 
 
 def _measure(operation: Operation, system: System, shared: Database) -> Cost:
-    """Return what the operation costs the system; whatever writes finds a fresh table."""
+    """Return the cost of the operation on the system; operations that write start with a fresh table."""
     target = Target(system.url, (system.pid, shared.server.process.pid), USERS)
     if operation.method != "GET":
         shared.reset(USERS)
@@ -105,22 +105,22 @@ def _measure(operation: Operation, system: System, shared: Database) -> Cost:
 
 
 def _with_etag(operation: Operation, system: System) -> Operation:
-    """Return the operation; one that shall not be answered anew sends the entity tag that the system gave."""
+    """Return the operation; if it expects 304, with the entity tag that the system returned."""
     if operation.expected != 304:
         return operation
-    with urllib.request.urlopen(system.url + operation.path) as answer:  # noqa: S310 -- a server of our own.
+    with urllib.request.urlopen(system.url + operation.path) as answer:  # noqa: S310 -- our own server.
         return operation._replace(headers=(answer.headers["ETag"],))
 
 
 def _check_answers(systems: Sequence[System]) -> None:
-    """Refuse to compare systems that do not give the same answers."""
+    """Check that all systems return the same responses."""
     for path in SAME:
         answers = {system.name: _read(system.url + path) for system in systems}
         if different := [name for name, answer in answers.items() if answer != answers[SERVICE]]:
-            message = f"{path} is answered differently by {', '.join(different)}"
+            message = f"{path} has different responses from {', '.join(different)}"
             raise FailuresError(message)
 
 
 def _read(url: str) -> Any:
-    with urllib.request.urlopen(url) as answer:  # noqa: S310 -- a server of our own.
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 -- our own server.
         return json.load(answer)

@@ -1,6 +1,5 @@
-"""What a request costs as the table, the connections, the bodies and the uptime grow."""
+"""How the cost of a request grows with table, connections, bodies and uptime."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final, NamedTuple
@@ -11,8 +10,7 @@ from bench.charts import RESULTS, Row, draw_growth, draw_memory
 from bench.compare import FailuresError
 from bench.load import NAMED, Cost, Operation, Target, median, run, settle
 from bench.report import machine, markdown
-from bench.systems import WORKERS, Database, System, database, users_api
-from tests.server import Service
+from bench.systems import Database, System, database, users_api
 
 TABLES: Final = (1_000, 10_000, 100_000, 1_000_000)
 PAGED: Final = (
@@ -25,7 +23,7 @@ BODIES: Final = (0, 1_000, 10_000, 100_000, 1_000_000)
 REQUESTS: Final = 100_000
 MIX: Final = ("get one", "list 100", "filter by email", "PUT", "PATCH", "POST", "refused POST")
 RUNS: Final = 3
-MOST_GROWTH: Final = 1.2  # of what a request costs server and database, from the smallest table to the largest
+MOST_GROWTH: Final = 1.2  # growth of a request's CPU time on server and database, from the smallest to the largest table
 MOST_MEGABYTES: Final = 120
 MOST_LEAK: Final = 1.02
 MOST_SECONDS: Final = 2
@@ -33,16 +31,16 @@ MEGABYTE: Final = 1_000_000
 
 
 class Bench(NamedTuple):
-    """This service and its database."""
+    """This service with its database."""
 
     system: System
     database: Database
 
     def cost(self, operation: Operation, users: int) -> Cost:
-        """Return what the operation costs with so many users, once.
+        """Measure the operation once with this number of users.
 
         Raises:
-            FailuresError: an answer was not the expected one.
+            FailuresError: a response was unexpected.
         """
         target = Target(self.system.url, (self.system.pid, self.database.server.process.pid), users)
         settle(target.processes)
@@ -55,7 +53,7 @@ class Bench(NamedTuple):
 
 
 def measure() -> None:
-    """Measure everything, then write a picture of each and one table of all, and print which goals are not reached."""
+    """Measure everything, write the charts and the table, and print the missed goals."""
     with database() as shared:
         tables = _by_table(shared)
         with users_api(shared) as system:
@@ -73,11 +71,11 @@ def measure() -> None:
         draw_growth(name, label, rows)
     draw_memory(memory)
     _write({"users": tables, "connections": connections, "bytes of body": bodies}, memory, start)
-    print("\n".join(_misses(tables, memory, start)) or "Every goal is reached.")
+    print("\n".join(_misses(tables, memory, start)) or "All goals are met.")
 
 
 def _by_table(shared: Database) -> list[Row]:
-    """Measure tables of all sizes in turn, each with a service of its own, so that noise on the machine meets all of them."""
+    """Measure all table sizes in turn, each with its own service, so that noise affects all of them."""
     with ExitStack() as stack:
         benches = {}
         for users in TABLES:
@@ -107,13 +105,13 @@ def _each(operations: Sequence[Operation], bench: Bench) -> Iterator[tuple[Opera
 
 
 def _in_turn(cases: Sequence[tuple[Operation, int, Bench]]) -> list[Row]:
-    """Return the median of each case's cost in some rounds."""
+    """Return the median cost of each case over several rounds."""
     rounds = [[bench.cost(operation, users) for operation, users, bench in cases] for _ in range(RUNS)]
     return [(operation.name, users, median(costs)) for (operation, users, _), *costs in zip(cases, *rounds, strict=True)]
 
 
 def _by_uptime(bench: Bench) -> list[tuple[float, list[float]]]:
-    """Return the megabytes that each worker keeps, after so many requests of all kinds."""
+    """Return the resident megabytes of each worker at increasing numbers of mixed requests."""
     workers = psutil.Process(bench.system.pid).children()
     memory: list[tuple[float, list[float]]] = []
     requests, first = 0.0, 0.0
@@ -126,16 +124,13 @@ def _by_uptime(bench: Bench) -> list[tuple[float, list[float]]]:
 
 
 def _start(shared: Database) -> float:
-    """Return how many seconds pass from the command to the first answer; the machine may be busy with something else."""
-    start = time.monotonic()
-    started = Service(shared.url, WEB_CONCURRENCY=str(WORKERS))
-    seconds = time.monotonic() - start
-    started.stop()
-    return seconds
+    """Return the seconds from starting the command to the first response."""
+    with users_api(shared) as system:
+        return system.start_seconds
 
 
 def _misses(tables: list[Row], memory: list[tuple[float, list[float]]], start: float) -> list[str]:
-    """Return a line for each goal that is not reached."""
+    """Return a line for each missed goal."""
     costs = {(name, size): cost.cpu + cost.database for name, size, cost in tables}
     growth = {name: costs[name, TABLES[-1]] / costs[name, TABLES[0]] for name, _ in costs}
     (_, first), (_, last) = memory[0], memory[-1]
@@ -145,18 +140,18 @@ def _misses(tables: list[Row], memory: list[tuple[float, list[float]]], start: f
             for name, found in growth.items()
             if found > MOST_GROWTH
         ),
-        *(f"a worker has {size:.0f} MB" for size in last if size > MOST_MEGABYTES),
+        *(f"a worker uses {size:.0f} MB" for size in last if size > MOST_MEGABYTES),
         *(
             f"a worker grows from {old:.1f} to {new:.1f} MB"
             for old, new in zip(first, last, strict=True)
             if new > old * MOST_LEAK
         ),
-        *([f"the start takes {start:.1f} seconds"] if start > MOST_SECONDS else []),
+        *([f"startup takes {start:.1f} seconds"] if start > MOST_SECONDS else []),
     ]
 
 
 def _write(tables: dict[str, list[Row]], memory: list[tuple[float, list[float]]], start: float) -> None:
-    parts = [f"# What a request costs as things grow\n\n{machine()}\nFrom the command to the first answer: {start:.1f} s.\n"]
+    parts = [f"# How the cost of a request grows\n\n{machine()}\nFrom start to the first response: {start:.1f} s.\n"]
     for label, rows in tables.items():
         head = ("operation", label, "CPU ms", "DB CPU ms", "req/s", "p50 ms", "p99 ms")
         cells = [

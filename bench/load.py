@@ -1,4 +1,4 @@
-"""The operations, each as a load that wrk makes and as what one request of it costs."""
+"""The operations: the load that wrk generates for each, and the cost of one request."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
 
 class Operation(NamedTuple):
-    """A kind of request; `{run}` is another with each run, wrk.lua fills `{id}` and `{n}` in and pads the body with blanks."""
+    """A kind of request; each run replaces `{run}`, wrk.lua replaces `{id}` and `{n}` and pads the body with spaces."""
 
     name: str
     method: str
@@ -49,7 +49,7 @@ NAMED: Final = {operation.name: operation for operation in (*OPERATIONS, *CROWDE
 
 
 class Cost(NamedTuple):
-    """What one run of an operation took; times in milliseconds, CPU times for one request."""
+    """The measurements of one run: times in milliseconds, CPU times per request."""
 
     cpu: float
     database: float
@@ -61,17 +61,17 @@ class Cost(NamedTuple):
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process, its descendants and those of them that ended have used."""
+    """Return the CPU time of a process and its descendants, including finished ones."""
     root = psutil.Process(pid)
     used = 0.0
     for process in (*root.children(recursive=True), root):
-        with suppress(psutil.NoSuchProcess):  # It has just ended, so its parent, read later, counts its time.
+        with suppress(psutil.NoSuchProcess):  # The process has just finished, so the time of its parent, read later, includes it.
             used += sum(process.cpu_times()[:4])
     return used
 
 
 class Target(NamedTuple):
-    """Where the load goes: the address, the root processes of server and database, how many users are stored."""
+    """The server under load: its URL, the root processes of server and database, and the number of users."""
 
     url: str
     processes: tuple[int, int]
@@ -79,7 +79,7 @@ class Target(NamedTuple):
 
 
 def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
-    """Load the server and return what a request cost it and its database."""
+    """Run the load and return the cost of a request on the server and its database."""
     settle(target.processes)
     before = [cpu_seconds(pid) for pid in target.processes]
     load = ["wrk", "-t1", f"-c{operation.connections}", f"-d{seconds}s", "--timeout=10s", f"--script={SCRIPT}", target.url, "--"]
@@ -102,7 +102,7 @@ def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
 
 
 def settle(processes: tuple[int, int]) -> None:
-    """Wait, 10 seconds at most, until the requests that an earlier load left behind are done."""
+    """Wait up to 10 seconds until the requests of an earlier load have finished."""
     deadline = time.monotonic() + 10
     busy = True
     while busy and time.monotonic() < deadline:
@@ -112,6 +112,6 @@ def settle(processes: tuple[int, int]) -> None:
 
 
 def median(costs: Iterable[Cost]) -> Cost:
-    """Return the median of each figure, but of failures and requests their sum."""
+    """Return the median of each measurement, and the sums of failures and requests."""
     columns = list(zip(*costs, strict=True))
     return Cost(*map(statistics.median, columns[:-2]), *map(sum, columns[-2:]))

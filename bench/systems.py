@@ -1,23 +1,24 @@
-"""The systems under load: this service and its peers, each as its makers would run it, all on one database."""
+"""The systems under load: this service and its peers, each run as its authors recommend, all on one database."""
 
 import os
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 import psycopg2
 
-from tests.postgres import PostgreSQL, free_port, postgresql
-from tests.server import service
+from bench.postgres import PostgreSQL, free_port, postgresql
 
 WORKERS: Final = 2
 START_SECONDS: Final = 30
 SERVICE: Final = "users-api"
+COMMAND: Final = str(Path(sys.executable).with_name("users-api"))
 UVICORN: Final = ("--worker-class", "uvicorn_worker.UvicornWorker")
 PEERS: Final[dict[str, tuple[str, ...]]] = {
     "tutorial": ("bench.peers.tutorial:app",),
@@ -31,26 +32,27 @@ FILL: Final = """INSERT INTO users (username, email)
 
 
 class System(NamedTuple):
-    """A running server: its name, where it listens, its root process."""
+    """A running server: its name, URL, root process, and the seconds from its start to the first response."""
 
     name: str
     url: str
     pid: int
+    start_seconds: float
 
 
 class Database(NamedTuple):
-    """The database that all systems share; its disk is not what is measured, so commits do not wait for it."""
+    """The shared database; commits do not wait for the disk, because it is not part of the measurement."""
 
     server: PostgreSQL
     url: str
 
     def reset(self, users: int) -> None:
-        """Empty the table and store users 1 to `users`."""
-        self.run("TRUNCATE users RESTART IDENTITY")
+        """Empty the table and insert users 1 to `users`."""
+        self.run("TRUNCATE users RESTART IDENTITY CASCADE")
         self.fill(1, users)
 
     def fill(self, first: int, last: int) -> None:
-        """Store the users numbered from first to last."""
+        """Insert the users numbered from first to last."""
         self.run(FILL, first, last)
         self.run("VACUUM ANALYZE users")
         self.run("CHECKPOINT")
@@ -64,45 +66,65 @@ class Database(NamedTuple):
 
 @contextmanager
 def database() -> Iterator[Database]:
-    """Give the database; the service's own migrations make its table."""
+    """Start the database; the migrations of this service create its table."""
     with postgresql(*SETTINGS) as server:
         yield Database(server, server.create("users_bench"))
 
 
 @contextmanager
 def users_api(database: Database) -> Iterator[System]:
-    """Give this service as an operator starts it."""
-    with service(database.url, WEB_CONCURRENCY=str(WORKERS)) as running:
-        yield System(SERVICE, running.url, running.process.pid)
+    """Start this service as in production, on a migrated database."""
+    port = free_port()
+    settings = {
+        "APP_SETTINGS": "users_api.config.ProductionConfig",
+        "DATABASE_URL": database.url,
+        "PORT": str(port),
+        "WEB_CONCURRENCY": str(WORKERS),
+    }
+    subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | settings, check=True, capture_output=True)
+    with _running(SERVICE, [COMMAND, "serve"], port, settings) as system:
+        yield system
 
 
 @contextmanager
 def peer(name: str, database: Database) -> Iterator[System]:
-    """Give a peer under gunicorn."""
+    """Start a peer with gunicorn."""
     port = free_port()
-    address = f"127.0.0.1:{port}"
-    gunicorn = [sys.executable, "-m", "gunicorn", "--bind", address, "--workers", str(WORKERS)]
+    gunicorn = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS)]
     quiet = ["--no-control-socket", "--log-level", "error"]
+    with _running(name, [*gunicorn, *quiet, *PEERS[name]], port, {"DATABASE_URL": database.url}) as system:
+        yield system
+
+
+@contextmanager
+def _running(name: str, command: Sequence[str], port: int, settings: Mapping[str, str]) -> Iterator[System]:
+    """Run a command until it answers, and stop it afterwards.
+
+    Raises:
+        RuntimeError: it does not answer in time; the message is what it logged.
+    """
+    url = f"http://127.0.0.1:{port}"
     with TemporaryFile("w+") as log:
-        process = subprocess.Popen([*gunicorn, *quiet, *PEERS[name]], env=os.environ | {"DATABASE_URL": database.url}, stderr=log)
+        start = time.monotonic()
+        process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
         try:
-            if not _answers(f"http://{address}/ping", process):
+            if not _answers(f"{url}/ping", process):
                 log.seek(0)
                 raise RuntimeError(log.read())
-            yield System(name, f"http://{address}", process.pid)
+            yield System(name, url, process.pid, time.monotonic() - start)
         finally:
             process.terminate()
             process.wait(START_SECONDS)
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
-    """Return whether the server answers, once it does or can do so no more."""
+    """Return whether the server responds, waiting until it does, exits or times out."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 -- a server of our own.
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 -- our own server.
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
             return True
     return False

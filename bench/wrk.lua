@@ -1,4 +1,4 @@
--- One operation as wrk's load: {id} walks round the stored users, {n} counts up; a status other than the expected one is a failure.
+-- The load of one operation: {id} cycles through the stored users, {n} counts requests, and an unexpected status is a failure.
 local threads = {}
 local method, expected, path, body, users
 local values = { id = 0, n = 0 }
@@ -26,7 +26,7 @@ end
 
 function response(status, _, answer)
   if status == expected then return end
-  if unexpected == 0 then io.stderr:write(method, " ", path, " was answered ", status, ": ", answer, "\n") end
+  if unexpected == 0 then io.stderr:write(method, " ", path, " returned ", status, ": ", answer, "\n") end
   unexpected = unexpected + 1
 end
 

@@ -1,4 +1,4 @@
--- Runs once, when the volume of docker-compose.yml's users-db is new.
+-- Runs once, when the volume of users-db in docker-compose.yml is new.
 CREATE DATABASE users_dev;
 CREATE DATABASE users_test;
 CREATE DATABASE users_prod;

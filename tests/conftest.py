@@ -1,4 +1,4 @@
-"""Fixtures give things (`client`, `server`) or makers (`make_user`); whatever needs a database runs on both."""
+"""Fixtures that several suites share; tests that use a database run on SQLite and PostgreSQL."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,33 +9,37 @@ from typing import Any
 import pytest
 from connexion import FlaskApp
 from flask_migrate import upgrade
+from hypothesis import settings
 from starlette.testclient import TestClient
 
-from tests.emptying import empty
-from tests.postgres import PostgreSQL, postgresql
-from tests.server import Service, service
+from tests.support.emptying import empty
+from tests.support.postgres import PostgreSQL, postgresql
+from tests.support.service import Service, service
 from users_api.app import create_app
-from users_api.db import db
+from users_api.database import db
 
 DATABASES = ("sqlite", "postgresql")
+
+settings.register_profile("same each time", derandomize=True)
+settings.load_profile("same each time")
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server of the tests' own."""
+    """A temporary PostgreSQL server."""
     with postgresql() as server:
         yield server
 
 
 @pytest.fixture(scope="session", params=DATABASES)
 def backend(request: pytest.FixtureRequest) -> str:
-    """The kind of database that a test runs on: all of them, one after the other."""
+    """The database system, as a parameter of each test that uses it."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def database_url(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The empty database of the in-process tests; DATABASE_TEST_URL names another PostgreSQL than the tests' own."""
+    """The database of the in-process tests; DATABASE_TEST_URL replaces the temporary PostgreSQL server."""
     if backend == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/test.db"
     return os.environ.get("DATABASE_TEST_URL") or request.getfixturevalue("postgres").create("users_test")
@@ -43,7 +47,7 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path_factory:
 
 @pytest.fixture(scope="session")
 def app(database_url: str) -> Iterator[FlaskApp]:
-    """The application on a migrated database."""
+    """The application with a migrated database."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
         environment.setenv("DATABASE_TEST_URL", database_url)
@@ -57,21 +61,21 @@ def app(database_url: str) -> Iterator[FlaskApp]:
 
 @pytest.fixture(scope="session")
 def running_client(app: FlaskApp) -> Iterator[TestClient]:
-    """The application's client for the whole session: its start and its end run once."""
+    """A client for the whole session, so that the application's lifespan runs once."""
     with app.test_client(base_url="http://testserver", follow_redirects=False) as client:
         yield client
 
 
 @pytest.fixture
 def client(app: FlaskApp, running_client: TestClient) -> TestClient:
-    """A client of the application, whose database is empty."""
+    """A client of the application with an empty database."""
     empty(app)
     return running_client
 
 
 @pytest.fixture
 def make_user(client: TestClient) -> Callable[..., dict[str, Any]]:
-    """Makes a user through the API and gives its data; each has another address unless one is named."""
+    """Creates a user through the API and returns its data; emails are unique by default."""
     numbers = count(1)
 
     def make(**differences: Any) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def make_user(client: TestClient) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def server(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The real server, two workers, on a database of its own."""
+    """The production server with two workers and a separate database."""
     if backend == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('server')}/server.db"
     else:
@@ -96,5 +100,5 @@ def server(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytes
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The project's folder."""
+    """The project's root directory."""
     return Path(__file__).parent.parent

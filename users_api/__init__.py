@@ -1,1 +1,1 @@
-"""A directory of users behind a spec-first HTTP API: `openapi/users.yaml` is the contract and the only router."""
+"""A user directory with a spec-first HTTP API: `openapi/users.yaml` defines the routes and validates the requests."""

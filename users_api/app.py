@@ -1,96 +1,87 @@
-"""Puts the parts together; nothing imports it."""
+"""Creates the application; no other module but the commands imports this one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-from connexion.middleware import ConnexionMiddleware
-from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware import MiddlewarePosition
+from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import make_url
+from starlette.responses import RedirectResponse, Response
 
 from users_api import errors
 from users_api.config import Config, load_settings
-from users_api.connections import wait_on_the_loop
-from users_api.db import db, engine_options, limit_sessions, tune
-from users_api.http.bridge import BridgedApp
-from users_api.http.document import load_document, operation_ids
-from users_api.http.documentation import Documentation
-from users_api.http.failures import Failures, Faults
-from users_api.http.guard import Guard
-from users_api.http.metrics import Meter, Metrics
-from users_api.http.validation import Validation
-from users_api.http.validators import VALIDATORS
+from users_api.database import db, engine_options, limit_sessions, run_in_greenlet, tune, wait_on_the_loop
+from users_api.document import document_path
+from users_api.engine import App
+from users_api.engine.pages import Pages
 from users_api.models import User
+from users_api.server.metrics import MEDIA_TYPE, Metrics, MetricsMiddleware
 
-MIGRATIONS = Path(__file__).with_name("migrations")
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+USER_INTERFACE: Final = Path(__file__).with_name("ui")
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
-def create_app() -> BridgedApp:
+def create_app() -> App:
     """Return the ASGI application, configured by the environment.
 
     Raises:
-        SettingsError: the environment is wrong.
+        SettingsError: an environment variable is missing or wrong.
+        DocumentError: the document uses a feature that the engine cannot enforce, or a handler is missing.
     """
-    document = load_document()
     settings = load_settings()
-    metrics = Metrics(operation_ids(document))
-
-    @asynccontextmanager
-    async def lifespan(_middleware: ConnexionMiddleware) -> AsyncIterator[None]:
-        """Only a process that serves waits on its event loop."""
-        with app.app.app_context():
-            wait_on_the_loop(db.engine)
-            limit_sessions(
-                db.engine,
-                statement_timeout=settings.DATABASE_STATEMENT_TIMEOUT,
-                lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
-                idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
-            )
-            yield
-            db.engine.dispose()
-
-    app = BridgedApp(
+    pages = Pages(PAGE_HEADERS, packages=[("flask_swagger_ui", "dist")])
+    app = App(
         "users_api",
-        request_seconds=settings.REQUEST_TIMEOUT,
-        lifespan=lifespan,
-        middlewares=[
-            partial(Meter, metrics=metrics),
-            partial(Faults, handler=errors.fault),
-            Failures,
-            partial(Documentation, document=document, metrics=metrics),
-            partial(Guard, body_limit=settings.BODY_LIMIT, body_seconds=settings.BODY_TIMEOUT),
-            Validation,
-            LifespanMiddleware,
-        ],
+        lifespan=partial(_serving, settings),
         resolver=RelativeResolver("users_api.handlers"),
         server_args={"static_folder": None},
-        validator_map=VALIDATORS,
+        strict_validation=True,
+        pythonic_params=True,
+        swagger_ui_options=SwaggerUIOptions(swagger_ui_template_dir=str(USER_INTERFACE)),
+        validate_responses=settings.TESTING,
+        run_plain=partial(run_in_greenlet, seconds=settings.REQUEST_TIMEOUT),
+        body_limit=settings.BODY_LIMIT,
+        body_seconds=settings.BODY_TIMEOUT,
+        pages=pages,
+        raise_problems=True,
     )
-    errors.register(app)
     configure(app.app, settings)
-    app.add_api(document)
+    errors.register(app)
+    api = app.add_api(document_path())
+    metrics = Metrics(node.operation["operationId"] for node in api.document.operations())
+    app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
+    pages.add("/", lambda _: RedirectResponse("/ui/"))
+    pages.add("/metrics", lambda _: Response(metrics.text(), media_type=MEDIA_TYPE))
+    app.build()
     return app
 
 
 def create_flask_app() -> Flask:
-    """Return the inner Flask application, which Flask's and Flask-Migrate's commands need, with the document's routes."""
-    app = create_app()
-    app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()  # noqa: SLF001 -- Connexion builds it with the first request only.
-    flask_app: Flask = app.app
-    return flask_app
+    """Return the inner Flask application with the document's routes, as Flask's and Flask-Migrate's commands require it."""
+    return create_app().app
 
 
 def configure(app: Flask, settings: type[Config]) -> None:
-    """Give the Flask application its settings, its database and its shell."""
+    """Configure the Flask application's settings, database and shell."""
     app.config.from_object(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
         make_url(app.config["SQLALCHEMY_DATABASE_URI"]),
         pool_size=min(settings.POOL_SIZE, settings.REQUESTS_IN_FLIGHT),
-        most_waiting=max(0, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
+        max_waiting=max(0, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
         pool_timeout=settings.DATABASE_POOL_TIMEOUT,
         connect_timeout=settings.DATABASE_CONNECT_TIMEOUT,
     )
@@ -99,3 +90,18 @@ def configure(app: Flask, settings: type[Config]) -> None:
     with app.app_context():
         tune(db.engine)
     app.shell_context_processor(lambda: {"app": app, "db": db, "User": User})
+
+
+@asynccontextmanager
+async def _serving(settings: type[Config], app: App) -> AsyncIterator[None]:
+    """Connect database waits to the event loop and limit sessions, while the process serves requests."""
+    with app.app.app_context():
+        wait_on_the_loop(db.engine)
+        limit_sessions(
+            db.engine,
+            statement_timeout=settings.DATABASE_STATEMENT_TIMEOUT,
+            lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
+            idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
+        )
+        yield
+        db.engine.dispose()

@@ -1,41 +1,54 @@
-"""The commands for operators: `users-api --help`."""
+"""The command line interface: `users-api --help`."""
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
 import click
-import uvicorn
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo, routes_command, shell_command, with_appcontext
 from flask_migrate import upgrade
 from flask_migrate.cli import db as migrations
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, make_url
 from sqlalchemy.exc import DBAPIError
+from yaml import MarkedYAMLError
 
 from users_api import seeds
 from users_api.app import create_flask_app
-from users_api.config import SettingsError, load_settings
-from users_api.db import db, schema_is_newer, schema_is_newest
-from users_api.http.document import document_path
+from users_api.config import Config, SettingsError, load_settings
+from users_api.database import db, schema_is_newer, schema_is_newest
+from users_api.development import STARTED, explain
+from users_api.document import document_path
+from users_api.engine.failures import DocumentError
+from users_api.server.listener import is_taken, port_taken_message
 
 APPLICATION: Final = "users_api.app:create_app"
-SERVER: Final = "python:users_api.http.server"
-PROTOCOL: Final = "users_api.http.server:LimitedProtocol"
+DEVELOPMENT: Final = "users_api.development:create_app"
+PROTOCOL: Final = "users_api.development:create_protocol"
+SERVER: Final = "python:users_api.gunicorn_conf"
+RELOADED: Final = ("--reload-include=*.py", "--reload-include=*.yaml")
+STARTED_MESSAGE: Final = """
+  Swagger UI  http://{host}:{port}/ui/
+  Database    {database}
+  Stop        Ctrl-C
+"""
+NEWER_SCHEMA_HELP: Final = "If a newer version has already migrated the database, the command reports that and changes nothing."
+DEVELOPMENT_NOTICE: Final = "Serving {database} with development settings; set APP_SETTINGS and DATABASE_URL for production."
 
 
 class Commands(AppGroup):
-    """Flask's command group; a wrong setting or a database that refuses ends a command with one line in place of a traceback."""
+    """Flask's command group; a wrong setting, document or database ends a command with one line in place of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except SettingsError as error:
-            raise click.ClickException(str(error)) from None
+        except (SettingsError, DocumentError, MarkedYAMLError) as error:
+            raise click.ClickException(explain(error)) from None
         except DBAPIError as error:
             raise click.ClickException(" ".join(str(error.orig).split())) from None
 
@@ -46,79 +59,132 @@ CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app, set_debug_flag=
 @click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(package_name="users-api", prog_name="users-api")
 def main() -> None:
-    """Run and look after the users service.
+    """Run and administer the users service.
 
-    The environment configures it: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY,
-    FORWARDED_ALLOW_IPS. Every limit is a setting too: DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUT, DATABASE_CONNECT_TIMEOUT,
-    DATABASE_STATEMENT_TIMEOUT, DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT,
-    CLIENT_CONNECTIONS, HEAD_LIMIT, HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, SEND_TIMEOUT, KEEP_ALIVE, GRACEFUL_TIMEOUT. README
-    tells them.
+    Environment variables configure the service; docs/settings.md describes each one and its default.
+
+    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY, FORWARDED_ALLOW_IPS.
+
+    Limits: DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUT, DATABASE_CONNECT_TIMEOUT, DATABASE_STATEMENT_TIMEOUT,
+    DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS, HEAD_LIMIT,
+    HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, SEND_TIMEOUT, KEEP_ALIVE, GRACEFUL_TIMEOUT.
     """
 
 
 def _unless_newer(command: click.Command) -> click.Command:
-    """Return the migrations' command; it passes on what a newer version has migrated, so that a rollback may run it first."""
+    """Return the command, which succeeds without effect on a newer schema: a release that is rolled back may still run it."""
 
     @with_appcontext
     def invoke(**options: Any) -> None:
         if not options.get("sql") and schema_is_newer():
-            click.echo("A newer version has migrated the database; this version runs on it as it is.")
+            click.echo("A newer version has already migrated the database; this version can use it.")
         else:
             click.get_current_context().invoke(command, **options)
 
-    return click.Command(command.name, callback=invoke, params=command.params, help=command.help)
+    return _described(command, f"{command.help}\n\n{NEWER_SCHEMA_HELP}", invoke)
+
+
+def _described(command: click.Command, text: str, callback: Callable[..., Any] | None = None) -> click.Command:
+    """Return a copy of a library's command with this service's help text."""
+    return click.Command(command.name, callback=callback or command.callback, params=command.params, help=text)
 
 
 for name in ("upgrade", "current"):
     migrations.add_command(_unless_newer(migrations.commands[name]))
 main.add_command(migrations)
-main.add_command(shell_command)
-main.add_command(routes_command)
+main.add_command(_described(shell_command, "Start a Python shell with `app`, `db` and `User` defined."))
+main.add_command(_described(routes_command, "List the paths of the OpenAPI document with their methods and endpoints."))
+
+
+port_option = click.option("--port", type=click.IntRange(1, 65535), help="Listen on this port instead of $PORT.")
 
 
 @main.command(with_appcontext=False)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--migrate", is_flag=True, help="Bring the database to the newest migration first.")
-def run(host: str, *, migrate: bool) -> None:
-    """Start the development server on $PORT; it reloads when the code or the document changes."""
-    settings = load_settings()
-    if migrate:
-        with create_flask_app().app_context():
-            if not schema_is_newer():
-                upgrade()
-    uvicorn.run(
-        APPLICATION,
-        factory=True,
-        host=host,
-        port=settings.PORT,
-        reload=True,
-        reload_dirs=[str(Path(__file__).parent), str(document_path().parent)],
-        reload_includes=["*.py", "*.yaml"],
-        http=PROTOCOL,
-        lifespan="on",
-        ws="none",
-        timeout_keep_alive=settings.KEEP_ALIVE,
-        timeout_graceful_shutdown=settings.GRACEFUL_TIMEOUT,
-    )
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
+@port_option
+@click.option("--migrate", is_flag=True, help="Upgrade the database to the newest migration first.")
+@click.option("--seed", is_flag=True, help="Add two example users first, if the development database is empty.")
+def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
+    """Start the development server.
 
-
-@main.command(with_appcontext=False)
-def serve() -> None:
-    """Start the production server: gunicorn on $PORT with $WEB_CONCURRENCY workers.
-
-    GUNICORN_CMD_ARGS adds options of gunicorn's, like `--access-logfile -`.
+    The server listens on $PORT and reloads when the code or the OpenAPI document changes. If a change breaks the
+    application, every response is a 503 that names the error and its line.
     """
-    environment = os.environ | {"WEB_CONCURRENCY": str(load_settings().WEB_CONCURRENCY)}  # gunicorn stumbles over an empty one.
+    settings = load_settings()
+    port = port or settings.PORT
+    if is_taken(host, port):
+        raise click.ClickException(port_taken_message(port))
+    if migrate or seed:
+        _prepare_database(migrate=migrate, seed=seed and settings.DEBUG)
+    package = Path(__file__).parent
+    options = {
+        "--app-dir": package.parent,
+        "--host": host,
+        "--port": port,
+        "--http": PROTOCOL,
+        "--lifespan": "on",
+        "--ws": "none",
+        "--timeout-keep-alive": settings.KEEP_ALIVE,
+        "--timeout-graceful-shutdown": settings.GRACEFUL_TIMEOUT,
+    }
+    watched = ["--reload", f"--reload-dir={package}", f"--reload-dir={document_path().parent}", *RELOADED]
+    arguments = [f"{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT, "--factory", *watched, *arguments]
+    started = STARTED_MESSAGE.format(host=_clickable(host), port=port, database=_database(settings))
+    os.execve(sys.executable, command, os.environ | {STARTED: started, "PORT": str(port)})  # noqa: S606 -- see `serve`.
+
+
+def _prepare_database(*, migrate: bool, seed: bool) -> None:
+    with create_flask_app().app_context():
+        if migrate and not schema_is_newer():
+            upgrade()
+        if seed:
+            seeds.add_known_users_to_empty_table()
+        db.engine.dispose()
+
+
+def _clickable(host: str) -> str:
+    """Return the host as part of a URL that a browser can open; a wildcard address becomes the loopback address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- replaced, not listened on.
+    return f"[{host}]" if ":" in host else host
+
+
+def _database(settings: type[Config]) -> str:
+    """Return the file or the URL of the database, without the password."""
+    url = make_url(settings.SQLALCHEMY_DATABASE_URI)
+    if url.get_backend_name() == "sqlite":  # Flask-SQLAlchemy's paths are relative to Flask's instance folder.
+        return f"the SQLite file {Path(Flask('users_api').instance_path, url.database or '')}"
+    return url.set(drivername="postgresql").render_as_string()
+
+
+@main.command(with_appcontext=False)
+@port_option
+def serve(port: int | None) -> None:
+    """Start the production server.
+
+    gunicorn listens on $PORT of all IPv4 addresses with $WEB_CONCURRENCY workers. On SIGTERM it finishes running requests
+    for up to $GRACEFUL_TIMEOUT seconds.
+
+    GUNICORN_CMD_ARGS passes further options, for example `--access-logfile -`.
+    """
+    settings = load_settings()
+    if settings.DEBUG and not os.environ.get("DATABASE_URL"):
+        click.echo(DEVELOPMENT_NOTICE.format(database=_database(settings)), err=True)
+    create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
+    environment = os.environ | {
+        "PORT": str(port or settings.PORT),
+        "WEB_CONCURRENCY": str(settings.WEB_CONCURRENCY),  # gunicorn rejects an empty value.
+    }
     command = [sys.executable, "-m", "gunicorn", "--config", SERVER, f"{APPLICATION}()"]
-    os.execve(sys.executable, command, environment)  # noqa: S606 -- no shell; the process becomes gunicorn, so that signals reach it.
+    os.execve(sys.executable, command, environment)  # noqa: S606 -- gunicorn replaces this process, so that it receives its signals.
 
 
 @main.command("recreate_db")
-@click.option("--force", is_flag=True, help="Do it in production too.")
+@click.option("--force", is_flag=True, help="Allow it with production settings.")
 def recreate_db(*, force: bool) -> None:
-    """Drop everything and create it anew: all users are lost."""
+    """Drop all tables and create them again; deletes all users."""
     if not (force or current_app.debug or current_app.testing):
-        message = "This would drop every user of production. Add --force if that is what you want."
+        message = "recreate_db deletes all users; pass --force to run it with production settings."
         raise click.ClickException(message)
     db.drop_all()
     Table("alembic_version", MetaData()).drop(db.engine, checkfirst=True)
@@ -127,21 +193,21 @@ def recreate_db(*, force: bool) -> None:
 
 
 @main.command("seed_db")
-@click.option("--count", type=click.IntRange(min=1), help="Add this many made-up users instead.")
+@click.option("--count", type=click.IntRange(min=1), help="Add this many generated users instead.")
 def seed_db(count: int | None) -> None:
-    """Add two users for a start; run again, it adds nothing."""
+    """Add two example users, unless their emails exist."""
     if not schema_is_newest():
         message = "The database is not at the newest migration: run `users-api db upgrade` first."
         raise click.ClickException(message)
-    added = seeds.add_known_users() if count is None else _add_made_up_users(count)
+    added = seeds.add_known_users() if count is None else _add_generated_users(count)
     if count and added < count:
-        message = f"Interrupted: {added} of {count} users were added, and stay."
+        message = f"Interrupted: added {added} of {count} users."
         raise click.ClickException(message)
     click.echo(f"Added {added} user{'' if added == 1 else 's'}.")
 
 
-def _add_made_up_users(count: int) -> int:
-    """Return how many users were added, to the last one: Ctrl-C lets the batch under way be stored, a second one does not."""
+def _add_generated_users(count: int) -> int:
+    """Return how many users were added; the first Ctrl-C stops after the current batch, a second one stops immediately."""
     added, interrupted = 0, Event()
 
     def interrupt(*_: Any) -> None:
@@ -151,7 +217,7 @@ def _add_made_up_users(count: int) -> int:
     usual = signal.signal(signal.SIGINT, interrupt)
     try:
         with click.progressbar(length=count, label="Adding users") as bar:
-            for size in seeds.add_made_up_users(count):
+            for size in seeds.add_generated_users(count):
                 added += size
                 bar.update(size)
                 if interrupted.is_set():

@@ -1,4 +1,4 @@
-"""The settings: read from the environment when the application is put together, refused when wrong."""
+"""The settings: read from the environment when the application is created, and rejected when they are wrong."""
 
 import os
 import re
@@ -10,11 +10,12 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from users_api.server.slots import MAX_WORKERS
+
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
 DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, refused in production.
 SHORTEST_SECRET_KEY: Final = 32
 SEVERAL_HOSTS: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
-SEATS: Final = 512  # While a reload lasts, the old workers sit beside the new ones.
 SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -26,18 +27,18 @@ Value = TypeVar("Value")
 
 
 class Variable(Generic[Value]):
-    """A class attribute whose value stands in the environment and is read when it is asked for.
+    """A class attribute that reads its value from the environment each time.
 
     Raises:
         SettingsError: the value is wrong, or there is none and no default.
     """
 
     def __init__(self, name: str, parse: Callable[[str], Value], *, default: str | None = None, missing: str = "") -> None:
-        """Take the variable's name, what turns its text into a value, and what to do without it."""
+        """Take the variable's name, the parser of its text, and a default or the message for a missing value."""
         self.name, self.parse, self.default, self.missing = name, parse, default, missing
 
     def __get__(self, _settings: object, _owner: type) -> Value:
-        """Return the value as it stands in the environment now; an empty variable counts as absent."""
+        """Return the current value; an empty variable counts as missing."""
         text = os.environ.get(self.name) or self.default
         if text is None:
             raise SettingsError(self.missing)
@@ -49,27 +50,27 @@ class Variable(Generic[Value]):
 
 
 def database_url(text: str) -> str:
-    """Return the SQLAlchemy URL, PostgreSQL's always with the psycopg2 driver; other databases are refused.
+    """Return the SQLAlchemy URL; PostgreSQL always uses the psycopg2 driver, and only SQLite is accepted besides.
 
-    `postgres://` is what Heroku writes; SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3. Several hosts stand before the
-    path where libpq reads them (PostgreSQL's documentation, 32.1.1.3), and behind it where SQLAlchemy does.
+    Heroku writes `postgres://`, and SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3. libpq reads several hosts before
+    the path (PostgreSQL's documentation, 32.1.1.3), and SQLAlchemy reads them from the query.
     """
     before, hosts, after = found.groups() if (found := SEVERAL_HOSTS.fullmatch(text)) else (text, "", "")
     try:
         url = make_url(before + after).update_query_pairs(("host", host) for host in hosts.split(",") if host)
-    except (ArgumentError, ValueError):  # The latter for a port that is no number.
+    except (ArgumentError, ValueError):  # ValueError is for a port that is not a number.
         message = "is not a database URL; write postgresql://USER:PASSWORD@HOST:PORT/NAME"
         raise ValueError(message) from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
         url = url.set(drivername="postgresql+psycopg2")
     elif url.drivername != "sqlite":
-        message = f"names the database {url.drivername!r}; only postgresql:// and sqlite:// are known"
+        message = f"names the database {url.drivername!r}; only postgresql:// and sqlite:// are supported"
         raise ValueError(message)
     return url.render_as_string(hide_password=False)
 
 
 def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
-    """Return a parser of decimal whole numbers within the bounds, both included."""
+    """Return a parser of whole numbers between the bounds, both included."""
 
     def parse(text: str) -> int:
         if text.isascii() and text.isdigit() and smallest <= (number := int(text[:20])) <= largest:
@@ -81,7 +82,7 @@ def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
 
 
 def seconds(smallest: float, largest: float) -> Callable[[str], float]:
-    """Return a parser of seconds, with or without a fraction, within the bounds, both included."""
+    """Return a parser of seconds between the bounds, both included; fractions are allowed."""
 
     def parse(text: str) -> float:
         if SECONDS.fullmatch(text) and smallest <= (number := float(text)) <= largest:
@@ -93,51 +94,51 @@ def seconds(smallest: float, largest: float) -> Callable[[str], float]:
 
 
 def networks(text: str) -> str:
-    """Return the addresses and networks as they stand, or the `*` for all: gunicorn reads them itself."""
+    """Return the addresses and networks, or `*` for all, unchanged: gunicorn parses them itself."""
     try:
         for each in text.split(","):
             ip_network("::/0" if each.strip() == "*" else each.strip())
     except ValueError:
-        message = f"must be addresses or networks like 10.0.0.0/8, with commas between, not {text!r}"
+        message = f"must be addresses or networks like 10.0.0.0/8, separated by commas, not {text!r}"
         raise ValueError(message) from None
     return text
 
 
 def secret_key(text: str) -> str | None:
-    """Return the key, or None for the empty text: nothing is signed yet, so none is needed."""
+    """Return the key, or None for an empty text: nothing is signed yet, so no key is needed."""
     if text and (text == DEFAULT_SECRET_KEY or len(text) < SHORTEST_SECRET_KEY):
-        message = f"must have at least {SHORTEST_SECRET_KEY} characters and not be the default; unset it, or take 32 random bytes"
+        message = f"must have at least {SHORTEST_SECRET_KEY} characters and not be the default; unset it, or use 32 random bytes"
         raise ValueError(message)
     return text or None
 
 
-class Share:
-    """The connections of one worker: an equal part of what the instance may open, and never none.
+class ConnectionsPerWorker:
+    """The database connections of one worker: an equal share of the instance's, and at least one.
 
     Raises:
         SettingsError: there are more workers than connections.
     """
 
     def __get__(self, _settings: object, owner: "type[Config]") -> int:
-        """Return the part, as the environment stands now."""
+        """Return the current share."""
         if owner.WEB_CONCURRENCY > owner.DATABASE_CONNECTIONS:
-            message = f"DATABASE_CONNECTIONS must be {owner.WEB_CONCURRENCY} at least, one for each of WEB_CONCURRENCY's workers"
+            message = f"DATABASE_CONNECTIONS must be at least {owner.WEB_CONCURRENCY}, one for each of WEB_CONCURRENCY's workers"
             raise SettingsError(message)
         return owner.DATABASE_CONNECTIONS // owner.WEB_CONCURRENCY
 
 
 class Config:
-    """What all settings share."""
+    """The settings that all classes share."""
 
     TESTING = False
     DEBUG = False
     SECRET_KEY: Any = DEFAULT_SECRET_KEY
     SQLALCHEMY_DATABASE_URI: Any = ""
     PORT = Variable("PORT", whole_number(1, 65535), default="5000")
-    WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, SEATS // 2), default="2")
+    WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, MAX_WORKERS), default="2")
     FORWARDED_ALLOW_IPS = Variable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
     DATABASE_CONNECTIONS = Variable("DATABASE_CONNECTIONS", whole_number(1, 1000), default="16")
-    POOL_SIZE = Share()
+    POOL_SIZE = ConnectionsPerWorker()
     DATABASE_POOL_TIMEOUT = Variable("DATABASE_POOL_TIMEOUT", seconds(0.1, 60), default="2")
     DATABASE_CONNECT_TIMEOUT = Variable("DATABASE_CONNECT_TIMEOUT", seconds(1, 60), default="3")
     DATABASE_STATEMENT_TIMEOUT = Variable("DATABASE_STATEMENT_TIMEOUT", seconds(0, 600), default="5")
@@ -156,7 +157,7 @@ class Config:
 
 
 class DevelopmentConfig(Config):
-    """A person's machine: an SQLite file in the `instance` folder unless DATABASE_URL names another database."""
+    """Development on a local machine: an SQLite file in the `instance` folder unless DATABASE_URL names another database."""
 
     DEBUG = True
     SQLALCHEMY_DATABASE_URI = Variable("DATABASE_URL", database_url, default="sqlite:///users.db")
@@ -172,7 +173,7 @@ class TestingConfig(Config):
 
 
 class ProductionConfig(Config):
-    """Real users: nothing here has a default that could be wrong."""
+    """Production: no setting has a default that could be wrong."""
 
     SECRET_KEY = Variable("SECRET_KEY", secret_key, default="")
     SQLALCHEMY_DATABASE_URI = Variable(
@@ -181,7 +182,7 @@ class ProductionConfig(Config):
 
 
 def load_settings() -> type[Config]:
-    """Return the settings class that APP_SETTINGS names, each of its values read once to see that it is right.
+    """Return the settings class that APP_SETTINGS names, after reading each of its values once.
 
     Raises:
         SettingsError: APP_SETTINGS names no settings class, or one of the class's values is wrong.

@@ -1,4 +1,4 @@
-"""What is stored: the table says no to whatever must not be."""
+"""The tables; their constraints reject invalid rows."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Identity, Index, Integer, String, TypeDecorator, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from users_api.db import db
+from users_api.database import db
 
 LARGEST_ID: Final = 9007199254740991
 LONGEST_USERNAME: Final = 128
@@ -14,27 +14,27 @@ LONGEST_EMAIL: Final = 128
 
 
 class NaiveDateTime(TypeDecorator[datetime]):
-    """A moment as SQLite keeps it, without its zone: UTC is meant."""
+    """A UTC timestamp for SQLite, which stores no time zone."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Store the moment as UTC."""
+        """Return the timestamp in UTC."""
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Read the moment as UTC."""
+        """Return the timestamp with UTC as its zone."""
         return value and value.replace(tzinfo=UTC)
 
 
 def utc_now() -> datetime:
-    """Return this moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
-class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes this base when it runs.
-    """A person of the directory; `version` counts the changes."""
+class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy creates this base at run time.
+    """A user of the directory; each update increments `version`."""
 
     __tablename__ = "users"
 
@@ -59,5 +59,5 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy mak
 
 
 def etag(user: Any) -> str:
-    """Return a stored user's entity tag, without quotes: unlike the version alone, none is the same again after `recreate_db`."""
+    """Return a user's entity tag without quotes; its timestamp differs even if `recreate_db` reuses the id."""
     return f"{user.version}-{round(user.created_date.timestamp() * 1_000_000):x}"

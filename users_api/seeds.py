@@ -1,4 +1,4 @@
-"""Users to begin with: two known ones, and made-up ones by the million."""
+"""Seed data: two example users, or any number of generated ones."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Case, ColumnElement, Insert, Integer, String, bindparam, case, cast, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from users_api.db import db, transaction
+from users_api.database import db, transaction
 from users_api.models import User
 
 KNOWN_USERS: Final = (
@@ -15,25 +15,32 @@ KNOWN_USERS: Final = (
     {"username": "michaelherman", "email": "michael@mherman.org"},
 )
 BATCH: Final = 10_000
-ACTIVE: Final = 10  # One in so many is not.
+ACTIVE: Final = 10  # One user in this many is inactive.
 FIRST_NAMES: Final = ("Ada", "Alan", "Barbara", "Dennis", "Edsger", "Frances", "Grace", "Hedy", "Ken", "Linus", "Margaret")
 LAST_NAMES: Final = ("Allen", "Berners", "Dijkstra", "Hamilton", "Hopper", "Lamarr", "Liskov", "Lovelace", "Ritchie", "Turing")
 
 
 def add_known_users() -> int:
-    """Add those of the two users whose addresses are free; return how many."""
+    """Add the two example users whose emails do not exist yet; return how many were added."""
     dialect = {"postgresql": postgresql, "sqlite": sqlite}[db.engine.dialect.name]
     statement = dialect.insert(User).on_conflict_do_nothing().returning(User.id)
     with transaction() as connection:
         return len(connection.execute(statement.values(KNOWN_USERS)).all())
 
 
-def add_made_up_users(count: int) -> Iterator[int]:
-    """Add `count` users in batches, each its own transaction; yield each batch's size once it is stored.
+def add_known_users_to_empty_table() -> int:
+    """Add the two example users if the table is empty; return how many were added."""
+    with transaction() as connection:
+        is_empty = connection.execute(select(User.id).limit(1)).first() is None
+    return add_known_users() if is_empty else 0
 
-    The database makes them up itself: rows sent from here take more than twice the time.
+
+def add_generated_users(count: int) -> Iterator[int]:
+    """Add `count` users in batches of one transaction each; yield each batch's size after its commit.
+
+    The database generates the rows, since sending them takes more than twice the time.
     """
-    statement, run = _made_up(), secrets.token_hex(6)
+    statement, run = _generated(), secrets.token_hex(6)
     for first in range(0, count, BATCH):
         last = min(first + BATCH, count) - 1
         with transaction() as connection:
@@ -41,8 +48,8 @@ def add_made_up_users(count: int) -> Iterator[int]:
         yield last - first + 1
 
 
-def _made_up() -> Insert:
-    """Return the statement that adds the users with the numbers `first` to `last`, whose addresses no other `run` has."""
+def _generated() -> Insert:
+    """Return the statement that adds the users numbered `first` to `last`; `run` makes their emails unique."""
     start = select(bindparam("first", type_=Integer).label("number")).cte("numbers", recursive=True)
     numbers = start.union_all(select(start.c.number + 1).where(start.c.number < bindparam("last", type_=Integer)))
     number = numbers.c.number

@@ -1,1 +1,1 @@
-"""The same service as others would write it: one table, one set of payloads, one rule for addresses, one file each."""
+"""The same service with other frameworks: the same table, payloads and rule for email addresses, in one file each."""

@@ -1,4 +1,4 @@
-"""FastAPI's way: pydantic models in and out, SQLAlchemy's asyncio session over asyncpg."""
+"""FastAPI: pydantic models for input and output, SQLAlchemy's asyncio session over asyncpg."""
 
 import os
 from collections.abc import AsyncIterator

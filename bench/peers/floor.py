@@ -1,4 +1,4 @@
-"""The floor in Python: a bare ASGI function over asyncpg, which checks next to nothing."""
+"""The lower bound in Python: a bare ASGI function over asyncpg with almost no validation."""
 
 import os
 from typing import Any

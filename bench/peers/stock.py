@@ -1,4 +1,4 @@
-"""Stock Connexion: its FlaskApp on this service's own document, every default as it comes, Flask-SQLAlchemy's session."""
+"""Stock Connexion: FlaskApp with this service's document and default settings, and Flask-SQLAlchemy's session."""
 
 import os
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""The tutorial's way: Flask-RESTful resources over Flask-SQLAlchemy's session, SELECT before INSERT, gunicorn's sync workers."""
+"""A typical tutorial: Flask-RESTful over Flask-SQLAlchemy's session, SELECT before INSERT, gunicorn's sync workers."""
 
 import os
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""What the rehearsals share: the images, built as `make image` builds them, and a database on a network of their own."""
+"""Shared fixtures: the images built by `make image`, and a database on a separate network."""
 
 import subprocess
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ FIGURES = pytest.StashKey[list[str]]()
 
 @pytest.fixture(scope="session")
 def figures(pytestconfig: pytest.Config) -> list[str]:
-    """What was measured, a line each; it is printed at the end."""
+    """Measurements, one per line, printed at the end."""
     return pytestconfig.stash.setdefault(FIGURES, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
+    """Print the measurements."""
     terminalreporter.section("figures")
     for line in config.stash.get(FIGURES, []):
         terminalreporter.write_line(line)
@@ -39,21 +39,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """A Docker Engine; without one nothing here can run."""
+    """A running Docker Engine; exits the test run without one."""
     if not engine_answers():
         pytest.exit(NEEDS, returncode=1)
 
 
 @pytest.fixture(scope="session")
 def image(engine: None) -> str:
-    """The image, and beside it those of the tests and of the release phase."""
+    """The image, together with the images of the tests and the release phase."""
     subprocess.run(["make", "--no-print-directory", "image", f"IMAGE={IMAGE}"], check=True, capture_output=True)
     return IMAGE
 
 
 @pytest.fixture(scope="session")
 def network(engine: None) -> Iterator[str]:
-    """A network on which containers find each other by name."""
+    """A network where containers find each other by name."""
     name = "users-api-rehearsal"
     docker("network", "rm", name, check=False)
     docker("network", "create", name)
@@ -63,7 +63,7 @@ def network(engine: None) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(image: str, network: str) -> Iterator[Databases]:
-    """A PostgreSQL server on the network, which speaks TLS as Heroku's do."""
+    """A PostgreSQL server on the network with TLS, like Heroku's."""
     options = ["--network", network, "--network-alias", "users-db", "--env", "POSTGRES_PASSWORD=postgres"]
     with container("postgres:17-alpine", *options, port=5432) as server:
         docker("exec", server.id, "sh", "-c", "until pg_isready -q -h 127.0.0.1; do sleep 0.1; done")
@@ -74,5 +74,5 @@ def databases(image: str, network: str) -> Iterator[Databases]:
 
 @pytest.fixture
 def database(databases: Databases, request: pytest.FixtureRequest) -> Database:
-    """A migrated database of the test's own."""
+    """A migrated database for one test."""
     return databases.create(request.node.name.removeprefix("test_")[:60])

@@ -1,4 +1,4 @@
-"""GitLab's rules, evaluated as its documentation says: as much of its language as our pipeline speaks, and no more."""
+"""Evaluates GitLab's rules as documented, limited to the syntax that the pipeline uses."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,26 +8,26 @@ COMPARISON = re.compile(r'\$(?P<variable>\w+)(?: (?P<operator>==|!=) (?:\$(?P<ot
 
 
 def jobs_in(pipeline: Mapping[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Return the names of the jobs that run with these variables, in the order of the file; none: no pipeline."""
+    """Return the names of the jobs that run with these variables, in the order of the file; empty without a pipeline."""
     if not applies(pipeline["workflow"]["rules"], variables):
         return []
     return [name for name, job in jobs(pipeline) if "rules" not in job or applies(job["rules"], variables)]
 
 
 def jobs(pipeline: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each job, with what it extends."""
+    """Yield each job, merged with the jobs it extends."""
     for name, job in pipeline.items():
         if isinstance(job, dict) and "script" in job:
             yield name, extended(pipeline, job)
 
 
 def extended(pipeline: Mapping[str, Any], job: dict[str, Any]) -> dict[str, Any]:
-    """Return the job with what it extends, and what that extends."""
+    """Return the job, merged with the jobs it extends."""
     return {**extended(pipeline, pipeline[job["extends"]]), **job} if "extends" in job else job
 
 
 def applies(rules: list[dict[str, str]], variables: Mapping[str, str]) -> bool:
-    """Return whether the first rule whose condition holds lets the job in."""
+    """Return whether the first matching rule includes the job."""
     for rule in rules:
         assert set(rule) <= {"if", "when"}, rule
         if "if" not in rule or holds(rule["if"], variables):
@@ -36,12 +36,12 @@ def applies(rules: list[dict[str, str]], variables: Mapping[str, str]) -> bool:
 
 
 def holds(condition: str, variables: Mapping[str, str]) -> bool:
-    """Return whether a condition holds: comparisons, all of which must, since we use no `||`."""
+    """Return whether all comparisons of a condition hold; `||` is not supported."""
     return all(comparison_holds(comparison.strip(), variables) for comparison in condition.split("&&"))
 
 
 def comparison_holds(comparison: str, variables: Mapping[str, str]) -> bool:
-    """Return whether a comparison holds; a variable alone holds when it is set and not empty."""
+    """Return whether a comparison holds; a lone variable holds if it is not empty."""
     parts = COMPARISON.fullmatch(comparison)
     assert parts, comparison
     value = variables.get(parts["variable"], "")

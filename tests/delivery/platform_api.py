@@ -1,4 +1,4 @@
-"""A stand-in for Heroku's Platform API, as far as its documentation describes what a release calls."""
+"""A fake of Heroku's Platform API, limited to the documented calls that a release makes."""
 
 import json
 import threading
@@ -13,12 +13,12 @@ OUTPUT = "relation users exists\n"
 
 
 class PlatformAPI(ThreadingHTTPServer):
-    """One app with one release; a formation makes another, pending for a moment, then of the outcome that the test wants."""
+    """One app with one release; a formation creates another one, first pending, then with the outcome set by the test."""
 
     daemon_threads = True
 
     def __init__(self, token: str) -> None:
-        """Listen on a port of its own."""
+        """Listen on a free port."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.token, self.outcome, self.polls_until_then = token, "succeeded", 2
@@ -27,7 +27,7 @@ class PlatformAPI(ThreadingHTTPServer):
         self.releases: list[dict[str, Any]] = [{"version": 41, "status": "succeeded"}]
 
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any]:
-        """Return the status and the JSON of an answer."""
+        """Return the status and JSON of a response."""
         if headers["Authorization"] != f"Bearer {self.token}":
             return HTTPStatus.UNAUTHORIZED, {"id": "unauthorized", "message": f"No app for {headers['Authorization']}"}
         if headers["Accept"] != MEDIA_TYPE:
@@ -42,7 +42,7 @@ class PlatformAPI(ThreadingHTTPServer):
         return HTTPStatus.NOT_FOUND, {"id": "not_found", "message": "Couldn't find that app."}
 
     def take(self, formation: Any) -> tuple[int, Any]:
-        """Begin a release."""
+        """Start a release."""
         if not self.accepts:
             return HTTPStatus.UNPROCESSABLE_ENTITY, {"id": "invalid_params", "message": "No such image."}
         self.formations.append(formation)
@@ -50,12 +50,12 @@ class PlatformAPI(ThreadingHTTPServer):
         return HTTPStatus.OK, []
 
     def is_away(self) -> bool:
-        """Return whether the platform gives no answer for a moment, after a formation."""
+        """Return whether the platform is temporarily unavailable after a formation."""
         self.away_for -= bool(self.formations)
         return bool(self.formations) and self.away_for >= 0
 
     def newest_release(self) -> dict[str, Any]:
-        """Return the newest release; it is decided once it has been asked for often enough."""
+        """Return the newest release; it is pending for a number of requests."""
         newest = self.releases[-1]
         if newest["status"] == "pending":
             self.polls_until_then -= 1
@@ -65,12 +65,12 @@ class PlatformAPI(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Carries requests to the stand-in and its answers back."""
+    """Handles requests with the fake API."""
 
     server: PlatformAPI
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Handle a GET request."""
         if self.path.startswith("/output"):
             self.respond(HTTPStatus.OK, OUTPUT.encode())
             return
@@ -82,23 +82,23 @@ class Handler(BaseHTTPRequestHandler):
         self.respond(status, json.dumps(answer).encode())
 
     def do_PATCH(self) -> None:
-        """Answer."""
+        """Handle a PATCH request."""
         self.do_GET()
 
     def respond(self, status: int, body: bytes) -> None:
-        """Send an answer."""
+        """Send a response."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def platform_api(token: str) -> Iterator[PlatformAPI]:
-    """Give a running stand-in."""
+    """Run the fake API."""
     with PlatformAPI(token) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -1,4 +1,4 @@
-"""`docker compose up` on a copy of the checkout: development as README tells it, and what happens when a part fails."""
+"""`docker compose up` on a copy of the checkout: development as documented, and failures of its parts."""
 
 import shutil
 import subprocess
@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from tests.delivery.engine import docker
-from tests.postgres import free_port
-from tests.waiting import until
+from tests.support.postgres import free_port
+from tests.support.waiting import until
 
 MOUNTED = ("docker", "openapi", "tests", "users_api")
-# All pass inside, in two minutes; these need the database of Compose, the files as they are mounted, and a server of their own.
+# All tests pass inside, in two minutes; these need the database of Compose, the mounted files, and a server of their own.
 INSIDE = "tests/unit tests/functional/test_users.py tests/functional/test_server.py -k 'unit or test_users or reloads'"
 NEVER_HEALTHY = """
 services:
@@ -32,10 +32,10 @@ services:
 
 
 class Project:
-    """A copy of the checkout, under Compose."""
+    """A copy of the checkout in Compose."""
 
     def __init__(self, root: Path, folder: Path, image: str) -> None:
-        """Copy what the services mount."""
+        """Copy the files that the services mount."""
         self.folder, self.port = folder, free_port()
         self.environment = {"COMPOSE_PROJECT_NAME": "users-api-rehearsal", "IMAGE": image, "USERS_PORT": str(self.port)}
         shutil.copy(root / "docker-compose.yml", folder)
@@ -47,7 +47,7 @@ class Project:
         return docker("compose", "--project-directory", str(self.folder), *arguments, check=check, **self.environment)
 
     def execute(self, command: str, service: str = "users") -> str:
-        """Run a shell's line in a running service and return what it printed."""
+        """Run a shell command in a running service and return its output."""
         return self.compose("exec", "-T", service, "sh", "-c", command).stdout
 
     def query(self, statement: str, database: str = "users_dev") -> list[str]:
@@ -56,7 +56,7 @@ class Project:
         return self.execute(f"echo '{statement}' | {psql}", "users-db").splitlines()
 
     def says(self, path: str, message: str) -> bool:
-        """Return whether the service answers with that message."""
+        """Return whether the service returns that message."""
         try:
             return httpx.get(f"http://127.0.0.1:{self.port}{path}").json()["message"] == message
         except httpx.TransportError:
@@ -65,7 +65,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(root: Path, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The project, not yet up; afterwards it is down and its data is gone."""
+    """The project before `up`; afterwards it is stopped and its data deleted."""
     project = Project(root, tmp_path_factory.mktemp("checkout"), image)
     project.compose("down", "--volumes", "--remove-orphans")
     yield project
@@ -74,7 +74,7 @@ def project(root: Path, image: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def running(project: Project) -> Project:
-    """The project, up."""
+    """The running project."""
     project.compose("up", "--detach", "--wait", "--no-build")
     return project
 
@@ -82,7 +82,7 @@ def running(project: Project) -> Project:
 @pytest.mark.parametrize(
     ("difference", "reasons"),
     [
-        pytest.param(NEVER_HEALTHY, ["users-db-1 is unhealthy"], id="the database never turns healthy"),
+        pytest.param(NEVER_HEALTHY, ["users-db-1 is unhealthy"], id="the database never becomes healthy"),
         pytest.param(
             NO_DATABASE,
             ['service "users-migrations" didn\'t complete successfully: exit 1', 'database "users_nowhere" does not exist'],
@@ -108,7 +108,7 @@ def test_the_service_is_ready_when_compose_says_so(running: Project) -> None:
     assert running.says("/ping", "pong")
 
 
-def test_the_databases_of_development_tests_and_production_are_there(running: Project) -> None:
+def test_the_databases_of_development_tests_and_production_exist(running: Project) -> None:
     databases = running.query("SELECT datname FROM pg_database", database="postgres")
 
     assert {"users_dev", "users_test", "users_prod"} < set(databases)
@@ -127,14 +127,14 @@ def test_the_tests_pass_inside(running: Project) -> None:
 
 
 def test_a_change_of_the_code_reloads_the_service(running: Project) -> None:
-    handler = running.folder / "users_api" / "handlers" / "ping.py"
+    handler = running.folder / "users_api" / "handlers" / "health.py"
 
     handler.write_text(handler.read_text().replace('"pong"', '"changed"'))
 
     until(lambda: running.says("/ping", "changed"))
 
 
-def test_a_backup_brings_every_user_back(running: Project, figures: list[str]) -> None:
+def test_a_backup_restores_every_user(running: Project, figures: list[str]) -> None:
     content = "SELECT count(*), sum(hashtext(users::text)) FROM users"
     running.execute("users-api recreate_db && users-api seed_db --count 20000")
     before = running.query(content)

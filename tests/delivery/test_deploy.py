@@ -1,4 +1,4 @@
-"""A deploy and its rollback under load: two versions side by side on one database, no request failed, no write lost."""
+"""A deployment and its rollback under load: two versions share one database, no request fails, and no write is lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ FROM {image}
 COPY next_migration.py {versions}/
 """
 NEXT_MIGRATION = '''
-"""Add a language: as each migration must, it leaves a schema that the version before it works on."""
+"""Add a language; like every migration, it keeps the previous version working."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,18 +27,18 @@ down_revision = "{newest}"
 
 
 def upgrade() -> None:
-    """Add the column with a default, so that inserts which do not know it go on."""
+    """Add the column with a default, so that inserts without it continue to work."""
     op.add_column("users", sa.Column("language", sa.String(35), server_default="en", nullable=False))
 '''
 CLIENTS = 4
-PAUSE_SECONDS = 0.02  # else the clients take the processors from the instances that start
+PAUSE_SECONDS = 0.02  # otherwise the clients take CPU time from the starting instances
 
 
 class Traffic:
-    """Clients that write and read all the time, each request to the next instance in rotation, as behind a load balancer."""
+    """Clients that read and write continuously; each request uses the next instance in rotation, like a load balancer."""
 
     def __init__(self) -> None:
-        """Begin with no instance in rotation."""
+        """Start without an instance in rotation."""
         self.rotation: list[str] = []
         self.acknowledged: list[str] = []
         self.failures: list[str] = []
@@ -47,7 +47,7 @@ class Traffic:
         self.threads = [threading.Thread(target=self.run, args=(number,)) for number in range(CLIENTS)]
 
     def run(self, client: int) -> None:
-        """Write a user, read it back, again and again."""
+        """Repeatedly write a user and read it."""
         with httpx.Client(timeout=30) as http:
             for number in count():
                 if self.over.wait(PAUSE_SECONDS):
@@ -56,7 +56,7 @@ class Traffic:
                 self.sent[client] += 2
 
     def write(self, http: httpx.Client, email: str, url: str) -> None:
-        """Write a user and read it back; note what was acknowledged and what failed."""
+        """Write a user and read it; record acknowledgements and failures."""
         try:
             written = http.post(f"{url}/users", json={"username": "ada", "email": email}).raise_for_status()
             self.acknowledged.append(email)
@@ -65,13 +65,13 @@ class Traffic:
             self.failures.append(f"{email}: {failure!r}")
 
     def go_on(self, requests: int = 30) -> None:
-        """Return once each client has sent that many requests more."""
+        """Return when each client has sent this many further requests."""
         goal = [sent + requests for sent in self.sent]
         while any(sent < enough for sent, enough in zip(self.sent, goal, strict=True)):
             assert not self.over.wait(0.05)
 
     def switch_to(self, *instances: Container) -> None:
-        """Put these instances in the place of those in rotation, and return once these have no request left."""
+        """Replace the instances in rotation, and return when the old ones have no running requests."""
         self.rotation = [instance.url for instance in instances]
         self.go_on(requests=2)
 
@@ -82,7 +82,7 @@ class Traffic:
         return self
 
     def __exit__(self, *_failure: object) -> None:
-        """Stop them."""
+        """Stop the clients."""
         self.over.set()
         for thread in self.threads:
             thread.join()
@@ -90,7 +90,7 @@ class Traffic:
 
 @pytest.fixture
 def start(database: Database) -> Iterator[Callable[[str], Container]]:
-    """Starts an instance of a version and gives it once it is ready."""
+    """Starts an instance of a version and returns it when it is ready."""
     containers = []
 
     def start(image: str) -> Container:
@@ -107,7 +107,7 @@ def start(database: Database) -> Iterator[Callable[[str], Container]]:
 
 @pytest.fixture
 def next_version(image: str, root: Path, tmp_path: Path) -> str:
-    """The image of the next version: it has one migration more."""
+    """The image of the next version, with one more migration."""
     newest = ScriptDirectory(str(root / "users_api" / "migrations")).get_current_head()
     where = "import users_api.migrations as m; print(m.__path__[0])"
     versions = docker("run", "--rm", image, "python", "-c", where).stdout.strip() + "/versions"
@@ -118,7 +118,7 @@ def next_version(image: str, root: Path, tmp_path: Path) -> str:
     return image.replace("rehearsal", "rehearsal-next")
 
 
-def test_a_deploy_and_a_rollback_lose_nothing(
+def test_a_deployment_and_a_rollback_lose_nothing(
     image: str, next_version: str, database: Database, start: Callable[[str], Container], figures: list[str]
 ) -> None:
     old = [start(image), start(image)]
@@ -143,7 +143,7 @@ def test_a_deploy_and_a_rollback_lose_nothing(
         traffic.go_on()
 
     assert exits == [0, 0, 0]
-    assert rolled_back == "A newer version has migrated the database; this version runs on it as it is.\n"
+    assert rolled_back == "A newer version has already migrated the database; this version can use it.\n"
     found = set(database.query("SELECT email FROM users"))
     figures.append(
         f"deploy and rollback: {sum(traffic.sent)} requests sent, {len(traffic.failures)} failed; "

@@ -1,4 +1,4 @@
-"""The image, run as the places that take images run it."""
+"""The image under the conditions of the platforms that run it."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.delivery.engine import Container, Database, container, docker
-from tests.waiting import until
+from tests.support.waiting import until
 
 BODY = '{{"username": "ada", "email": "ada{0}@example.org"}}'
 OVER_TLS = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'users-api'"
@@ -18,13 +18,13 @@ LARGEST_MEGABYTES = 85
 
 @pytest.fixture
 def service(image: str, database: Database) -> Iterator[Container]:
-    """The image under a stranger's uid, without rights, with nothing to write to but /tmp, on a port that it is told."""
-    confinement = ["--user", "54321:54321", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108 -- the container's own.
+    """The image with an unknown uid, without capabilities, on a read-only root with a writable /tmp, and on a given port."""
+    confinement = ["--user", "54321:54321", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108 -- inside the container.
     with container(image, *confinement, *database.options, "--env", "PORT=8080", port=8080) as running:
         yield running
 
 
-def test_it_runs_confined_turns_healthy_and_reaches_the_database_over_tls(
+def test_a_restricted_container_is_healthy_and_connects_over_tls(
     service: Container, database: Database, figures: list[str]
 ) -> None:
     service.wait_until_ready()
@@ -37,7 +37,7 @@ def test_it_runs_confined_turns_healthy_and_reaches_the_database_over_tls(
     assert database.query(OVER_TLS) == ["t"]
 
 
-def test_a_stop_under_load_finishes_every_request(service: Container, database: Database) -> None:
+def test_graceful_shutdown_finishes_every_request(service: Container, database: Database) -> None:
     service.wait_until_ready()
     callers = [start_of_a_request(service.port, BODY.format(number)) for number in range(30)]
 
@@ -63,20 +63,20 @@ def rest_of_a_request(caller: socket.socket, body: str) -> bytes:
         return caller.recv(12)
 
 
-def test_nobody_can_write_to_the_code(image: str) -> None:
+def test_the_code_is_read_only(image: str) -> None:
     found = docker("run", "--rm", "--user", "54321:54321", image, "find", "/opt", "/usr", "!", "-type", "l", "-writable")
 
     assert found.stdout == ""
 
 
-def test_a_wrong_setting_stops_the_start_with_one_line(image: str) -> None:
+def test_an_invalid_setting_stops_startup_with_one_line(image: str) -> None:
     refused = docker("run", "--rm", image, check=False)
 
     assert refused.returncode == 1
     assert refused.stderr == "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n"
 
 
-def test_it_says_what_it_is_and_is_small(image: str, figures: list[str]) -> None:
+def test_the_image_is_labelled_and_small(image: str, figures: list[str]) -> None:
     mine, base = (json.loads(docker("image", "inspect", name).stdout)[0] for name in (image, "python:3.13-slim"))
     labels = mine["Config"]["Labels"]
 
@@ -86,11 +86,11 @@ def test_it_says_what_it_is_and_is_small(image: str, figures: list[str]) -> None
     assert mine["Config"]["User"] == "10001:10001"
     assert mine["Config"]["Cmd"] == ["users-api", "serve"]
     added = (mine["Size"] - base["Size"]) / 1e6
-    figures.append(f"the image: {mine['Size'] / 1e6:.0f} MB, {added:.0f} MB of it on top of the base")
+    figures.append(f"the image: {mine['Size'] / 1e6:.0f} MB, {added:.0f} MB of it added to the base image")
     assert added < LARGEST_MEGABYTES
 
 
-def test_the_images_hold_what_was_chosen_only(image: str) -> None:
+def test_the_images_contain_only_chosen_files(image: str) -> None:
     in_tests = docker("run", "--rm", f"{image}-test", "ls", "-A", "/src").stdout.split()
     in_service = docker("run", "--rm", image, "sh", "-c", "ls /src; pip list --path /opt/users-api/lib/python3*/site-packages")
 

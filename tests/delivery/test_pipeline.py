@@ -1,4 +1,4 @@
-"""`.gitlab-ci.yml` and Heroku's files: when each job runs, what it runs, and that all of them speak of the same service."""
+"""`.gitlab-ci.yml` and Heroku's files: when each job runs, its commands, and the consistency of the files."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def test_each_kind_of_pipeline_has_its_jobs(pipeline: dict[str, Any], variables:
     assert jobs_in(pipeline, ALWAYS | variables) == expected
 
 
-def test_every_job_calls_verbs_that_a_person_can_call(pipeline: dict[str, Any], root: Path) -> None:
+def test_every_job_calls_documented_make_targets(pipeline: dict[str, Any], root: Path) -> None:
     listed = subprocess.run(["make", "help"], cwd=root, check=True, capture_output=True, text=True).stdout
     verbs = set(re.findall(r"^  make ([a-z-]+)", listed, re.MULTILINE))
 
@@ -57,7 +57,7 @@ def test_every_job_calls_verbs_that_a_person_can_call(pipeline: dict[str, Any], 
             assert verbs.issuperset(words[1].split()), f"{name}: {line}"
 
 
-def test_deploys_come_one_at_a_time_and_are_never_cut_short(pipeline: dict[str, Any]) -> None:
+def test_deployments_run_one_at_a_time_and_are_never_cancelled(pipeline: dict[str, Any]) -> None:
     deploy = pipeline["deploy"]
 
     assert (deploy["resource_group"], deploy["interruptible"]) == ("production", False)
@@ -65,9 +65,9 @@ def test_deploys_come_one_at_a_time_and_are_never_cut_short(pipeline: dict[str, 
     assert deploy["artifacts"]["reports"] == {"dotenv": "release.env"}
 
 
-def test_the_badge_finds_the_coverage(pipeline: dict[str, Any]) -> None:
+def test_the_coverage_pattern_matches_the_report(pipeline: dict[str, Any]) -> None:
     pattern = pipeline["test"]["coverage"].strip("/")
-    report = "tests/server.py   51   0   4   0  100%\nTOTAL      1067    301    150     29    68%\n8 files skipped\n"
+    report = "tests/support/service.py   51   0   4   0  100%\nTOTAL      1067    301    150     29    68%\n8 files skipped\n"
 
     (found,) = re.finditer(pattern, report, re.MULTILINE)
 
@@ -80,7 +80,7 @@ def test_the_images_of_the_pipeline_are_pinned(pipeline: dict[str, Any]) -> None
     assert images == {"docker:29-cli", "docker:29-dind", "postgres:17-alpine", "$IMAGE-test"}
 
 
-def test_what_is_deployed_is_what_every_test_ran_in(pipeline: dict[str, Any]) -> None:
+def test_the_deployed_image_is_the_tested_one(pipeline: dict[str, Any]) -> None:
     tests = {name: name_of(job["image"]) for name, job in jobs(pipeline) if job["stage"] == "test"}
 
     assert tests == dict.fromkeys(TESTS[1:], "$IMAGE-test")
@@ -90,13 +90,13 @@ def name_of(image: str | dict[str, Any]) -> str:
     return image if isinstance(image, str) else image["name"]
 
 
-def test_heroku_runs_and_migrates_as_the_images_do(heroku: dict[str, Any], root: Path) -> None:
+def test_heroku_runs_the_same_commands_as_the_images(heroku: dict[str, Any], root: Path) -> None:
     commands = re.findall(r"^CMD (.*)$", (root / "Dockerfile").read_text(), re.MULTILINE)
 
     assert [" ".join(json.loads(command)) for command in commands] == [heroku["run"]["web"], *heroku["release"]["command"]]
 
 
-def test_the_button_sets_up_what_heroku_yml_does(heroku: dict[str, Any], root: Path) -> None:
+def test_the_button_and_heroku_yml_agree(heroku: dict[str, Any], root: Path) -> None:
     app = json.loads((root / "app.json").read_text())
 
     assert {name: setting["value"] for name, setting in app["env"].items()} == heroku["setup"]["config"]

@@ -1,4 +1,4 @@
-"""`compose.prod.yml`, up: two replicas behind the proxy and PgBouncer, of which either carries on without the other."""
+"""`compose.prod.yml`: two replicas behind the proxy and PgBouncer; the service stays available without one of the replicas."""
 
 import subprocess
 import threading
@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.delivery.engine import docker
-from tests.postgres import free_port
-from tests.waiting import until
+from tests.support.postgres import free_port
+from tests.support.waiting import until
 
 DIFFERENCE = """
 services:
@@ -29,7 +29,7 @@ class Production:
     """The services of compose.prod.yml."""
 
     def __init__(self, root: Path, folder: Path, image: str) -> None:
-        """Put stand-ins in the place of the images from elsewhere."""
+        """Replace the third-party images."""
         (folder / "difference.yml").write_text(DIFFERENCE.format(image=image))
         self.files = ["--file", str(root / "compose.prod.yml"), "--file", str(folder / "difference.yml")]
         self.url = f"http://127.0.0.1:{(port := free_port())}"
@@ -45,18 +45,18 @@ class Production:
         return docker("compose", *self.files, *arguments, **self.environment)
 
     def query(self, statement: str) -> list[str]:
-        """Return the rows of one column."""
+        """Return the rows of a single column."""
         psql = ["psql", "--username", "postgres", "--tuples-only", "--no-align", "users", "--command", statement]
         return self.compose("exec", "-T", "users-db", *psql).stdout.split()
 
     def replicas(self) -> list[str]:
-        """Return the ids of the replicas' containers."""
+        """Return the container ids of the replicas."""
         return self.compose("ps", "--all", "--quiet", "users").stdout.split()
 
 
 @pytest.fixture(scope="module")
 def production(root: Path, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
-    """All of it, up; afterwards it is down and its data is gone."""
+    """The running services; afterwards they are stopped and their data deleted."""
     for name in ("caddy", "pgbouncer"):
         docker("build", "--quiet", "--tag", f"{image}-{name}", "--target", name, str(Path(__file__).with_name("production")))
     production = Production(root, tmp_path_factory.mktemp("production"), image)
@@ -67,21 +67,21 @@ def production(root: Path, image: str, tmp_path_factory: pytest.TempPathFactory)
 
 
 class Reader(threading.Thread):
-    """A caller that lists the users again and again, and notes each answer."""
+    """A client that repeatedly lists the users and records each response."""
 
     def __init__(self, url: str) -> None:
-        """Take the address."""
+        """Store the URL."""
         super().__init__()
         self.url, self.over, self.answers = url, threading.Event(), []
 
     def run(self) -> None:
-        """Go on until it is over."""
+        """Read until stopped."""
         with httpx.Client(timeout=30) as http:
             while not self.over.wait(0.01):
                 self.answers.append(http.get(f"{self.url}/users"))
 
     def go_on(self) -> None:
-        """Return once some more answers are there."""
+        """Return when further responses have arrived."""
         enough = len(self.answers) + 50
         until(lambda: len(self.answers) >= enough)
 
@@ -102,7 +102,7 @@ def test_requests_pass_the_proxy_and_pgbouncer(production: Production) -> None:
     assert connected == pgbouncer.stdout.split()
 
 
-def test_either_replica_carries_on_without_the_other(production: Production, figures: list[str]) -> None:
+def test_each_replica_works_without_the_other(production: Production, figures: list[str]) -> None:
     one, other = production.replicas()
     reader = Reader(production.url)
     reader.start()

@@ -1,4 +1,4 @@
-"""`scripts/release` against a real registry and a stand-in for the platform: it releases the tested bytes, or says why not."""
+"""`scripts/release` with a real registry and a fake platform: it releases the tested image, or prints why not."""
 
 import json
 import os
@@ -11,17 +11,17 @@ import pytest
 
 from tests.delivery.engine import Container, container, docker
 from tests.delivery.platform_api import OUTPUT, PlatformAPI, platform_api
-from tests.waiting import until
+from tests.support.waiting import until
 
-TOKEN = "token-of-the-rehearsal"  # noqa: S105 -- as public as the rehearsal.
-# An image whose tag has gone to a newer one, such as an interrupted rehearsal leaves behind, is named by its digest.
+TOKEN = "token-of-the-rehearsal"  # noqa: S105 -- not a secret.
+# Images whose tag has moved, for example after an interrupted run, are named by their digest.
 NAME = '{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}'
 Release = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def registry(engine: None) -> Iterator[Container]:
-    """A registry that asks for the token."""
+    """A registry that requires the token."""
     docker("build", "--quiet", "--tag", "users-api-rehearsal-registry", str(Path(__file__).with_name("registry")))
     with container("users-api-rehearsal-registry") as running:
         until(lambda: answers(running))
@@ -65,7 +65,7 @@ def release(image: str, registry: Container, platform: PlatformAPI, root: Path, 
 
 @pytest.fixture
 def spy(tmp_path: Path) -> Path:
-    """A folder with a `docker` that notes its arguments, then is the real one."""
+    """A directory with a `docker` that logs its arguments and calls the real one."""
     real = subprocess.run(["which", "docker"], check=True, capture_output=True, text=True).stdout.strip()
     script = tmp_path / "docker"
     script.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/arguments\nexec {real} "$@"\n')
@@ -90,8 +90,8 @@ def test_the_tested_images_are_released(
     assert TOKEN not in (spy / "arguments").read_text()
 
 
-def released(registry: Container, type: str, docker_image: str) -> tuple[list[str], list[str]]:  # noqa: A002 -- the platform's word.
-    """Return the command and the layers of what the registry holds under an image's id."""
+def released(registry: Container, type: str, docker_image: str) -> tuple[list[str], list[str]]:  # noqa: A002 -- the name in the platform's API.
+    """Return the command and the layers of the image with this id in the registry."""
     blob = httpx.get(f"{registry.url}/v2/directory/{type}/blobs/{docker_image}", auth=("_", TOKEN)).raise_for_status().json()
     return blob["config"]["Cmd"], blob["rootfs"]["diff_ids"]
 
@@ -107,10 +107,10 @@ def test_a_release_phase_that_fails_fails_the_release(release: Release, platform
     done = release()
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"release: the release phase of v42 {outcome}; the app runs on as before\n{OUTPUT}"
+    assert done.stderr == f"release: the release phase of v42 {outcome}; the app keeps its previous release\n{OUTPUT}"
 
 
-def test_a_platform_that_is_away_for_a_moment_is_asked_again(release: Release, platform: PlatformAPI) -> None:
+def test_a_temporarily_unavailable_platform_is_retried(release: Release, platform: PlatformAPI) -> None:
     platform.away_for = 3
 
     done = release()
@@ -118,7 +118,7 @@ def test_a_platform_that_is_away_for_a_moment_is_asked_again(release: Release, p
     assert (done.returncode, done.stdout) == (0, "APP_URL=https://directory-0123456789ab.herokuapp.com/\n")
 
 
-def test_a_platform_that_refuses_the_images_fails_the_release(release: Release, platform: PlatformAPI) -> None:
+def test_rejected_images_fail_the_release(release: Release, platform: PlatformAPI) -> None:
     platform.accepts = False
 
     done = release()
@@ -128,12 +128,12 @@ def test_a_platform_that_refuses_the_images_fails_the_release(release: Release, 
     assert "No such image." in done.stderr
 
 
-def test_a_release_phase_that_never_ends_fails_the_release(release: Release, platform: PlatformAPI) -> None:
+def test_a_release_phase_that_times_out_fails_the_release(release: Release, platform: PlatformAPI) -> None:
     platform.polls_until_then = 10**9
 
     done = release(RELEASE_SECONDS="1")
 
-    assert (done.returncode, done.stderr) == (1, "release: the release phase is not over after 1 s\n")
+    assert (done.returncode, done.stderr) == (1, "release: the release phase did not finish within 1 s\n")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_release_phase_that_never_ends_fails_the_release(release: Release, pla
         ({"image": "users-api-rehearsal-that-nobody-built"}, "release: docker pull: "),
     ],
 )
-def test_what_goes_wrong_is_said_in_one_line(
+def test_an_error_is_one_line(
     release: Release, platform: PlatformAPI, spy: Path, differences: dict[str, str], words: str
 ) -> None:
     done = release(**differences)
@@ -160,8 +160,8 @@ def test_what_goes_wrong_is_said_in_one_line(
     assert arguments.count("logout") == ("docker pull" in words or "apps" in words or "reached" in words)
 
 
-def test_a_platform_that_repeats_the_token_does_not_bring_it_into_the_log(release: Release, platform: PlatformAPI) -> None:
-    platform.token = "revoked"  # noqa: S105 -- the one that the platform wants, not the caller's.
+def test_a_token_in_the_platform_s_error_is_not_logged(release: Release, platform: PlatformAPI) -> None:
+    platform.token = "revoked"  # noqa: S105 -- the token that the platform expects, not the script's.
 
     done = release()
 
@@ -171,7 +171,7 @@ def test_a_platform_that_repeats_the_token_does_not_bring_it_into_the_log(releas
     assert TOKEN not in done.stderr
 
 
-def test_an_index_of_images_is_refused(release: Release, registry: Container, platform: PlatformAPI, spy: Path) -> None:
+def test_an_image_index_is_rejected(release: Release, registry: Container, platform: PlatformAPI, spy: Path) -> None:
     (spy / "docker").write_text("#!/bin/sh\n")
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
     path = f"{registry.url}/v2/directory/web/manifests/latest"
@@ -180,4 +180,4 @@ def test_an_index_of_images_is_refused(release: Release, registry: Container, pl
     done = release()
 
     assert (done.returncode, platform.formations) == (1, [])
-    assert done.stderr.endswith("/directory/web is an index of images; build it without attestations, as `make image` does\n")
+    assert done.stderr.endswith("/directory/web is an image index; build it without attestations, as `make image` does\n")

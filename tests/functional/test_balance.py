@@ -1,4 +1,4 @@
-"""The workers share the connections evenly, whatever happens to one of them."""
+"""Workers share client connections evenly, even after one of them was killed."""
 
 import os
 import signal
@@ -12,30 +12,30 @@ from statistics import median
 import psutil
 import pytest
 
-from tests.server import Service, service
-from tests.waiting import until
+from tests.support.service import Service, service
+from tests.support.waiting import until
 
-FAIR = 6  # of 16: a worker that the system does not let run for a moment loses its turn.
+FAIR = 6  # Of 16 connections; a worker that the kernel schedules late gets fewer than half.
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Service]:
-    """A server with two workers that the test may harm."""
+    """A server with two workers, which the test may kill."""
     with service(f"sqlite:///{tmp_path}/balance.db") as running:
         until(lambda: len(workers(running)) == 2)
         yield running
 
 
 def workers(running: Service) -> list[psutil.Process]:
-    """Return the workers that have told that they are ready."""
+    """Return the workers that are ready."""
     ready = running.output().split()
     return [child for child in psutil.Process(running.process.pid).children() if f"[{child.pid}]" in ready]
 
 
 @contextmanager
 def connections(running: Service, times: int) -> Iterator[None]:
-    """Hold so many connections open, each of which has been answered."""
+    """Hold this many connections open, after one response on each."""
     with ExitStack() as stack:
         for _ in range(times):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", running.port)))
@@ -58,7 +58,7 @@ def test_connections_are_shared_evenly(running: Service) -> None:
         assert min(shares(running)) >= FAIR
 
 
-def test_a_dead_workers_share_is_taken_by_its_successor(running: Service) -> None:
+def test_a_replacement_worker_takes_over_the_share_of_a_killed_one(running: Service) -> None:
     until(lambda: running.output().count("Application startup complete.") == 2)
     with connections(running, 2):
         os.kill(workers(running)[0].pid, signal.SIGKILL)
@@ -68,18 +68,18 @@ def test_a_dead_workers_share_is_taken_by_its_successor(running: Service) -> Non
             assert min(shares(running)) >= FAIR
 
 
-def test_callers_who_come_all_at_once_need_not_queue_for_their_turns(running: Service) -> None:
+def test_a_burst_of_clients_is_accepted_without_delay(running: Service) -> None:
     until(lambda: running.output().count("Application startup complete.") == 2)
 
-    assert median(_seconds(running, callers=64) for _ in range(15)) < 0.1  # With a wait for each it is 0.17.
+    assert median(_seconds(running, clients=64) for _ in range(15)) < 0.1  # It is 0.17 with a wait before each accept.
 
 
-def _seconds(running: Service, callers: int) -> float:
-    """Return how long it takes until each of so many new callers has an answer."""
+def _seconds(running: Service, clients: int) -> float:
+    """Return the seconds until each of this many new clients has a response."""
     began = time.monotonic()
     with ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(callers)]
-        for caller in opened:
-            caller.sendall(PING)
-        assert all(caller.recv(1024).startswith(b"HTTP/1.1 200 OK") for caller in opened)
+        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(clients)]
+        for client in opened:
+            client.sendall(PING)
+        assert all(client.recv(1024).startswith(b"HTTP/1.1 200 OK") for client in opened)
         return time.monotonic() - began

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,12 +16,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from tests.postgres import PostgreSQL
-from tests.server import COMMAND
-from tests.waiting import until
+from tests.support.postgres import PostgreSQL
+from tests.support.service import COMMAND
+from tests.support.waiting import until
 from users_api.app import create_flask_app
 from users_api.cli import main
-from users_api.db import db
+from users_api.database import db
+from users_api.document import document_path
 
 Run = Callable[..., Result]
 
@@ -36,7 +38,7 @@ def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def run(url: str) -> Iterator[Run]:
-    """Runs a command of `users-api`, in development unless told otherwise."""
+    """Runs a command of `users-api`, with development settings by default."""
     apps = []
 
     def create_app() -> Flask:
@@ -56,7 +58,7 @@ def run(url: str) -> Iterator[Run]:
 
 @pytest.fixture
 def users(url: str) -> Callable[[], list[str]]:
-    """Reads the stored addresses."""
+    """Returns the stored emails."""
 
     def users() -> list[str]:
         engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"), poolclass=NullPool)
@@ -75,7 +77,7 @@ def test_seed_db_adds_two_users_once(run: Run, users: Callable[[], list[str]]) -
     assert users() == ["hermanmu@gmail.com", "michael@mherman.org"]
 
 
-def test_seed_db_makes_up_as_many_users_as_wanted(run: Run, users: Callable[[], list[str]]) -> None:
+def test_seed_db_generates_the_given_number_of_users(run: Run, users: Callable[[], list[str]]) -> None:
     run("db", "upgrade")
     run("seed_db", "--count", "1")
 
@@ -86,7 +88,7 @@ def test_seed_db_makes_up_as_many_users_as_wanted(run: Run, users: Callable[[], 
     assert run("seed_db", "--count", "0").exit_code == 2
 
 
-def test_seed_db_interrupted_says_how_many_users_stay(run: Run, url: str, users: Callable[[], list[str]]) -> None:
+def test_interrupted_seed_db_reports_the_number_of_added_users(run: Run, url: str, users: Callable[[], list[str]]) -> None:
     run("db", "upgrade")
     environment = os.environ | {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url}
     seeding = subprocess.Popen([COMMAND, "seed_db", "--count", "100000000"], env=environment, stderr=subprocess.PIPE, text=True)
@@ -94,12 +96,12 @@ def test_seed_db_interrupted_says_how_many_users_stay(run: Run, url: str, users:
 
     seeding.send_signal(signal.SIGINT)
 
-    _, said = seeding.communicate(timeout=60)
+    _, printed = seeding.communicate(timeout=60)
     assert seeding.returncode == 1
-    assert said == f"Error: Interrupted: {len(users())} of 100000000 users were added, and stay.\n"
+    assert printed == f"Error: Interrupted: added {len(users())} of 100000000 users.\n"
 
 
-def test_an_older_version_leaves_what_a_newer_one_has_migrated(run: Run, url: str) -> None:
+def test_migration_commands_accept_a_newer_schema(run: Run, url: str) -> None:
     run("db", "upgrade")
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
     with engine.begin() as connection:
@@ -112,12 +114,12 @@ def test_an_older_version_leaves_what_a_newer_one_has_migrated(run: Run, url: st
         passed = run("db", command)
         assert (passed.exit_code, passed.stdout) == (
             0,
-            "A newer version has migrated the database; this version runs on it as it is.\n",
+            "A newer version has already migrated the database; this version can use it.\n",
         )
     assert "CREATE TABLE users" in printed.stdout
 
 
-def test_recreate_db_starts_anew(run: Run, users: Callable[[], list[str]]) -> None:
+def test_recreate_db_empties_the_database(run: Run, users: Callable[[], list[str]]) -> None:
     run("db", "upgrade")
     run("seed_db")
 
@@ -127,12 +129,12 @@ def test_recreate_db_starts_anew(run: Run, users: Callable[[], list[str]]) -> No
     assert users() == []
 
 
-def test_recreate_db_creates_what_was_never_there(run: Run, users: Callable[[], list[str]]) -> None:
+def test_recreate_db_creates_missing_tables(run: Run, users: Callable[[], list[str]]) -> None:
     assert run("recreate_db").exit_code == 0
     assert users() == []
 
 
-def test_recreate_db_spares_production_unless_forced(run: Run, users: Callable[[], list[str]]) -> None:
+def test_recreate_db_requires_force_with_production_settings(run: Run, users: Callable[[], list[str]]) -> None:
     production = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
     run("db", "upgrade")
     run("seed_db")
@@ -142,30 +144,30 @@ def test_recreate_db_spares_production_unless_forced(run: Run, users: Callable[[
     forced = run("recreate_db", "--force", **production)
 
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr == "Error: This would drop every user of production. Add --force if that is what you want.\n"
+    assert refused.stderr == "Error: recreate_db deletes all users; pass --force to run it with production settings.\n"
     assert len(kept) == 2
     assert (forced.exit_code, users()) == (0, [])
 
 
-def test_db_goes_up_and_down(run: Run, users: Callable[[], list[str]]) -> None:
+def test_db_upgrades_and_downgrades(run: Run, users: Callable[[], list[str]]) -> None:
     up = run("db", "upgrade")
     there = users()
 
-    down = run("db", "downgrade")
+    down = run("db", "downgrade", "base")
 
     assert (up.exit_code, there, down.exit_code) == (0, [], 0)
     with pytest.raises(DatabaseError):
         users()
 
 
-def test_routes_are_the_documents(run: Run) -> None:
+def test_routes_lists_the_paths_of_the_document(run: Run) -> None:
     routes = run("routes").stdout
 
     assert "/users/<int:user_id>" in routes
     assert "users_api_handlers_patch_user" in routes
 
 
-def test_the_shell_knows_app_db_and_user(run: Run) -> None:
+def test_the_shell_defines_app_db_and_user(run: Run) -> None:
     run("db", "upgrade")
     run("seed_db")
 
@@ -182,7 +184,7 @@ def test_the_shell_knows_app_db_and_user(run: Run) -> None:
         ("PORT", "Error: PORT must be a whole number from 1 to 65535, not 'http'\n"),
     ],
 )
-def test_a_wrong_setting_stops_every_command_with_one_line(run: Run, command: list[str], variable: str, line: str) -> None:
+def test_every_command_reports_a_wrong_setting_in_one_line(run: Run, command: list[str], variable: str, line: str) -> None:
     wrong = {"DATABASE_URL": "", "PORT": "http"}[variable]
 
     stopped = run(*command, **{"APP_SETTINGS": "users_api.config.ProductionConfig", variable: wrong})
@@ -190,14 +192,32 @@ def test_a_wrong_setting_stops_every_command_with_one_line(run: Run, command: li
     assert (stopped.exit_code, stopped.stderr) == (1, line)
 
 
-def test_seed_db_asks_for_the_migrations_first(run: Run) -> None:
+@pytest.mark.parametrize("command", [["serve"], ["run", "--migrate"], ["routes"], ["db", "upgrade"]])
+def test_a_document_ahead_of_its_handlers_stops_every_command_with_one_line(
+    run: Run, command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ahead = tmp_path / "ahead.yaml"
+    ahead.write_text(document_path().read_text().replace('operationId: "ping"', 'operationId: "greet"'))
+    monkeypatch.setattr("users_api.app.document_path", lambda: ahead)
+
+    stopped = run(*command)
+
+    assert (stopped.exit_code, stopped.stdout) == (1, "")
+    assert stopped.stderr.splitlines()[-1] == (
+        "Error: #/paths/~1ping/get/operationId: module 'users_api.handlers' has no attribute 'greet'; "
+        "write the function, or correct the operationId"
+    )
+    assert "Traceback" not in stopped.stderr
+
+
+def test_seed_db_requires_the_newest_migration(run: Run) -> None:
     refused = run("seed_db")
 
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == "Error: The database is not at the newest migration: run `users-api db upgrade` first.\n"
 
 
-def test_a_database_that_refuses_ends_a_command_with_one_line(run: Run, tmp_path: Path) -> None:
+def test_a_database_error_is_reported_in_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "junk.db").write_text("no database " * 100)
 
     junk = run("seed_db", DATABASE_URL=f"sqlite:///{tmp_path}/junk.db")
@@ -207,10 +227,20 @@ def test_a_database_that_refuses_ends_a_command_with_one_line(run: Run, tmp_path
     assert (option.exit_code, option.stderr) == (1, 'Error: invalid dsn: invalid connection option "colour"\n')
 
 
-def test_a_database_away_ends_a_command_with_one_line(run: Run) -> None:
+def test_an_unavailable_database_is_reported_in_one_line(run: Run) -> None:
     away = run("db", "upgrade", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users")
 
     assert away.exit_code == 1
     assert away.stderr.startswith("Error: ")
     assert "Connection refused" in away.stderr
     assert away.stderr.count("\n") == 1
+
+
+def test_serve_with_development_settings_names_the_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced: list[Any] = []
+    monkeypatch.setattr(os, "execve", lambda *arguments: replaced.append(arguments))
+
+    served = run("serve", "--port", "5009", DATABASE_URL="")
+
+    assert "users.db with development settings; set APP_SETTINGS and DATABASE_URL for production." in served.stderr
+    assert replaced[0][2]["PORT"] == "5009"

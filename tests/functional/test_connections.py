@@ -1,4 +1,4 @@
-"""Connections that PostgreSQL has ended."""
+"""Database connections that PostgreSQL or the network has closed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -8,18 +8,18 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.postgres import PostgreSQL
-from tests.resilience.network import network
-from tests.server import service
-from tests.waiting import until, until_a_lock_is_waited_for
+from tests.support.network import network
+from tests.support.postgres import PostgreSQL
+from tests.support.service import service
+from tests.support.waiting import until, until_a_lock_is_waited_for
 
-NOTICE = b"N"  # Where a message of PostgreSQL's begins, which says how long it is.
+NOTICE = b"N"  # The first byte of a protocol message; its length is missing.
 PATIENT = {"REQUEST_TIMEOUT": "60", "DATABASE_LOCK_TIMEOUT": "60", "DATABASE_STATEMENT_TIMEOUT": "60"}
 OURS = "FROM pg_stat_activity WHERE application_name = 'users-api'"
 
 
 @pytest.mark.parametrize("path", ["/users", "/health/ready"])
-def test_a_connection_that_ended_while_nobody_used_it_fails_no_request(postgres: PostgreSQL, path: str) -> None:
+def test_a_connection_that_was_closed_while_idle_fails_no_request(postgres: PostgreSQL, path: str) -> None:
     database = f"users_ended_{path.count('/')}"
     with (
         service(postgres.create(database), WEB_CONCURRENCY="1") as running,
@@ -40,7 +40,7 @@ def test_a_connection_that_ended_while_nobody_used_it_fails_no_request(postgres:
         assert httpx.get(f"{running.url}{path}").status_code == 200
 
 
-def test_a_connection_that_breaks_off_amid_an_answer_is_noticed_at_once(postgres: PostgreSQL) -> None:
+def test_a_reset_during_a_result_is_detected_immediately(postgres: PostgreSQL) -> None:
     url = postgres.create("users_broken_off")
     with (
         network(url) as (net, way),
@@ -54,7 +54,7 @@ def test_a_connection_that_breaks_off_amid_an_answer_is_noticed_at_once(postgres
         until_a_lock_is_waited_for(url)
         (worker,) = psutil.Process(running.process.pid).children()
 
-        worker.suspend()  # So that it hears of the last byte and of the end together.
+        worker.suspend()  # The worker then receives the last byte and the reset together.
         net.reset(NOTICE)
         worker.resume()
 

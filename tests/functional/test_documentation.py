@@ -1,50 +1,50 @@
-"""The pages for people: the document and Swagger UI, from this host alone."""
+"""The documentation: the OpenAPI document and Swagger UI, without files from other hosts."""
 
 import pytest
 import yaml
 from starlette.testclient import TestClient
 
-from users_api.http.document import document_path
+from users_api.document import document_path
 
 
-def test_the_root_leads_to_the_documentation(client: TestClient) -> None:
-    answer = client.get("/")
+def test_the_root_redirects_to_the_documentation(client: TestClient) -> None:
+    response = client.get("/")
 
-    assert (answer.status_code, answer.headers["Location"]) == (307, "/ui/")
+    assert (response.status_code, response.headers["Location"]) == (307, "/ui/")
 
 
 @pytest.mark.parametrize(("path", "media_type"), [("/openapi.json", "application/json"), ("/openapi.yaml", "application/yaml")])
-def test_the_document_is_given_as_it_is(client: TestClient, path: str, media_type: str) -> None:
-    answer = client.get(path)
+def test_the_document_is_served_unchanged(client: TestClient, path: str, media_type: str) -> None:
+    response = client.get(path)
 
-    assert answer.headers["Content-Type"] == media_type
-    assert yaml.safe_load(answer.text) == yaml.safe_load(document_path().read_text())
+    assert response.headers["Content-Type"] == media_type
+    assert yaml.safe_load(response.text) == yaml.safe_load(document_path().read_text())
 
 
 @pytest.mark.parametrize(
     "name", ["", "index.html", "initializer.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"]
 )
-def test_the_page_has_its_own_files(client: TestClient, name: str) -> None:
-    answer = client.get(f"/ui/{name}")
+def test_swagger_uis_files_are_served(client: TestClient, name: str) -> None:
+    response = client.get(f"/ui/{name}")
 
-    assert answer.status_code == 200
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert "Accept-Ranges" not in answer.headers
+    assert response.status_code == 200
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert "Accept-Ranges" not in response.headers
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/ui/nope", 404), ("POST", "/ui/", 405), ("POST", "/openapi.json", 405)]
 )
-def test_a_failure_there_is_in_the_envelope_too(client: TestClient, method: str, path: str, status: int) -> None:
-    answer = client.request(method, path)
+def test_errors_of_pages_use_the_envelope(client: TestClient, method: str, path: str, status: int) -> None:
+    response = client.request(method, path)
 
-    assert answer.status_code == status
-    assert answer.json()["status"] == "fail"
+    assert response.status_code == status
+    assert response.json()["status"] == "fail"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/ui/nope", "/ui/index.html/", "/ui//index.html"])
-def test_what_is_no_page_is_not_found(client: TestClient, method: str, path: str) -> None:
-    answer = client.request(method, path)
+def test_an_unknown_page_is_not_found(client: TestClient, method: str, path: str) -> None:
+    response = client.request(method, path)
 
-    assert (answer.status_code, answer.json()["status"]) == (404, "fail")
+    assert (response.status_code, response.json()["status"]) == (404, "fail")

@@ -1,4 +1,4 @@
-"""Our own failures: a fixed text in the envelope, whatever happened."""
+"""The service's 5xx responses, which have fixed messages in the envelope."""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ from connexion import FlaskApp
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from tests.postgres import free_port
-from tests.waiting import until
-from users_api.app import create_app
-from users_api.db import db
+from tests.support.postgres import free_port
+from tests.support.waiting import until
+from users_api.app import MIGRATIONS, create_app
+from users_api.database import db
+from users_api.database.versions import newest_migration
 
 FAULT = {"status": "error", "message": "Something went wrong on our side."}
 AWAY = {"status": "error", "message": "The service is unavailable for the moment. Please try again."}
@@ -32,7 +33,7 @@ OPERATIONS = [("GET", "/users"), ("POST", "/users"), *((method, "/users/1") for 
 
 @pytest.fixture
 def client_without_database(backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TestClient]:
-    """A client of an application whose database is away."""
+    """A client of an application whose database is unavailable."""
     away = {"sqlite": f"sqlite:///{tmp_path}/no/folder.db", "postgresql": f"postgresql://users@127.0.0.1:{free_port()}/users"}
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.ProductionConfig")
     monkeypatch.setenv("DATABASE_URL", away[backend])
@@ -41,20 +42,20 @@ def client_without_database(backend: str, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def body_of(method: str) -> dict[str, object]:
-    """Return what a request with this method sends."""
+    """Return the request body for this method, as keyword arguments."""
     return {"json": USER} if method in {"POST", "PUT", "PATCH"} else {}
 
 
 @pytest.mark.parametrize(("method", "path"), [*OPERATIONS, ("GET", "/health/ready")])
-def test_without_the_database_the_answer_is_to_try_again(client_without_database: TestClient, method: str, path: str) -> None:
-    answer = client_without_database.request(method, path, **body_of(method))
+def test_an_unavailable_database_results_in_503(client_without_database: TestClient, method: str, path: str) -> None:
+    response = client_without_database.request(method, path, **body_of(method))
 
-    assert (answer.status_code, answer.json()) == (503, AWAY)
-    assert answer.headers["Retry-After"] == "1"
+    assert (response.status_code, response.json()) == (503, AWAY)
+    assert response.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health/live"])
-def test_without_the_database_the_process_still_lives(client_without_database: TestClient, path: str) -> None:
+def test_an_unavailable_database_does_not_affect_liveness(client_without_database: TestClient, path: str) -> None:
     assert client_without_database.get(path).status_code == 200
 
 
@@ -66,7 +67,7 @@ def test_without_the_database_the_process_still_lives(client_without_database: T
     ids=["table", "column"],
 )
 def client_without_migration(app: FlaskApp, client: TestClient, request: pytest.FixtureRequest) -> Iterator[TestClient]:
-    """A client of an application whose database has not all that the newest migration gives it."""
+    """A client of an application whose database lacks a table or column."""
     change, undo = request.param
     run(app, f"ALTER TABLE {change}")
     yield client
@@ -74,24 +75,24 @@ def client_without_migration(app: FlaskApp, client: TestClient, request: pytest.
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_without_a_migration_the_answer_is_to_try_again(client_without_migration: TestClient, method: str, path: str) -> None:
-    answer = client_without_migration.request(method, path, **body_of(method))
+def test_a_missing_migration_results_in_503(client_without_migration: TestClient, method: str, path: str) -> None:
+    response = client_without_migration.request(method, path, **body_of(method))
 
-    assert (answer.status_code, answer.json()) == (503, AWAY)
-    assert answer.headers["Retry-After"] == "1"
+    assert (response.status_code, response.json()) == (503, AWAY)
+    assert response.headers["Retry-After"] == "1"
 
 
-def test_the_log_says_which_command_is_wanted(client_without_migration: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    until(lambda: bool(client_without_migration.get("/users").is_error and caplog.records))  # At most one line a second.
+def test_the_log_names_the_command_that_migrates(client_without_migration: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    until(lambda: bool(client_without_migration.get("/users").is_error and caplog.records))  # At most one log line a second.
 
     (line,) = caplog.messages
-    assert line.startswith("The database waits for a migration, run `users-api db upgrade`: ")
+    assert line.startswith("The database needs a migration, run `users-api db upgrade`: ")
     assert "\n" not in caplog.text.strip()
 
 
 @pytest.fixture
 def client_with_bug(app: FlaskApp, client: TestClient, backend: str) -> Iterator[TestClient]:
-    """A client of an application whose table is not what the code takes it for."""
+    """A client of an application whose table has unexpected columns."""
     run(app, "ALTER TABLE users RENAME TO people", *MISFIT[backend])
     yield client
     run(app, "DROP TABLE users", "ALTER TABLE people RENAME TO users")
@@ -105,15 +106,17 @@ def run(app: FlaskApp, *statements: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_a_bug_tells_nothing(client_with_bug: TestClient, method: str, path: str, caplog: pytest.LogCaptureFixture) -> None:
-    answer = client_with_bug.request(method, path, **body_of(method))
+def test_an_unhandled_exception_exposes_no_details(
+    client_with_bug: TestClient, method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = client_with_bug.request(method, path, **body_of(method))
 
-    assert (answer.status_code, answer.json()) == (500, FAULT)
+    assert (response.status_code, response.json()) == (500, FAULT)
     assert "users" in caplog.text
     assert "hermanmu@gmail.com" not in caplog.text
 
 
-def test_a_bug_is_counted(client_with_bug: TestClient) -> None:
+def test_an_unhandled_exception_is_counted(client_with_bug: TestClient) -> None:
     counted = re.compile(r'http_requests_total{operation="get_user",status="500"} \d+')
     client_with_bug.get("/users/1")
     before = counted.findall(client_with_bug.get("/metrics").text)
@@ -130,7 +133,8 @@ def test_a_database_without_the_newest_migration_is_not_ready(app: FlaskApp, cli
 
     answer = client.get("/health/ready")
 
-    run(app, "DELETE FROM alembic_version", "INSERT INTO alembic_version VALUES ('0001')")
+    newest = f"INSERT INTO alembic_version VALUES ('{newest_migration(str(MIGRATIONS))}')"  # noqa: S608 -- from our own files.
+    run(app, "DELETE FROM alembic_version", newest)
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "error",
@@ -139,11 +143,11 @@ def test_a_database_without_the_newest_migration_is_not_ready(app: FlaskApp, cli
     assert client.get("/health/ready").json() == {"status": "success", "message": "ready"}
 
 
-def test_a_constraint_that_no_caller_can_break_is_a_bug(app: FlaskApp, client: TestClient) -> None:
+def test_violation_of_an_unknown_constraint_results_in_500(app: FlaskApp, client: TestClient) -> None:
     run(app, "CREATE UNIQUE INDEX uq_users_username ON users (username)")
     client.post("/users", json=USER)
 
-    answer = client.post("/users", json=USER | {"email": "michael@mherman.org"})
+    response = client.post("/users", json=USER | {"email": "michael@mherman.org"})
 
     run(app, "DROP INDEX uq_users_username")
-    assert (answer.status_code, answer.json()) == (500, FAULT)
+    assert (response.status_code, response.json()) == (500, FAULT)

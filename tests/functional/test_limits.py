@@ -1,4 +1,4 @@
-"""Every limit is a setting, and holds on the real server."""
+"""Each limit can be set, and the production server enforces it."""
 
 import json
 import select
@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server import Service, service
-from tests.waiting import until
-from users_api.http.protocol import MOST_WAITING
+from tests.support.service import Service, service
+from tests.support.waiting import until
+from users_api.server.protocol import MAX_PIPELINED
 
 USER = {"username": "michael", "email": "hermanmu@gmail.com"}
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -23,7 +23,7 @@ BIG = PING.replace(b"/ping", b"/openapi.json")
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A server with other limits than usual."""
+    """A server with low limits."""
     limits = {"HEAD_LIMIT": "2048", "BODY_LIMIT": "1100", "HEAD_TIMEOUT": "0.5", "BODY_TIMEOUT": "0.25", "SEND_TIMEOUT": "6"}
     with service(f"sqlite:///{tmp_path_factory.mktemp('strict')}/strict.db", **limits) as running:
         yield running
@@ -31,26 +31,26 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Service]:
-    """A server with room for one connection."""
+    """A server that accepts one connection at a time."""
     with service(f"sqlite:///{tmp_path}/narrow.db", WEB_CONCURRENCY="1", CLIENT_CONNECTIONS="1") as running:
         yield running
 
 
 @pytest.fixture
 def connect() -> Iterator[Callable[[Service], socket.socket]]:
-    """Opens connections that wait for an answer 30 s at most."""
+    """Opens connections with a timeout of 30 s."""
     with ExitStack() as stack:
         yield lambda running: stack.enter_context(closing(socket.create_connection(("127.0.0.1", running.port), timeout=30)))
 
 
-def answer(connection: socket.socket) -> tuple[int, str | None, bytes]:
-    """Read one answer: its status, its `Connection` and its body."""
+def read_response(connection: socket.socket) -> tuple[int, str | None, bytes]:
+    """Read one response; return its status, `Connection` header and body."""
     with closing(HTTPResponse(connection)) as response:
         response.begin()
         return response.status, response.headers["Connection"], response.read()
 
 
-def test_the_sizes_of_head_and_body_are_settings(strict: Service) -> None:
+def test_head_and_body_sizes_are_limited_by_settings(strict: Service) -> None:
     long_head = httpx.get(f"{strict.url}/ping", headers={"X": "x" * 2048})
     long_body = httpx.post(f"{strict.url}/users", json=USER | {"username": "x" * 1100})
 
@@ -61,75 +61,73 @@ def test_the_sizes_of_head_and_body_are_settings(strict: Service) -> None:
     assert (long_body.status_code, long_body.json()["message"]) == (413, "The request body must not be larger than 1100 bytes.")
 
 
-def test_the_times_of_head_and_body_are_settings(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_head_and_body_times_are_limited_by_settings(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
     slow_head, slow_body = connect(strict), connect(strict)
 
     slow_head.sendall(PING[:-2])
     slow_body.sendall(b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n")
 
-    answers = [answer(connection) for connection in (slow_head, slow_body)]
-    assert [(status, json.loads(body)["message"]) for status, _, body in answers] == [
+    responses = [read_response(connection) for connection in (slow_head, slow_body)]
+    assert [(status, json.loads(body)["message"]) for status, _, body in responses] == [
         (408, "The request line and the headers did not arrive within 0.5 seconds."),
         (408, "The request body did not arrive within 0.25 seconds."),
     ]
 
 
-def test_a_caller_who_does_not_read_is_dropped(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
-    caller, end = connect(strict), select.poll()
-    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    end.register(caller, 0)
+def test_a_client_that_stops_reading_is_disconnected(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+    client, end = connect(strict), select.poll()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    end.register(client, 0)
 
-    caller.sendall(BIG * MOST_WAITING)
+    client.sendall(BIG * MAX_PIPELINED)
 
     assert [httpx.get(f"{strict.url}/ping").status_code for _ in range(10)] == [200] * 10
-    assert end.poll(30_000) == [(caller.fileno(), select.POLLERR | select.POLLHUP)]
+    assert end.poll(30_000) == [(client.fileno(), select.POLLERR | select.POLLHUP)]
 
 
-def test_a_caller_who_reads_is_not_dropped(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
-    caller = connect(strict)
-    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    caller.sendall(BIG * (MOST_WAITING - 1) + BIG.replace(b"Host", b"Connection: close\r\nHost"))
+def test_a_client_that_reads_is_not_disconnected(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+    client = connect(strict)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.sendall(BIG * (MAX_PIPELINED - 1) + BIG.replace(b"Host", b"Connection: close\r\nHost"))
 
-    with caller.makefile("rb") as answers:
-        assert answers.read().count(b"HTTP/1.1 200 OK\r\n") == MOST_WAITING
-
-
-def test_a_caller_who_asks_too_much_at_once_is_answered_so_far(
-    strict: Service, connect: Callable[[Service], socket.socket]
-) -> None:
-    caller = connect(strict)
-    caller.sendall(PING * 10 * MOST_WAITING)
-
-    with caller.makefile("rb") as answers:
-        assert answers.read().count(b"HTTP/1.1 200 OK\r\n") == MOST_WAITING + 1
+    with client.makefile("rb") as responses:
+        assert responses.read().count(b"HTTP/1.1 200 OK\r\n") == MAX_PIPELINED
 
 
-def test_a_connection_over_the_limit_waits_for_another_ones_end(
+def test_pipelined_requests_are_answered_up_to_the_limit(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+    client = connect(strict)
+    client.sendall(PING * 10 * MAX_PIPELINED)
+
+    with client.makefile("rb") as responses:
+        assert responses.read().count(b"HTTP/1.1 200 OK\r\n") == MAX_PIPELINED + 1
+
+
+def test_a_connection_over_the_limit_waits_until_another_closes(
     narrow: Service, connect: Callable[[Service], socket.socket]
 ) -> None:
     first, second = connect(narrow), connect(narrow)
     first.sendall(PING)
-    assert answer(first)[0] == 200
+    assert read_response(first)[0] == 200
     second.sendall(PING)
     second.settimeout(0.5)
     with pytest.raises(TimeoutError):
-        answer(second)
+        read_response(second)
 
     first.close()
 
     second.settimeout(30)
-    assert answer(second)[0] == 200
+    assert read_response(second)[0] == 200
 
 
-def test_the_stop_answers_what_is_on_its_way(narrow: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_graceful_shutdown_answers_requests_in_the_backlog(narrow: Service, connect: Callable[[Service], socket.socket]) -> None:
     idle, waiting = connect(narrow), connect(narrow)
     idle.sendall(PING)
-    assert answer(idle)[:2] == (200, None)
+    assert read_response(idle)[:2] == (200, None)
     waiting.sendall(PING)
 
     narrow.process.send_signal(signal.SIGTERM)
     until(lambda: "Shutting down" in narrow.output())
     idle.sendall(PING)
 
-    assert [answer(connection)[:2] for connection in (idle, waiting)] == [(200, "close")] * 2
+    assert [read_response(connection)[:2] for connection in (idle, waiting)] == [(200, "close")] * 2
     assert narrow.process.wait(25) == 0

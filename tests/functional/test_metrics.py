@@ -1,4 +1,4 @@
-"""What an operator watches: each request is counted once, whichever worker has answered it."""
+"""The metrics page counts each request once, across all workers."""
 
 import os
 import re
@@ -10,8 +10,8 @@ import httpx
 import psutil
 from starlette.testclient import TestClient
 
-from tests.server import service
-from tests.waiting import until
+from tests.support.service import service
+from tests.support.waiting import until
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? ([0-9.e-]+)')
 COMMENT = re.compile(r"# (HELP [a-z_]+ .+\.|TYPE [a-z_]+ (counter|histogram))")
@@ -19,7 +19,7 @@ USER = {"username": "michael", "email": "hermanmu@gmail.com"}
 
 
 def samples(text: str) -> Counter[str]:
-    """Return the samples of a page by their names and labels; anything else there is no metrics page."""
+    """Return the samples of a page by name and labels; the test fails on any malformed line."""
     found: Counter[str] = Counter()
     for line in text.splitlines():
         if sample := SAMPLE.fullmatch(line):
@@ -29,12 +29,12 @@ def samples(text: str) -> Counter[str]:
     return found
 
 
-def answers(operation: str, status: int) -> str:
-    """Return the name of the counter of such answers."""
+def counter(operation: str, status: int) -> str:
+    """Return the name of the counter of these responses."""
     return f'http_requests_total{{operation="{operation}",status="{status}"}}'
 
 
-def test_the_page_is_prometheuss(client: TestClient) -> None:
+def test_the_page_has_prometheuss_text_format(client: TestClient) -> None:
     page = client.get("/metrics")
 
     assert page.status_code == 200
@@ -44,7 +44,7 @@ def test_the_page_is_prometheuss(client: TestClient) -> None:
     assert client.post("/metrics").status_code == 405
 
 
-def test_each_answer_is_counted_by_operation_and_status(client: TestClient) -> None:
+def test_each_response_is_counted_by_operation_and_status(client: TestClient) -> None:
     before = samples(client.get("/metrics").text)
 
     client.get("/ping")
@@ -57,18 +57,18 @@ def test_each_answer_is_counted_by_operation_and_status(client: TestClient) -> N
     after = samples(client.get("/metrics").text)
 
     assert {name: value for name, value in (after - before).items() if name.startswith("http_requests_total")} == {
-        answers("ping", 200): 1,
-        answers("list_users", 400): 1,
-        answers("create_user", 201): 1,
-        answers("create_user", 400): 1,
-        answers("get_user", 200): 1,
-        answers("none", 404): 1,
-        answers("none", 405): 1,
-        answers("none", 200): 1,  # the first look at the metrics
+        counter("ping", 200): 1,
+        counter("list_users", 400): 1,
+        counter("create_user", 201): 1,
+        counter("create_user", 400): 1,
+        counter("get_user", 200): 1,
+        counter("none", 404): 1,
+        counter("none", 405): 1,
+        counter("none", 200): 1,  # the first request of /metrics
     }
 
 
-def test_each_answer_is_timed(client: TestClient) -> None:
+def test_each_response_is_timed(client: TestClient) -> None:
     before = samples(client.get("/metrics").text)
 
     for _ in range(3):
@@ -82,21 +82,21 @@ def test_each_answer_is_timed(client: TestClient) -> None:
     assert 0 < (after - before)['http_request_duration_seconds_sum{operation="list_users"}'] < 60
 
 
-def test_all_workers_are_counted_even_one_that_has_died(tmp_path: Path) -> None:
+def test_requests_of_a_killed_worker_remain_counted(tmp_path: Path) -> None:
     with service(f"sqlite:///{tmp_path}/metrics.db") as running:
         until(lambda: running.output().count("Application startup complete.") == 2)
-        callers = [httpx.Client(base_url=running.url) for _ in range(8)]
-        before = samples(callers[0].get("/metrics").text)
-        for caller in callers:
+        clients = [httpx.Client(base_url=running.url) for _ in range(8)]
+        before = samples(clients[0].get("/metrics").text)
+        for client in clients:
             for _ in range(5):
-                caller.get("/ping")
-        counted = [(samples(caller.get("/metrics").text) - before)[answers("ping", 200)] for caller in callers]
+                client.get("/ping")
+        counted = [(samples(client.get("/metrics").text) - before)[counter("ping", 200)] for client in clients]
 
         victim = psutil.Process(running.process.pid).children()[0].pid
         os.kill(victim, signal.SIGKILL)
         until(lambda: running.output().count("Application startup complete.") == 3)
-        counted += [(samples(httpx.get(f"{running.url}/metrics").text) - before)[answers("ping", 200)] for _ in range(8)]
-        for caller in callers:
-            caller.close()
+        counted += [(samples(httpx.get(f"{running.url}/metrics").text) - before)[counter("ping", 200)] for _ in range(8)]
+        for client in clients:
+            client.close()
 
     assert counted == [40] * 16

@@ -1,25 +1,27 @@
-"""The migrations: up, down and up again, and the tables are the models'."""
+"""The migrations: upgrade, downgrade, and a schema that matches the models."""
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import Any
 from uuid import uuid4
 
 import psycopg2
 import pytest
 from connexion import FlaskApp
-from flask_migrate import check, downgrade, upgrade
+from flask_migrate import check, downgrade, migrate, upgrade
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
-from tests.postgres import PostgreSQL
-from tests.server import COMMAND
-from users_api.app import create_flask_app
-from users_api.db import Base, db, schema_is_newest, transaction
+from tests.support.postgres import PostgreSQL
+from tests.support.service import COMMAND
+from users_api.app import MIGRATIONS, create_flask_app
+from users_api.database import Base, db, schema_is_newest, transaction
+from users_api.database.versions import newest_migration
 from users_api.handlers import users
 
 MANY_INACTIVE = """
@@ -32,12 +34,12 @@ SLOW_TABLES = """
     ALTER DATABASE users_slow_tables SET statement_timeout = '1s'
 """
 CATALOGUE = {
-    "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'users' AND sql IS NOT NULL ORDER BY name",
+    "sqlite": "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = '{table}' AND sql IS NOT NULL ORDER BY name",
     "postgresql": """
         SELECT 'column', column_name, concat_ws(' ', data_type, character_maximum_length, collation_name, is_nullable,
-               column_default, is_identity, identity_maximum) FROM information_schema.columns WHERE table_name = 'users'
-        UNION SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'users'::regclass
-        UNION SELECT 'index', indexname, indexdef FROM pg_indexes WHERE tablename = 'users' ORDER BY 1, 2
+               column_default, is_identity, identity_maximum) FROM information_schema.columns WHERE table_name = '{table}'
+        UNION SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = '{table}'::regclass
+        UNION SELECT 'index', indexname, indexdef FROM pg_indexes WHERE tablename = '{table}' ORDER BY 1, 2
     """,
 }
 
@@ -53,7 +55,7 @@ def new_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str
 
 @pytest.fixture
 def migrated(new_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The application with an empty database that is at the newest migration."""
+    """The application with an empty database at the newest migration."""
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
     monkeypatch.setenv("DATABASE_TEST_URL", new_url)
     app = create_flask_app()
@@ -64,13 +66,14 @@ def migrated(new_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def catalogue(engine: Engine) -> list[tuple[str, ...]]:
-    """Return what the database says of the table, white space aside."""
+    """Return what the database says of the models' tables, white space aside."""
+    statements = [text(CATALOGUE[engine.dialect.name].format(table=table.name)) for table in Base.metadata.sorted_tables]
     with engine.connect() as connection:
-        rows = connection.execute(text(CATALOGUE[engine.dialect.name])).all()
+        rows = [row for statement in statements for row in connection.execute(statement)]
     return [tuple(" ".join(str(part).split()) for part in row) for row in rows]
 
 
-def test_a_migration_takes_its_time(postgres: PostgreSQL) -> None:
+def test_migrations_have_no_statement_timeout(postgres: PostgreSQL) -> None:
     url = postgres.create("users_slow_tables")
     with closing(psycopg2.connect(postgres.url("users_slow_tables"))) as connection, connection, connection.cursor() as cursor:
         cursor.execute(SLOW_TABLES)
@@ -81,7 +84,7 @@ def test_a_migration_takes_its_time(postgres: PostgreSQL) -> None:
 
 
 @pytest.mark.usefixtures("migrated")
-def test_up_down_and_up_again() -> None:
+def test_upgrade_after_downgrade_restores_the_schema() -> None:
     first = catalogue(db.engine)
 
     downgrade(revision="base")
@@ -93,8 +96,8 @@ def test_up_down_and_up_again() -> None:
 
 
 @pytest.mark.usefixtures("migrated")
-@pytest.mark.filterwarnings("ignore:.*expression-based index")  # SQLAlchemy reads none from SQLite; the catalogue has them.
-def test_the_tables_are_what_the_models_say(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*expression-based index")  # SQLAlchemy skips them on SQLite; the catalogue has them.
+def test_the_migrations_create_the_tables_of_the_models(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     check()
     url = f"sqlite:///{tmp_path}/models.db" if backend == "sqlite" else request.getfixturevalue("postgres").create("models")
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
@@ -118,7 +121,7 @@ def test_the_tables_are_what_the_models_say(backend: str, request: pytest.Fixtur
         "'michael', 'ADA@example.org', true",
     ],
 )
-def test_the_table_itself_refuses(row: str) -> None:
+def test_the_table_rejects_invalid_rows(row: str) -> None:
     insert = "INSERT INTO users (username, email, active) VALUES ({})"
     with db.engine.begin() as connection:
         connection.execute(text(insert.format("'ada', 'ada@example.org', true")))
@@ -128,7 +131,7 @@ def test_the_table_itself_refuses(row: str) -> None:
 
 
 @pytest.mark.usefixtures("migrated")
-def test_the_table_gives_what_is_left_out() -> None:
+def test_the_table_has_defaults() -> None:
     with db.engine.begin() as connection:
         connection.execute(text("INSERT INTO users (username, email) VALUES ('ada', 'ada@example.org')"))
         user = connection.execute(text("SELECT id, active, version, created_date IS NOT NULL FROM users")).one()
@@ -137,28 +140,63 @@ def test_the_table_gives_what_is_left_out() -> None:
 
 
 @pytest.mark.usefixtures("migrated")
-def test_what_a_newer_version_has_migrated_is_new_enough() -> None:
+def test_a_newer_schema_is_accepted() -> None:
     with db.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
 
     assert schema_is_newest()
 
 
-def test_the_statements_can_be_read_first(migrated: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_statements_can_be_printed(migrated: Any, capsys: pytest.CaptureFixture[str]) -> None:
     upgrade(sql=True)
 
     assert "CREATE TABLE users" in capsys.readouterr().out
 
 
-def test_a_new_migration_is_numbered(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["migrate", "revision"])
+def test_a_new_migration_is_numbered(root: Path, tmp_path: Path, command: str) -> None:
+    number = f"{int(newest_migration(str(MIGRATIONS))) + 1:04}"
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/numbers.db"}
 
-    for command in (["upgrade"], ["migrate", "-m", "Add language"]):
-        subprocess.run([COMMAND, "db", *command], env=environment, check=True, capture_output=True)
+    for arguments in (["upgrade"], [command, "-m", "Add language"]):
+        subprocess.run([COMMAND, "db", *arguments], env=environment, check=True, capture_output=True)
 
-    assert (tmp_path / "users_api/migrations/versions/0002_add_language.py").exists()
+    assert (tmp_path / f"users_api/migrations/versions/{number}_add_language.py").exists()
+
+
+def test_a_migration_is_written_as_the_linter_wants_it_and_makes_the_tables_of_the_models(root: Path, tmp_path: Path) -> None:
+    for part in ("openapi", "users_api", "pyproject.toml"):
+        (copytree if (root / part).is_dir() else copy)(root / part, tmp_path / part)
+    versions = tmp_path / "users_api/migrations/versions"
+    for old in versions.glob("*.py"):
+        old.unlink()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/anew.db"}
+
+    for arguments in (["migrate", "-m", "Create everything"], ["upgrade"], ["check"]):
+        subprocess.run([COMMAND, "db", *arguments], env=environment, check=True, capture_output=True)
+
+    (written,) = versions.glob("*.py")
+    assert written.name == "0001_create_everything.py"
+    for lint in (["check"], ["format", "--check"]):
+        subprocess.run([sys.executable, "-m", "ruff", *lint, written], cwd=tmp_path, check=True)
+    assert "users_api" not in written.read_text()
+
+
+@pytest.mark.usefixtures("migrated")
+def test_a_generated_migration_imports_nothing_of_the_service() -> None:
+    known = set(MIGRATIONS.glob("versions/*.py"))
+    with transaction() as connection:
+        connection.execute(text("ALTER TABLE users DROP COLUMN created_date"))
+
+    migrate(message="Restore the date")
+    (made,) = set(MIGRATIONS.glob("versions/*.py")) - known
+    script = made.read_text()
+    made.unlink()
+
+    assert "sa.DateTime(" in script
+    assert "users_api" not in script
 
 
 def test_each_filter_has_its_index(app: FlaskApp, client: Any, backend: str, make_user: Callable[..., Any]) -> None:
@@ -178,7 +216,7 @@ def test_each_filter_has_its_index(app: FlaskApp, client: Any, backend: str, mak
             connection.execute(text("ANALYZE users"))
             connection.execute(text("SET LOCAL enable_seqscan = off"))
         for filters, names in indexes.items():
-            page = users._page(*filters).params(**values).compile(connection)  # noqa: SLF001 -- what the handler itself runs.
+            page = users._page(*filters).params(**values).compile(connection)  # noqa: SLF001 -- the statement that the handler executes.
             given = page.params if page.positiontup is None else tuple(page.params[name] for name in page.positiontup)
             plan = connection.exec_driver_sql(f"{explain} {page}", given).all()
             assert names[backend == "sqlite"] in str(plan)

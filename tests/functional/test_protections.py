@@ -1,4 +1,4 @@
-"""What keeps one worker answering while its database does not, or refuses."""
+"""A worker keeps responding while its database is slow, unresponsive or read-only."""
 
 import time
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.postgres import PostgreSQL
-from tests.server import Service, service
-from tests.waiting import until
+from tests.support.postgres import PostgreSQL
+from tests.support.service import Service, service
+from tests.support.waiting import until
 
 AWAY = {"status": "error", "message": "The service is unavailable for the moment. Please try again."}
 USER = {"username": "michael", "email": "hermanmu@gmail.com"}
@@ -32,7 +32,7 @@ MARGIN_SECONDS = 3
 
 @pytest.fixture(scope="module")
 def limited(postgres: PostgreSQL) -> Iterator[Service]:
-    """A server of one worker with one connection to a database that has one user."""
+    """A server with one worker, one database connection and one stored user."""
     with service(postgres.create("users_limited"), **LIMITS) as running:
         assert httpx.post(f"{running.url}/users", json=USER).status_code == 201
         yield running
@@ -40,7 +40,7 @@ def limited(postgres: PostgreSQL) -> Iterator[Service]:
 
 @pytest.fixture
 def holder(limited: Service) -> Iterator[psycopg2.extensions.connection]:
-    """A session that holds the user."""
+    """A session that holds a lock on the user."""
     with closing(psycopg2.connect(limited.environment["DATABASE_URL"])) as holder:
         holder.cursor().execute("SELECT 1 FROM users FOR UPDATE")
         yield holder
@@ -48,7 +48,7 @@ def holder(limited: Service) -> Iterator[psycopg2.extensions.connection]:
 
 @pytest.fixture
 def frozen(limited: Service, postgres: PostgreSQL) -> Iterator[None]:
-    """A PostgreSQL that does nothing and ends nothing."""
+    """Suspends PostgreSQL's processes, which keep their connections open."""
     main = psutil.Process(postgres.process.pid)
     processes = [main, *main.children(recursive=True)]
     for process in processes:
@@ -59,11 +59,11 @@ def frozen(limited: Service, postgres: PostgreSQL) -> Iterator[None]:
 
 
 def ask(running: Service, method: str, path: str, body: Any = None) -> tuple[int, Any, float]:
-    """Send a request; return status and content of the answer, and after how many seconds it came."""
+    """Send a request; return the response's status, its content and its time in seconds."""
     began = time.monotonic()
-    answer = httpx.request(method, running.url + path, json=body, timeout=60)
-    assert (answer.status_code == 503) == (answer.headers.get("Retry-After") == "1")
-    return answer.status_code, answer.json(), time.monotonic() - began
+    response = httpx.request(method, running.url + path, json=body, timeout=60)
+    assert (response.status_code == 503) == (response.headers.get("Retry-After") == "1")
+    return response.status_code, response.json(), time.monotonic() - began
 
 
 def test_a_lock_is_waited_for_so_long(limited: Service, holder: psycopg2.extensions.connection) -> None:
@@ -73,7 +73,7 @@ def test_a_lock_is_waited_for_so_long(limited: Service, holder: psycopg2.extensi
     assert 2 <= seconds < 2 + MARGIN_SECONDS
 
 
-def test_one_request_too_many_is_refused_at_once(limited: Service, holder: psycopg2.extensions.connection) -> None:
+def test_a_request_over_the_limit_is_rejected_immediately(limited: Service, holder: psycopg2.extensions.connection) -> None:
     with ThreadPoolExecutor() as pool, closing(psycopg2.connect(limited.environment["DATABASE_URL"])) as watcher:
         watcher.autocommit = True
         cursor = watcher.cursor()
@@ -81,28 +81,28 @@ def test_one_request_too_many_is_refused_at_once(limited: Service, holder: psyco
         until(lambda: cursor.execute(WAITING) or cursor.fetchone())
         others = [pool.submit(ask, limited, "GET", "/users/1") for _ in range(2)]
         until(lambda: any(other.done() for other in others))
-        refused = next(other for other in others if other.done()).result()
+        rejected = next(other for other in others if other.done()).result()
         lives, _, _ = ask(limited, "GET", "/health/live")
         assert not using.done()
         holder.rollback()
 
-    assert refused[:2] == (503, AWAY)
+    assert rejected[:2] == (503, AWAY)
     assert lives == using.result()[0] == 200
     assert sorted(other.result()[0] for other in others) == [200, 503]
 
 
 def test_a_database_that_does_not_answer_is_waited_for_so_long(limited: Service, postgres: PostgreSQL, frozen: None) -> None:
-    amid_a_statement, anew, again = (ask(limited, "GET", "/users/1") for _ in range(3))
+    during_statement, reconnecting, again = (ask(limited, "GET", "/users/1") for _ in range(3))
 
     (worker,) = psutil.Process(limited.process.pid).children()
     kept = [each for each in worker.net_connections("tcp") if each.raddr and each.raddr.port == postgres.port]
-    assert [answer[:2] for answer in (amid_a_statement, anew, again)] == [(503, AWAY)] * 3
+    assert [response[:2] for response in (during_statement, reconnecting, again)] == [(503, AWAY)] * 3
     assert kept == []
-    assert 4 <= amid_a_statement[2] < 4 + MARGIN_SECONDS
-    assert 1 <= anew[2] < 1 + MARGIN_SECONDS
+    assert 4 <= during_statement[2] < 4 + MARGIN_SECONDS
+    assert 1 <= reconnecting[2] < 1 + MARGIN_SECONDS
 
 
-def test_after_all_that_the_one_connection_is_of_use(limited: Service) -> None:
+def test_the_connection_is_usable_after_timeouts(limited: Service) -> None:
     assert ask(limited, "GET", "/users/1")[0] == 200
 
 
@@ -115,18 +115,18 @@ def test_a_database_that_refuses_to_write_is_left_for_another_try(postgres: Post
             connection.cursor().execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
             )
-            refused = [ask(running, "POST", "/users", USER)[:2] for _ in range(2)]
+            rejected = [ask(running, "POST", "/users", USER)[:2] for _ in range(2)]
             read, _, _ = ask(running, "GET", "/users")
             connection.cursor().execute("SET default_transaction_read_only = off")
             connection.cursor().execute("ALTER DATABASE users_read_only RESET default_transaction_read_only")
         still_refused, written = (ask(running, "POST", "/users", USER) for _ in range(2))
 
-    assert refused == [(503, AWAY)] * 2
+    assert rejected == [(503, AWAY)] * 2
     assert read == 200
     assert (still_refused[0], written[0]) == (503, 201)
 
 
-def test_postgresql_may_keep_its_own_limits(postgres: PostgreSQL) -> None:
+def test_zero_keeps_postgresqls_own_limits(postgres: PostgreSQL) -> None:
     own = dict.fromkeys(("DATABASE_STATEMENT_TIMEOUT", "DATABASE_LOCK_TIMEOUT", "DATABASE_IDLE_TIMEOUT"), "0")
     with service(postgres.create("users_own_limits"), **own) as running:
         assert ask(running, "GET", "/users")[0] == 200

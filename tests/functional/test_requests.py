@@ -1,4 +1,4 @@
-"""What holds for every path: the envelope of each failure, methods, media types, sizes."""
+"""Behaviour that all paths share: errors, methods, media types and body sizes."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,11 +10,11 @@ LIMIT = 1024 * 1024
 @pytest.mark.parametrize(
     "path", ["/nope", "/users/", "/users/1/", "//users", "/users//1", "/ping/", "/users%2F1", "/health", "/UI/"]
 )
-def test_another_path_is_not_found(client: TestClient, path: str) -> None:
-    answer = client.get(f"http://testserver{path}")
+def test_an_unknown_path_is_not_found(client: TestClient, path: str) -> None:
+    response = client.get(f"http://testserver{path}")
 
-    assert answer.status_code == 404
-    assert answer.json() == {"status": "fail", "message": "There is nothing at this path. See /ui/ for what there is."}
+    assert response.status_code == 404
+    assert response.json() == {"status": "fail", "message": "There is nothing at this path. See /ui/ for what there is."}
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def test_another_path_is_not_found(client: TestClient, path: str) -> None:
         ("/health/ready", "GET, HEAD"),
     ],
 )
-def test_another_method_is_told_the_methods(client: TestClient, path: str, allow: str) -> None:
+def test_an_unsupported_method_is_rejected_with_the_allowed_ones(client: TestClient, path: str, allow: str) -> None:
     for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - set(allow.split(", ")):
-        answer = client.request(method, path)
+        response = client.request(method, path)
 
-        assert (answer.status_code, answer.headers["Allow"]) == (405, allow)
-        assert answer.json()["status"] == "fail"
+        assert (response.status_code, response.headers["Allow"]) == (405, allow)
+        assert response.json()["status"] == "fail"
 
 
 @pytest.mark.parametrize(
     "path", ["/ping", "/users", "/health/live", "/health/ready", "/openapi.json", "/openapi.yaml", "/ui/", "/"]
 )
-def test_head_answers_as_get_without_a_body(client: TestClient, path: str) -> None:
+def test_head_responds_like_get_without_a_body(client: TestClient, path: str) -> None:
     get, head = client.get(path), client.head(path)
 
     assert (head.status_code, head.content) == (get.status_code, b"")
@@ -62,11 +62,11 @@ def test_head_answers_as_get_without_a_body(client: TestClient, path: str) -> No
     ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("PATCH", "/users/1")])
-def test_a_body_that_is_no_json_in_utf8_is_refused(client: TestClient, method: str, path: str, headers: dict[str, str]) -> None:
-    answer = client.request(method, path, content=USER, headers=headers)
+def test_a_body_that_is_not_json_in_utf8_is_rejected(client: TestClient, method: str, path: str, headers: dict[str, str]) -> None:
+    response = client.request(method, path, content=USER, headers=headers)
 
-    assert answer.status_code == 415
-    assert answer.json() == {
+    assert response.status_code == 415
+    assert response.json() == {
         "status": "fail",
         "message": "The request body must be application/json in UTF-8, without a content coding.",
     }
@@ -75,7 +75,7 @@ def test_a_body_that_is_no_json_in_utf8_is_refused(client: TestClient, method: s
 @pytest.mark.parametrize(
     "media_type", ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"]
 )
-def test_json_in_utf8_may_be_written_in_many_ways(client: TestClient, media_type: str) -> None:
+def test_equivalent_media_types_are_accepted(client: TestClient, media_type: str) -> None:
     assert client.post("/users", content=USER, headers={"Content-Type": media_type}).status_code == 201
 
 
@@ -93,62 +93,62 @@ def test_json_in_utf8_may_be_written_in_many_ways(client: TestClient, media_type
         b"9" * 5000,
     ],
 )
-def test_a_body_that_is_no_json_is_refused(client: TestClient, body: bytes) -> None:
-    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+def test_malformed_json_is_rejected(client: TestClient, body: bytes) -> None:
+    response = client.post("/users", content=body, headers={"Content-Type": "application/json"})
 
-    assert answer.status_code == 400
-    assert answer.json()["message"] == "Invalid payload."
-    assert answer.json()["errors"][0]["field"] == ""
+    assert response.status_code == 400
+    assert response.json()["message"] == "Invalid payload."
+    assert response.json()["errors"][0]["field"] == ""
 
 
 @pytest.mark.parametrize("depth", [254, 255, 256, 1022, 1023, 1024, 100_000])
-def test_a_deep_body_is_refused_whole(client: TestClient, depth: int) -> None:
+def test_a_deeply_nested_body_is_rejected(client: TestClient, depth: int) -> None:
     body = b'{"email": "a@example.org", "username": ' + b"[" * depth + b"]" * depth + b"}"
 
-    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+    response = client.post("/users", content=body, headers={"Content-Type": "application/json"})
 
-    (error,) = answer.json()["errors"]
-    assert (answer.status_code, error["field"]) == (400, "username" if depth < 256 else "")
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["field"]) == (400, "username" if depth < 256 else "")
 
 
-def test_of_twelve_thousand_unknown_names_each_is_told_and_of_more_none(client: TestClient) -> None:
+def test_up_to_12000_unknown_properties_are_all_reported(client: TestClient) -> None:
     names = {f"name{number}": 0 for number in range(12_000)}
 
-    told, refused = client.patch("/users/1", json=names), client.patch("/users/1", json=names | {"one": 0})
+    reported, rejected = client.patch("/users/1", json=names), client.patch("/users/1", json=names | {"one": 0})
 
-    assert {error["field"] for error in told.json()["errors"]} == set(names)
-    assert refused.json()["errors"] == [{"field": "", "message": "must have 12000 or fewer properties"}]
+    assert {error["field"] for error in reported.json()["errors"]} == set(names)
+    assert rejected.json()["errors"] == [{"field": "", "message": "must have 12000 or fewer properties"}]
 
 
-def test_names_repeated_in_the_deep_are_refused_too(client: TestClient) -> None:
+def test_duplicate_names_in_a_deeply_nested_body_are_rejected(client: TestClient) -> None:
     body = b'{"username": ' + b"[" * 1000 + b"]" * 1000 + b', "username": "michael", "email": "a@example.org"}'
 
-    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+    response = client.post("/users", content=body, headers={"Content-Type": "application/json"})
 
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
-def test_a_body_of_one_mebibyte_is_read(client: TestClient) -> None:
-    answer = client.post("/users", content=USER.ljust(LIMIT), headers={"Content-Type": "application/json"})
+def test_a_body_of_one_mebibyte_is_accepted(client: TestClient) -> None:
+    response = client.post("/users", content=USER.ljust(LIMIT), headers={"Content-Type": "application/json"})
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("GET", "/users"), ("DELETE", "/users/1")])
-def test_a_larger_body_is_refused(client: TestClient, method: str, path: str, *, chunked: bool) -> None:
+def test_a_larger_body_is_rejected(client: TestClient, method: str, path: str, *, chunked: bool) -> None:
     body = USER.ljust(LIMIT + 1)
 
-    answer = client.request(
+    response = client.request(
         method,
         path,
         content=iter([body[:LIMIT], body[LIMIT:]]) if chunked else body,
         headers={"Content-Type": "application/json"},
     )
 
-    assert answer.status_code == 413
-    assert answer.json() == {"status": "fail", "message": "The request body must not be larger than 1 MiB."}
+    assert response.status_code == 413
+    assert response.json() == {"status": "fail", "message": "The request body must not be larger than 1 MiB."}
 
 
-def test_the_body_of_a_request_that_needs_none_is_passed_over(client: TestClient) -> None:
+def test_an_unexpected_body_is_ignored(client: TestClient) -> None:
     assert client.request("GET", "/ping", content=b"\xff").status_code == 200

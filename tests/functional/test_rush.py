@@ -1,4 +1,4 @@
-"""The real server with two workers under simultaneous requests."""
+"""Concurrent requests to a server with two workers."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import pytest
 
-from tests.server import Service
+from tests.support.service import Service
 
 USERS = 10_000
 PAGE = 500
@@ -18,16 +18,16 @@ WALKS = 3
 WRITES = 10
 
 
-class Answer(NamedTuple):
-    """What came back."""
+class Response(NamedTuple):
+    """The parts of a response that the tests compare."""
 
     status: int
     headers: dict[str, str]
     body: Any
 
 
-class Caller:
-    """One connection to the server, kept alive until its `with` ends."""
+class Client:
+    """A context manager for a persistent connection to the server."""
 
     def __init__(self, server: Service) -> None:
         self.connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -39,96 +39,96 @@ class Caller:
     def __exit__(self, *_error: object) -> None:
         self.connection.close()
 
-    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Send a request and return its answer."""
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
+        """Send a request and return its response."""
         content = None if body is None else json.dumps(body)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if content:
             sent["Content-Type"] = "application/json"
         self.connection.request(method, path, content, sent)
         response = self.connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), json.loads(response.read()))
+        return Response(response.status, dict(response.getheaders()), json.loads(response.read()))
 
 
 @pytest.fixture
-def call(server: Service) -> Iterator[Caller]:
-    """Sends a request to the real server."""
-    with Caller(server) as caller:
-        yield caller
+def call(server: Service) -> Iterator[Client]:
+    """Sends a request to the server."""
+    with Client(server) as client:
+        yield client
 
 
-def at_once(server: Service, times: int, send: Callable[[Caller, int], Answer]) -> list[Answer]:
-    """Send so many requests at the same moment, each on a connection of its own."""
+def at_once(server: Service, times: int, send: Callable[[Client, int], Response]) -> list[Response]:
+    """Send this many requests simultaneously, each on a separate connection."""
     together = Barrier(times)
 
-    def one(number: int) -> Answer:
-        with Caller(server) as caller:
+    def one(number: int) -> Response:
+        with Client(server) as client:
             together.wait()
-            return send(caller, number)
+            return send(client, number)
 
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(one, range(times)))
 
 
-def test_of_many_simultaneous_users_with_one_address_one_is_added(server: Service) -> None:
-    answers = at_once(
+def test_concurrent_requests_with_the_same_email_add_one_user(server: Service) -> None:
+    responses = at_once(
         server, 200, lambda call, number: call("POST", "/users", {"username": str(number), "email": "rush@example.org"})
     )
 
-    assert Counter(answer.status for answer in answers) == {201: 1, 400: 199}
-    refusals = [answer.body for answer in answers if answer.status == 400]
-    assert refusals == [{"status": "fail", "message": "Sorry. That email already exists."}] * 199
+    assert Counter(response.status for response in responses) == {201: 1, 400: 199}
+    rejections = [response.body for response in responses if response.status == 400]
+    assert rejections == [{"status": "fail", "message": "Sorry. That email already exists."}] * 199
 
 
-def test_of_two_changes_of_one_version_one_is_made(server: Service, call: Caller) -> None:
+def test_one_of_two_concurrent_updates_of_a_version_succeeds(server: Service, call: Client) -> None:
     made = call("POST", "/users", {"username": "ada", "email": "two@example.org"})
     path, etag = made.headers["location"], made.headers["etag"]
 
     for turn in range(20):
-        answers = at_once(
+        responses = at_once(
             server,
             2,
-            lambda call, number: call("PUT", path, {"username": f"{turn}-{number}", "email": "two@example.org"}, If_Match=etag),  # noqa: B023 -- used within its turn.
+            lambda call, number: call("PUT", path, {"username": f"{turn}-{number}", "email": "two@example.org"}, If_Match=etag),  # noqa: B023 -- called within the iteration.
         )
 
-        assert sorted(answer.status for answer in answers) == [200, 412]
-        winner = next(answer for answer in answers if answer.status == 200)
+        assert sorted(response.status for response in responses) == [200, 412]
+        winner = next(response for response in responses if response.status == 200)
         assert call("GET", path).body["data"] == winner.body["data"]
         etag = winner.headers["etag"]
 
 
-def test_any_version_may_be_changed_by_many(server: Service, call: Caller) -> None:
+def test_concurrent_updates_of_any_version_succeed(server: Service, call: Client) -> None:
     path = call("POST", "/users", {"username": "ada", "email": "any@example.org"}).headers["location"]
 
-    answers = at_once(server, 50, lambda call, number: call("PATCH", path, {"username": str(number)}, If_Match="*"))
+    responses = at_once(server, 50, lambda call, number: call("PATCH", path, {"username": str(number)}, If_Match="*"))
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
 
 
-def test_the_last_of_many_writers_wins_whole(server: Service, call: Caller) -> None:
+def test_concurrent_updates_do_not_mix_properties(server: Service, call: Client) -> None:
     path = call("POST", "/users", {"username": "ada", "email": "whole@example.org"}).headers["location"]
 
-    answers = at_once(
+    responses = at_once(
         server,
         50,
         lambda call, number: call("PUT", path, {"username": str(number), "email": f"whole{number}@example.org"}),
     )
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     last = call("GET", path)
     assert last.headers["etag"].startswith('"51-')
     assert last.body["data"]["email"] == f"whole{last.body['data']['username']}@example.org"
 
 
 @pytest.fixture
-def seeded(server: Service) -> Iterator[Caller]:
-    """Sends a request to the real server, which has many users; it connects only then, for an idle connection is soon closed."""
+def seeded(server: Service) -> Iterator[Client]:
+    """Sends a request to the server after adding many users; it connects last, before the idle timeout."""
     server.command("seed_db", "--count", str(USERS))
-    with Caller(server) as caller:
-        yield caller
+    with Client(server) as client:
+        yield client
 
 
-def test_pages_neither_repeat_nor_miss_a_user_while_others_write(server: Service, seeded: Caller) -> None:
+def test_pages_neither_repeat_nor_miss_users_during_writes(server: Service, seeded: Client) -> None:
     there_before = every_id(seeded)
     doomed = set(there_before[:: USERS // 5])
     kept = set(there_before) - doomed
@@ -137,12 +137,12 @@ def test_pages_neither_repeat_nor_miss_a_user_while_others_write(server: Service
     done = Event()
 
     def write() -> None:
-        with Caller(server) as caller:
+        with Client(server) as client:
             while not done.is_set():
                 guests.append(f"guest{len(guests)}@example.org")
-                assert caller("POST", "/users", {"username": "guest", "email": guests[-1]}).status == 201
+                assert client("POST", "/users", {"username": "guest", "email": guests[-1]}).status == 201
                 if doomed:
-                    assert caller("DELETE", f"/users/{doomed.pop()}").status == 200
+                    assert client("DELETE", f"/users/{doomed.pop()}").status == 200
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(write)
@@ -158,7 +158,7 @@ def test_pages_neither_repeat_nor_miss_a_user_while_others_write(server: Service
         assert kept <= set(walk)
 
 
-def every_id(call: Caller) -> list[int]:
+def every_id(call: Client) -> list[int]:
     """Return the ids of all users, page by page."""
     ids, link = [], f"/users?limit={PAGE}"
     while link:

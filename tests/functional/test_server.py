@@ -1,4 +1,4 @@
-"""The processes: the production server, the development server, and how they start and stop."""
+"""Start, reload and shutdown of the production and the development server."""
 
 import http.client
 import json
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import copytree
+from tempfile import TemporaryFile
 from uuid import uuid4
 from zipfile import ZipFile
 
@@ -20,16 +21,16 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.postgres import PostgreSQL
-from tests.server import COMMAND, Service, service
-from tests.waiting import until, until_a_lock_is_waited_for
+from tests.support.postgres import PostgreSQL, free_port
+from tests.support.service import COMMAND, Service, service
+from tests.support.waiting import until, until_a_lock_is_waited_for
 
 DEVELOPMENT = {"APP_SETTINGS": "users_api.config.DevelopmentConfig"}
 USER = json.dumps({"username": "michael", "email": "hermanmu@gmail.com"})
 
 
 def ask(running: Service, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
-    """Send one request on a connection of its own."""
+    """Send one request on a new connection."""
     with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection:
         connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         response = connection.getresponse()
@@ -38,12 +39,12 @@ def ask(running: Service, method: str, path: str, body: str | None = None) -> tu
 
 @pytest.fixture
 def production(postgres: PostgreSQL) -> Iterator[Service]:
-    """A production server that the test may stop."""
+    """A production server, which the test may stop."""
     with service(postgres.create(f"server_{uuid4().hex}")) as running:
         yield running
 
 
-def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
+def test_graceful_shutdown_waits_for_requests_in_progress(production: Service) -> None:
     url = production.environment["DATABASE_URL"]
     status, _ = ask(production, "POST", "/users", USER)
     with closing(psycopg2.connect(url)) as blocker, ThreadPoolExecutor() as pool:
@@ -59,36 +60,36 @@ def test_the_stop_waits_for_what_is_under_way(production: Service) -> None:
     assert production.process.wait(25) == 0
 
 
-def test_the_stop_answers_who_was_let_in_and_lets_in_nobody_else(production: Service) -> None:
+def test_graceful_shutdown_finishes_accepted_requests_and_refuses_new_connections(production: Service) -> None:
     address = ("127.0.0.1", production.port)
     workers = psutil.Process(production.process.pid).children()
     for worker in workers:
         worker.suspend()
     with closing(socket.create_connection(address, timeout=30)) as early, closing(socket.socket()) as late:
         production.process.send_signal(signal.SIGTERM)
-        until(lambda: not is_let_in(address))
-        be_amid_the_handshake(late, address)
-        for caller in (early, late):
-            caller.sendall(b"GET /ping HTTP/1.1\r\nHost: users\r\n\r\n")
+        until(lambda: not accepts_connections(address))
+        connect_past_the_minimum_ttl(late, address)
+        for client in (early, late):
+            client.sendall(b"GET /ping HTTP/1.1\r\nHost: users\r\n\r\n")
         for worker in workers:
             worker.resume()
-        answers = [caller.makefile("rb").read() for caller in (early, late)]
+        responses = [client.makefile("rb").read() for client in (early, late)]
 
-    assert [answer.startswith(b"HTTP/1.1 200 ") for answer in answers] == [True, True]
-    assert all(b"\r\nconnection: close\r\n" in answer for answer in answers)
+    assert [response.startswith(b"HTTP/1.1 200 ") for response in responses] == [True, True]
+    assert all(b"\r\nconnection: close\r\n" in response for response in responses)
     assert production.process.wait(25) == 0
 
 
-def be_amid_the_handshake(caller: socket.socket, address: tuple[str, int]) -> None:
-    """Connect as one who had begun before the listener would let in nobody else."""
-    caller.settimeout(30)
-    caller.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
-    caller.connect(address)
-    caller.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
+def connect_past_the_minimum_ttl(client: socket.socket, address: tuple[str, int]) -> None:
+    """Connect like a client whose handshake began before the listener rejected new connections."""
+    client.settimeout(30)
+    client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
+    client.connect(address)
+    client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
 
 
-def is_let_in(address: tuple[str, int]) -> bool:
-    """Return whether a connection is made within a moment; one that is refused has been heard, and fails."""
+def accepts_connections(address: tuple[str, int]) -> bool:
+    """Return whether the connection succeeds before a timeout; a refused one raises."""
     try:
         socket.create_connection(address, timeout=0.5).close()
     except TimeoutError:
@@ -96,7 +97,7 @@ def is_let_in(address: tuple[str, int]) -> bool:
     return True
 
 
-def test_the_stop_leaves_the_listener_of_systemd_as_it_was(tmp_path: Path) -> None:
+def test_graceful_shutdown_leaves_systemds_listener_unchanged(tmp_path: Path) -> None:
     environment = os.environ | DEVELOPMENT | {"DATABASE_URL": f"sqlite:///{tmp_path}/systemd.db"}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         inherit = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve 3<&{listener.fileno()}'
@@ -110,10 +111,10 @@ def test_the_stop_leaves_the_listener_of_systemd_as_it_was(tmp_path: Path) -> No
             finally:
                 serving.kill()
 
-        assert is_let_in(listener.getsockname())
+        assert accepts_connections(listener.getsockname())
 
 
-def test_a_request_that_waits_holds_up_nobody_else(postgres: PostgreSQL) -> None:
+def test_a_blocked_request_does_not_delay_others(postgres: PostgreSQL) -> None:
     url = postgres.create("slow")
     with service(url, WEB_CONCURRENCY="1") as running, closing(psycopg2.connect(url)) as blocker, ThreadPoolExecutor() as pool:
         ask(running, "POST", "/users", USER)
@@ -138,21 +139,63 @@ def test_the_number_of_workers_is_a_setting(tmp_path: Path, setting: str, worker
         assert running.output().count("Booting worker") == workers
 
 
-def test_without_its_port_the_server_says_so(tmp_path: Path) -> None:
-    with closing(socket.create_server(("0.0.0.0", 0))) as taken:  # noqa: S104 -- where the server would listen.
+@pytest.mark.parametrize("command", ["serve", "run"])
+@pytest.mark.parametrize("by_option", [False, True])
+def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, command: str, *, by_option: bool) -> None:
+    with closing(socket.create_server(("0.0.0.0", 0))) as taken:  # noqa: S104 -- the server's own address.
         port = str(taken.getsockname()[1])
-        environment = os.environ | DEVELOPMENT | {"PORT": port, "DATABASE_URL": f"sqlite:///{tmp_path}/taken.db"}
+        environment = os.environ | DEVELOPMENT | {"DATABASE_URL": f"sqlite:///{tmp_path}/taken.db"}
+        options = ["--port", port] if by_option else []
 
-        stopped = subprocess.run([COMMAND, "serve"], env=environment, capture_output=True, text=True, check=False, timeout=60)
+        stopped = subprocess.run(
+            [COMMAND, command, *options],
+            env=environment | {"PORT": "5000" if by_option else port},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
 
     assert stopped.returncode == 1
     (line,) = [line for line in stopped.stderr.splitlines() if "Starting gunicorn" not in line]
     assert line.endswith(f"Port {port} is taken: stop what listens there, or set PORT to another one.")
 
 
+def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: Path) -> None:
+    for part in ("openapi", "users_api"):
+        copytree(root / part, tmp_path / part)
+    port = str(free_port())
+    environment = {name: value for name, value in os.environ.items() if name not in {"APP_SETTINGS", "DATABASE_URL"}}
+    with TemporaryFile("w+") as log:
+        serving = subprocess.Popen(
+            [COMMAND, "serve", "--port", port],
+            env=environment | {"PYTHONPATH": str(tmp_path)},
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            until(lambda: b"Application startup complete." in Path(f"/proc/self/fd/{log.fileno()}").read_bytes())
+            with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)) as connection:
+                connection.request("GET", "/ping")
+                status = connection.getresponse().status
+            serving.send_signal(signal.SIGTERM)
+            assert serving.wait(25) == 0
+        finally:
+            serving.kill()
+        log.seek(0)
+        first = log.readline()
+
+    assert status == 200
+    assert first == (
+        f"Serving the SQLite file {tmp_path}/instance/users.db with development settings; "
+        "set APP_SETTINGS and DATABASE_URL for production.\n"
+    )
+
+
 @contextmanager
 def development(folder: Path, *options: str, **environment: str) -> Iterator[Service]:
-    """Give a development server; afterwards it is stopped as a person does."""
+    """Yield a development server, and send it SIGINT afterwards."""
     running = Service(f"sqlite:///{folder}/development.db", "run", *options, **DEVELOPMENT | environment)
     try:
         yield running
@@ -166,18 +209,75 @@ def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: 
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)
     with development(tmp_path, PYTHONPATH=str(tmp_path)) as running:
-        for starts, file in enumerate(("users_api/handlers/ping.py", "openapi/users.yaml"), 2):
+        for starts, file in enumerate(("users_api/handlers/health.py", "openapi/users.yaml"), 2):
             (tmp_path / file).touch()
-            until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within its turn.
+            until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within the iteration.
+
+
+@pytest.mark.parametrize(
+    ("file", "wrong", "line"),
+    [
+        ("users_api/handlers/health.py", "x = 1\ndef ping(:\n", "users_api/handlers/health.py, line 2: invalid syntax"),
+        ("users_api/errors.py", "import nothing_like_this", "users_api/errors.py, line 1: ModuleNotFoundError: No module"),
+        ("users_api/config.py", "def (", "users_api/config.py, line 1: invalid syntax"),
+        ("openapi/users.yaml", "openapi: 3.0.3\npaths: [\n", "openapi/users.yaml:3: did not find expected node"),
+    ],
+)
+def test_the_development_server_reports_errors_of_changes(root: Path, tmp_path: Path, file: str, wrong: str, line: str) -> None:
+    for part in ("openapi", "users_api"):
+        copytree(root / part, tmp_path / part)
+    right = (tmp_path / file).read_text()
+    with development(tmp_path, PYTHONPATH=str(tmp_path)) as running:
+        (tmp_path / file).write_text(wrong)
+        until(lambda: running.output().count("Application startup complete.") == 2)
+
+        status, body = ask(running, "GET", "/users")
+        broken = running.output()
+        (tmp_path / file).write_text(right)
+        until(lambda: running.output().count("Application startup complete.") == 3)
+
+        assert (status, json.loads(body)["status"]) == (503, "error")
+        assert json.loads(body)["message"].startswith(line)
+        assert broken.count(f"ERROR:    {line}") == 1
+        assert "Traceback" not in broken
+        assert ask(running, "GET", "/ping")[0] == 200
+
+
+def test_the_development_server_prints_its_url_and_database_last(tmp_path: Path) -> None:
+    with development(tmp_path, "--migrate") as running:
+        until(lambda: "Ctrl-C" in running.output())
+
+        assert (
+            running.output()
+            .partition("Application startup complete.\n")[2]
+            .startswith(
+                f"""
+  Swagger UI  {running.url}/ui/
+  Database    the SQLite file {tmp_path}/development.db
+  Stop        Ctrl-C
+"""
+            )
+        )
+
+
+def test_the_development_server_seeds_only_an_empty_database(tmp_path: Path) -> None:
+    with development(tmp_path, "--migrate", "--seed") as running:
+        first = json.loads(ask(running, "GET", "/users")[1])["data"]["users"]
+        ask(running, "DELETE", "/users/1")
+    with development(tmp_path, "--migrate", "--seed") as running:
+        second = json.loads(ask(running, "GET", "/users")[1])["data"]["users"]
+
+    assert [user["email"] for user in first] == ["hermanmu@gmail.com", "michael@mherman.org"]
+    assert [user["email"] for user in second] == ["michael@mherman.org"]
 
 
 @pytest.mark.parametrize(("options", "readiness"), [(["--migrate"], 200), ([], 503)])
-def test_the_development_server_migrates_when_told(tmp_path: Path, options: list[str], readiness: int) -> None:
+def test_the_development_server_migrates_on_request(tmp_path: Path, options: list[str], readiness: int) -> None:
     with development(tmp_path, *options) as running:
         assert ask(running, "GET", "/health/ready")[0] == readiness
 
 
-def test_the_development_server_takes_what_a_newer_version_has_migrated(tmp_path: Path) -> None:
+def test_the_development_server_accepts_a_newer_schema(tmp_path: Path) -> None:
     with development(tmp_path, "--migrate"):
         pass
     with closing(sqlite3.connect(tmp_path / "development.db")) as database, database:
@@ -188,10 +288,10 @@ def test_the_development_server_takes_what_a_newer_version_has_migrated(tmp_path
 
 
 def test_db_current_names_the_migration(server: Service) -> None:
-    assert server.command("db", "current") == "0001 (head)\n"
+    assert server.command("db", "current") == server.command("db", "heads")
 
 
-def test_the_package_carries_document_pages_and_migrations(root: Path, tmp_path: Path) -> None:
+def test_the_package_includes_document_pages_and_migrations(root: Path, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, root]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -199,10 +299,10 @@ def test_the_package_carries_document_pages_and_migrations(root: Path, tmp_path:
         package.extractall(tmp_path)
     site = tmp_path / "users_api"
 
-    where = [sys.executable, "-c", "from users_api.http.document import document_path; print(document_path())"]
+    where = [sys.executable, "-c", "from users_api.document import document_path; print(document_path())"]
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run(where, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert found.stdout == f"{site / 'openapi/users.yaml'}\n"
-    for name in ("http/ui/index.html", "http/ui/initializer.js", "migrations/alembic.ini", "migrations/versions"):
+    for name in ("ui/index.html", "ui/initializer.js", "migrations/alembic.ini", "migrations/versions"):
         assert (site / name).exists()

@@ -1,4 +1,4 @@
-"""The operations on users: each success and each failure with its exact words."""
+"""The operations on users: each success and each error, with its exact message."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ MakeUser = Callable[..., dict[str, Any]]
 MICHAEL = {"username": "michael", "email": "hermanmu@gmail.com"}
 NO_SUCH_USER = {"status": "fail", "message": "User does not exist"}
 EMAIL_TAKEN = {"status": "fail", "message": "Sorry. That email already exists."}
-REFUSED_BODIES = {
+REJECTED_BODIES = {
     "nothing": (b"", [{"field": "", "message": "is required"}]),
     "an empty object": (
         b"{}",
@@ -43,38 +43,38 @@ REFUSED_BODIES = {
 }
 
 
-def test_a_new_user_is_stored(client: TestClient) -> None:
-    answer = client.post("/users", json=MICHAEL)
+def test_a_user_is_created(client: TestClient) -> None:
+    response = client.post("/users", json=MICHAEL)
 
-    assert answer.status_code == 201
-    user = answer.json()["data"]
-    assert answer.json() == {"status": "success", "message": "hermanmu@gmail.com was added!", "data": user}
+    assert response.status_code == 201
+    user = response.json()["data"]
+    assert response.json() == {"status": "success", "message": "hermanmu@gmail.com was added!", "data": user}
     assert user == {"id": 1, "active": True, "created_date": user["created_date"], **MICHAEL}
-    assert answer.headers["Location"] == "/users/1"
+    assert response.headers["Location"] == "/users/1"
     read = client.get("/users/1")
-    assert (read.json()["data"], read.headers["ETag"]) == (user, answer.headers["ETag"])
+    assert (read.json()["data"], read.headers["ETag"]) == (user, response.headers["ETag"])
 
 
-@pytest.mark.parametrize("refused", REFUSED_BODIES.values(), ids=REFUSED_BODIES)
-def test_a_new_user_is_refused_with_every_reason(client: TestClient, refused: tuple[bytes, list[dict[str, str]]]) -> None:
-    body, errors = refused
+@pytest.mark.parametrize("rejected", REJECTED_BODIES.values(), ids=REJECTED_BODIES)
+def test_an_invalid_user_is_rejected_with_all_errors(client: TestClient, rejected: tuple[bytes, list[dict[str, str]]]) -> None:
+    body, errors = rejected
 
-    answer = client.post("/users", content=body, headers={"Content-Type": "application/json"})
+    response = client.post("/users", content=body, headers={"Content-Type": "application/json"})
 
-    assert answer.status_code == 400
-    assert answer.json()["message"] == "Invalid payload."
-    assert sorted(answer.json()["errors"], key=str) == sorted(errors, key=str)
+    assert response.status_code == 400
+    assert response.json()["message"] == "Invalid payload."
+    assert sorted(response.json()["errors"], key=str) == sorted(errors, key=str)
     assert client.get("/users").json()["data"]["users"] == []
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_unknown_property_of_a_change_is_refused(client: TestClient, make_user: MakeUser, method: str) -> None:
+def test_an_unknown_property_of_an_update_is_rejected(client: TestClient, make_user: MakeUser, method: str) -> None:
     user = make_user()
 
-    answer = client.request(method, f"/users/{user['id']}", json=MICHAEL | {"id": 7})
+    response = client.request(method, f"/users/{user['id']}", json=MICHAEL | {"id": 7})
 
-    assert answer.status_code == 400
-    assert answer.json()["errors"] == [{"field": "id", "message": "is not a known property"}]
+    assert response.status_code == 400
+    assert response.json()["errors"] == [{"field": "id", "message": "is not a known property"}]
 
 
 def test_an_email_belongs_to_one_user(client: TestClient, make_user: MakeUser) -> None:
@@ -87,87 +87,87 @@ def test_an_email_belongs_to_one_user(client: TestClient, make_user: MakeUser) -
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_change_takes_nobody_elses_email(client: TestClient, make_user: MakeUser, method: str) -> None:
+def test_an_update_to_another_users_email_is_rejected(client: TestClient, make_user: MakeUser, method: str) -> None:
     make_user(email="ada@example.org")
     grace = make_user()
 
-    answer = client.request(method, f"/users/{grace['id']}", json={"username": "grace", "email": "Ada@example.org"})
+    response = client.request(method, f"/users/{grace['id']}", json={"username": "grace", "email": "Ada@example.org"})
 
-    assert (answer.status_code, answer.json()) == (400, EMAIL_TAKEN)
+    assert (response.status_code, response.json()) == (400, EMAIL_TAKEN)
     assert client.get(f"/users/{grace['id']}").json()["data"] == grace
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_own_email_is_no_duplicate(client: TestClient, make_user: MakeUser, method: str) -> None:
+def test_an_update_may_change_the_case_of_the_email(client: TestClient, make_user: MakeUser, method: str) -> None:
     ada = make_user(email="ada@example.org")
 
-    answer = client.request(method, f"/users/{ada['id']}", json={"username": "ada", "email": "ADA@example.org"})
+    response = client.request(method, f"/users/{ada['id']}", json={"username": "ada", "email": "ADA@example.org"})
 
-    assert answer.status_code == 200
-    assert answer.json()["data"] == ada | {"username": "ada", "email": "ADA@example.org"}
+    assert response.status_code == 200
+    assert response.json()["data"] == ada | {"username": "ada", "email": "ADA@example.org"}
 
 
-def test_a_user_is_read(client: TestClient, make_user: MakeUser) -> None:
+def test_a_user_is_returned(client: TestClient, make_user: MakeUser) -> None:
     user = make_user(username="Ω≈ç√ 💡", email="O'Hara+tag@example.org")
 
-    answer = client.get(f"/users/{user['id']}")
+    response = client.get(f"/users/{user['id']}")
 
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "success", "data": user}
+    assert response.status_code == 200
+    assert response.json() == {"status": "success", "data": user}
     assert (user["username"], user["email"]) == ("Ω≈ç√ 💡", "O'Hara+tag@example.org")
 
 
 def test_put_replaces_a_user(client: TestClient, make_user: MakeUser) -> None:
     user = make_user()
 
-    answer = client.put(f"/users/{user['id']}", json=MICHAEL | {"active": False})
+    response = client.put(f"/users/{user['id']}", json=MICHAEL | {"active": False})
 
-    assert answer.status_code == 200
-    assert answer.json() == {
+    assert response.status_code == 200
+    assert response.json() == {
         "status": "success",
         "message": f"{user['id']} was updated!",
         "data": user | MICHAEL | {"active": False},
     }
-    assert client.get(f"/users/{user['id']}").json()["data"] == answer.json()["data"]
+    assert client.get(f"/users/{user['id']}").json()["data"] == response.json()["data"]
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_put_without_active_leaves_it(client: TestClient, make_user: MakeUser, *, active: bool) -> None:
+def test_put_without_active_keeps_it(client: TestClient, make_user: MakeUser, *, active: bool) -> None:
     user = make_user(active=active)
 
-    answer = client.put(f"/users/{user['id']}", json=MICHAEL)
+    response = client.put(f"/users/{user['id']}", json=MICHAEL)
 
-    assert answer.json()["data"] == user | MICHAEL
+    assert response.json()["data"] == user | MICHAEL
 
 
 @pytest.mark.parametrize("change", [{"username": "grace"}, {"email": "grace@example.org"}, {"active": False}])
-def test_patch_changes_what_is_given(client: TestClient, make_user: MakeUser, change: dict[str, Any]) -> None:
+def test_patch_updates_the_given_properties(client: TestClient, make_user: MakeUser, change: dict[str, Any]) -> None:
     user = make_user()
 
-    answer = client.patch(f"/users/{user['id']}", json=change)
+    response = client.patch(f"/users/{user['id']}", json=change)
 
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "success", "message": f"{user['id']} was updated!", "data": user | change}
-
-
-def test_an_empty_patch_is_refused(client: TestClient, make_user: MakeUser) -> None:
-    answer = client.patch(f"/users/{make_user()['id']}", json={})
-
-    assert answer.status_code == 400
-    assert answer.json()["errors"] == [{"field": "", "message": "must have 1 or more properties"}]
+    assert response.status_code == 200
+    assert response.json() == {"status": "success", "message": f"{user['id']} was updated!", "data": user | change}
 
 
-def test_a_user_is_removed(client: TestClient, make_user: MakeUser) -> None:
+def test_an_empty_patch_is_rejected(client: TestClient, make_user: MakeUser) -> None:
+    response = client.patch(f"/users/{make_user()['id']}", json={})
+
+    assert response.status_code == 400
+    assert response.json()["errors"] == [{"field": "", "message": "must have 1 or more properties"}]
+
+
+def test_a_user_is_deleted(client: TestClient, make_user: MakeUser) -> None:
     user = make_user(email="ada@example.org")
 
-    answer = client.delete(f"/users/{user['id']}")
+    response = client.delete(f"/users/{user['id']}")
 
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "success", "message": "ada@example.org was removed!"}
+    assert response.status_code == 200
+    assert response.json() == {"status": "success", "message": "ada@example.org was removed!"}
     assert client.get(f"/users/{user['id']}").status_code == 404
 
 
-def test_an_id_is_never_given_again(client: TestClient, make_user: MakeUser) -> None:
+def test_ids_are_never_reused(client: TestClient, make_user: MakeUser) -> None:
     first = make_user()
     client.delete(f"/users/{first['id']}")
 
@@ -184,16 +184,16 @@ def test_an_id_is_never_given_again(client: TestClient, make_user: MakeUser) -> 
 def test_a_user_that_does_not_exist_is_not_found(client: TestClient, make_user: MakeUser, method: str, name: str) -> None:
     make_user()
 
-    answer = client.request(method, f"/users/{name}", json=None if method in {"GET", "HEAD", "DELETE"} else MICHAEL)
+    response = client.request(method, f"/users/{name}", json=None if method in {"GET", "HEAD", "DELETE"} else MICHAEL)
 
-    assert answer.status_code == 404
-    assert method == "HEAD" or answer.json() == NO_SUCH_USER
+    assert response.status_code == 404
+    assert method == "HEAD" or response.json() == NO_SUCH_USER
 
 
 @pytest.mark.parametrize("name", ["999", "blah"])
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_the_payload_is_looked_at_before_the_user(client: TestClient, method: str, name: str) -> None:
-    answer = client.request(method, f"/users/{name}", json={"nickname": "mike"})
+def test_the_body_is_validated_before_the_user_is_looked_up(client: TestClient, method: str, name: str) -> None:
+    response = client.request(method, f"/users/{name}", json={"nickname": "mike"})
 
-    assert answer.status_code == 400
-    assert answer.json()["message"] == "Invalid payload."
+    assert response.status_code == 400
+    assert response.json()["message"] == "Invalid payload."

@@ -1,4 +1,4 @@
-"""Conditional requests: nobody's update is lost silently."""
+"""Conditional requests, which prevent lost updates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,82 +20,82 @@ def path(make_user: MakeUser) -> str:
 
 @pytest.fixture
 def etag(client: TestClient, path: str) -> str:
-    """The entity tag of that user's version."""
+    """The entity tag of the user."""
     return client.get(path).headers["ETag"]
 
 
 def change(client: TestClient, method: str, path: str, if_match: str) -> Any:
-    """Send a change that goes on only from the version named."""
+    """Send an update with this If-Match header."""
     body = {"json": ADA} if method in {"PUT", "PATCH"} else {}
     return client.request(method, path, headers={"If-Match": if_match}, **body)
 
 
 @pytest.mark.parametrize("tags", ["{0}", "W/{0}", '"other", {0}', "*"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_known_version_is_not_sent_again(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
-    answer = client.request(method, path, headers={"If-None-Match": tags.format(etag)})
+def test_a_known_version_is_not_modified(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
+    response = client.request(method, path, headers={"If-None-Match": tags.format(etag)})
 
-    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag)
-    assert "Content-Type" not in answer.headers
+    assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", etag)
+    assert "Content-Type" not in response.headers
 
 
-def test_a_newer_version_is_sent(client: TestClient, path: str, etag: str) -> None:
+def test_a_newer_version_is_returned(client: TestClient, path: str, etag: str) -> None:
     client.patch(path, json={"active": False})
 
-    answer = client.get(path, headers={"If-None-Match": etag})
+    response = client.get(path, headers={"If-None-Match": etag})
 
-    assert answer.status_code == 200
-    assert answer.headers["ETag"] != etag
+    assert response.status_code == 200
+    assert response.headers["ETag"] != etag
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_change_gives_the_new_version(client: TestClient, path: str, etag: str, method: str) -> None:
-    answer = change(client, method, path, etag)
+def test_an_update_returns_the_new_etag(client: TestClient, path: str, etag: str, method: str) -> None:
+    response = change(client, method, path, etag)
 
-    assert answer.status_code == 200
-    assert answer.headers["ETag"] == client.get(path).headers["ETag"] != etag
+    assert response.status_code == 200
+    assert response.headers["ETag"] == client.get(path).headers["ETag"] != etag
 
 
 @pytest.mark.parametrize("tags", ["{0}", '"other", {0}', "*"])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_change_of_the_version_seen_goes_on(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
+def test_an_update_of_the_current_version_succeeds(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
     assert change(client, method, path, tags.format(etag)).status_code == 200
 
 
 @pytest.mark.parametrize("tags", ["{0}", "W/{0}", '"other"'])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_change_of_a_stale_version_is_refused(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
+def test_an_update_of_a_stale_version_is_rejected(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
     client.patch(path, json={"active": False})
     before = client.get(path).json()
 
-    answer = change(client, method, path, tags.format(etag))
+    response = change(client, method, path, tags.format(etag))
 
-    assert (answer.status_code, answer.json()) == (412, STALE)
+    assert (response.status_code, response.json()) == (412, STALE)
     assert client.get(path).json() == before
 
 
-def test_a_weak_tag_never_matches_a_change(client: TestClient, path: str, etag: str) -> None:
+def test_a_weak_etag_never_matches_an_update(client: TestClient, path: str, etag: str) -> None:
     assert change(client, "PATCH", path, f"W/{etag}").status_code == 412
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_user_that_does_not_exist_has_no_version(client: TestClient, method: str) -> None:
-    answer = change(client, method, "/users/999", '"1-1"')
+def test_a_conditional_update_of_a_missing_user_is_not_found(client: TestClient, method: str) -> None:
+    response = change(client, method, "/users/999", '"1-1"')
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
 
 
 @pytest.mark.parametrize("tags", ["", "1", '"1', '"a" "b"', '"\x7f"', '"' + "a" * 65 + '"'])
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
-def test_ill_formed_tags_are_refused(client: TestClient, path: str, header: str, tags: str) -> None:
-    answer = client.request("GET" if header == "If-None-Match" else "DELETE", path, headers={header: tags})
+def test_malformed_etags_are_rejected(client: TestClient, path: str, header: str, tags: str) -> None:
+    response = client.request("GET" if header == "If-None-Match" else "DELETE", path, headers={header: tags})
 
-    assert answer.status_code == 400
-    assert answer.json()["message"] == "Invalid parameter."
-    assert {error["field"] for error in answer.json()["errors"]} == {header}
+    assert response.status_code == 400
+    assert response.json()["message"] == "Invalid parameter."
+    assert {error["field"] for error in response.json()["errors"]} == {header}
 
 
-def test_tags_may_come_in_several_lines(client: TestClient, path: str, etag: str) -> None:
-    answer = client.get(path, headers=[("If-None-Match", '"other"'), ("If-None-Match", etag)])
+def test_etags_may_span_several_header_lines(client: TestClient, path: str, etag: str) -> None:
+    response = client.get(path, headers=[("If-None-Match", '"other"'), ("If-None-Match", etag)])
 
-    assert answer.status_code == 304
+    assert response.status_code == 304

@@ -1,4 +1,4 @@
-"""One worker, whose requests wait for a row that another session holds: nobody else waits, and nothing is used up."""
+"""Requests that wait for a row lock do not delay the other requests of their worker."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +10,8 @@ import httpx
 import psycopg2
 import pytest
 
-from tests.postgres import PostgreSQL
-from tests.server import Service, service
+from tests.support.postgres import PostgreSQL
+from tests.support.service import Service, service
 
 HELD_SECONDS = 2
 MOST_SECONDS = 0.05
@@ -27,14 +27,14 @@ def stalled_url(postgres: PostgreSQL) -> str:
 
 @pytest.fixture(scope="module")
 def one_worker(stalled_url: str) -> Iterator[Service]:
-    """A server that waits for a row for as long as three goes last."""
+    """A server with one worker, whose timeouts exceed three attempts."""
     with service(stalled_url, WEB_CONCURRENCY="1", **PATIENT) as running:
         yield running
 
 
 @pytest.fixture
 def locked_user(one_worker: Service, stalled_url: str) -> Iterator[tuple[int, psycopg2.extensions.connection]]:
-    """A user whose row another session holds until it commits."""
+    """A user whose row another session locks until it commits."""
     made = httpx.post(f"{one_worker.url}/users", json={"username": "michael", "email": f"michael{time.time_ns()}@example.org"})
     user_id = made.json()["data"]["id"]
     with closing(psycopg2.connect(stalled_url)) as holder:
@@ -44,7 +44,7 @@ def locked_user(one_worker: Service, stalled_url: str) -> Iterator[tuple[int, ps
 
 @pytest.fixture
 def wait_for_lock(stalled_url: str) -> Callable[[], None]:
-    """Returns once a request waits for the row."""
+    """Returns when a request waits for the row."""
 
     def wait() -> None:
         with closing(psycopg2.connect(stalled_url)) as connection, connection.cursor() as cursor:
@@ -61,7 +61,7 @@ def wait_for_lock(stalled_url: str) -> Callable[[], None]:
 
 @pytest.fixture
 def change(one_worker: Service) -> Iterator[Callable[[int], Future[httpx.Response]]]:
-    """Starts a change of a user in the background."""
+    """Starts an update of a user in the background."""
     with ThreadPoolExecutor(30) as threads:
         yield lambda user_id: threads.submit(
             httpx.patch, f"{one_worker.url}/users/{user_id}", json={"username": "mike"}, timeout=20
@@ -69,7 +69,7 @@ def change(one_worker: Service) -> Iterator[Callable[[int], Future[httpx.Respons
 
 
 @pytest.mark.parametrize("path", ["/ping", "/users/1"])
-def test_a_request_that_waits_for_a_row_stalls_no_other(path, one_worker, locked_user, wait_for_lock, change):
+def test_a_request_that_waits_for_a_row_delays_no_other(path, one_worker, locked_user, wait_for_lock, change):
     user_id, holder = locked_user
     changing = change(user_id)
     wait_for_lock()
@@ -83,7 +83,7 @@ def test_a_request_that_waits_for_a_row_stalls_no_other(path, one_worker, locked
     assert changing.result().status_code == 200
 
 
-def test_thirty_requests_that_wait_for_a_row_neither_stall_nor_use_up_the_worker(one_worker, locked_user, wait_for_lock, change):
+def test_thirty_requests_that_wait_for_a_row_delay_no_other(one_worker, locked_user, wait_for_lock, change):
     user_id, holder = locked_user
     changing = [change(user_id) for _ in range(30)]
     wait_for_lock()
@@ -91,7 +91,7 @@ def test_thirty_requests_that_wait_for_a_row_neither_stall_nor_use_up_the_worker
     p99 = _p99(f"{one_worker.url}/ping")
     holder.commit()
 
-    outcomes = {(answer.status_code, answer.headers.get("Retry-After")) for answer in (one.result() for one in changing)}
+    outcomes = {(response.status_code, response.headers.get("Retry-After")) for response in (one.result() for one in changing)}
     assert p99 < MOST_SECONDS
     assert outcomes <= {(200, None), (503, "1")}
     assert (200, None) in outcomes
@@ -99,7 +99,7 @@ def test_thirty_requests_that_wait_for_a_row_neither_stall_nor_use_up_the_worker
 
 
 def _p99(url: str) -> float:
-    """Return the 99th percentile of the requests' times; a busy machine gets a second and a third go."""
+    """Return the 99th percentile of the response times, the best of up to three attempts."""
     p99 = MOST_SECONDS
     for _ in range(3):
         if p99 >= MOST_SECONDS:
@@ -108,7 +108,7 @@ def _p99(url: str) -> float:
 
 
 def _times(url: str) -> list[float]:
-    """Return how long each request took, one after the other for as long as the row is held."""
+    """Return the response times of sequential requests while the row is locked."""
     times = []
     with httpx.Client() as client:
         deadline = time.monotonic() + HELD_SECONDS

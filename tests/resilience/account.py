@@ -1,4 +1,4 @@
-"""The account of writes: what the service has acknowledged, beside what the database holds afterwards."""
+"""The record of writes: what the service has acknowledged, compared with the database afterwards."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class Stored(NamedTuple):
-    """What the database holds of a user."""
+    """The stored state of a user."""
 
     username: str
     version: int
 
 
 class Balance(NamedTuple):
-    """What does not add up: acknowledged writes that are missing, and writes that were made twice."""
+    """The discrepancies: acknowledged writes that are missing, and writes applied twice."""
 
     lost: list[str]
     doubled: list[str]
@@ -21,7 +21,7 @@ class Balance(NamedTuple):
 
 @dataclass
 class Entry:
-    """What one writer knows of one user that it alone writes. None is an unknown outcome: no answer, or 503."""
+    """What a writer knows about a user that only it writes. None is an unknown outcome: no response, or 503."""
 
     email: str
     created: bool | None = None
@@ -31,26 +31,26 @@ class Entry:
     names: tuple[str, ...] = ("new",)
 
     def changed(self, name: str, *, acknowledged: bool) -> None:
-        """Note a change: the user then has its name, or that of a change before it whose outcome is unknown."""
+        """Record a change: the user then has this name, or that of an earlier change whose outcome is unknown."""
         self.names = (name,) if acknowledged and not self.unknown else (*self.names, name)
         self.acknowledged += acknowledged
         self.unknown += not acknowledged
 
     def balance(self, stored: Stored | None) -> Balance:
-        """Compare with what is stored; each change has added one to the version."""
+        """Compare with the stored state; each change increments the version."""
         if stored is None:
             return Balance([f"{self.email} was acknowledged"] if self.created and self.deleted is False else [], [])
         lost = [f"{self.email} was deleted"] if self.deleted else []
         changes = stored.version - 1
         if changes < self.acknowledged or stored.username not in self.names:
-            lost.append(f"{self.email} has had {self.acknowledged} changes to {self.names}, not {stored}")
+            lost.append(f"{self.email} should have {self.acknowledged} changes to {self.names}, but is {stored}")
         doubled = changes > self.acknowledged + self.unknown
         return Balance(
-            lost, [f"{self.email} has had {self.acknowledged}+{self.unknown} changes, not {changes}"] if doubled else []
+            lost, [f"{self.email} has had {changes} changes, not {self.acknowledged}+{self.unknown}"] if doubled else []
         )
 
 
 def balance(entries: Iterable[Entry], stored: Mapping[str, Stored]) -> Balance:
-    """Compare every entry with what is stored."""
+    """Compare all entries with the stored state."""
     balances = [entry.balance(stored.get(entry.email)) for entry in entries]
     return Balance([text for each in balances for text in each.lost], [text for each in balances for text in each.doubled])

@@ -1,4 +1,4 @@
-"""Who calls: writers that keep account of what was acknowledged, and a witness that the service lives."""
+"""The clients: writers that record acknowledged writes, and a witness that checks liveness."""
 
 import json
 import time
@@ -15,7 +15,7 @@ AWAY = {"status": "error", "message": "The service is unavailable for the moment
 
 
 class Answer(NamedTuple):
-    """How a request ended; the status is None when the connection did so before an answer."""
+    """The outcome of a request; the status is None if the connection closed before a response."""
 
     began: float
     ended: float
@@ -26,18 +26,18 @@ class Answer(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        """Whether nobody listened."""
+        """Whether the connection was refused."""
         return isinstance(self.failure, ConnectionRefusedError)
 
 
 class Caller:
-    """One connection to the service, made again when it is lost."""
+    """One connection to the service, reopened after it is lost."""
 
     def __init__(self, port: int) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=CALLER_SECONDS)
 
     def __call__(self, method: str, path: str, body: Any = None) -> Answer:
-        """Send a request once, and check that a failure is worded as it should be."""
+        """Send a request once, and check the body of errors."""
         began = time.monotonic()
         try:
             headers = {"Content-Type": "application/json"} if body else {}
@@ -47,7 +47,7 @@ class Caller:
         except (OSError, HTTPException) as failure:
             self.connection.close()
             return Answer(began, time.monotonic(), method, None, failure=failure)
-        if status == 502:  # A proxy's word for a connection that ended without an answer.
+        if status == 502:  # A proxy returns it for a connection that closed without a response.
             return Answer(began, time.monotonic(), method, None)
         content = json.loads(text)
         if status >= 500:
@@ -56,7 +56,7 @@ class Caller:
 
 
 class Writer(Thread):
-    """Adds a user, changes it and removes every third one, again and again."""
+    """Repeatedly adds a user, changes it, and deletes every third one."""
 
     def __init__(self, port: int, name: str, over: Event) -> None:
         super().__init__()
@@ -69,19 +69,19 @@ class Writer(Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Go on until the load is over."""
+        """Write until the load ends."""
         try:
             for turn in count():
                 self.write(turn)
                 if self.over.is_set():
                     return
-        except BaseException as failure:  # noqa: BLE001 -- raised where the load ends.
+        except BaseException as failure:  # noqa: BLE001 -- raised when the load ends.
             self.failure = failure
         finally:
             self.call.connection.close()
 
     def write(self, turn: int) -> None:
-        """Write one user, whom nobody else writes, and never repeat a request."""
+        """Write one user that no other client writes, without repeating a request."""
         entry = Entry(f"{self.name}.{turn}@example.org")
         made = self.ask("POST", "/users", {"username": "new", "email": entry.email})
         self.entries.append(entry)
@@ -100,15 +100,15 @@ class Writer(Thread):
             removed = self.ask("DELETE", path)
             entry.deleted = True if removed.status == 200 else None
             if removed.status == 404:
-                self.doubled.append(f"{entry.email} was gone when it was first deleted")
+                self.doubled.append(f"{entry.email} did not exist when it was first deleted")
 
     def check_found(self, answer: Answer, entry: Entry) -> None:
-        """Note a user as lost who is not found."""
+        """Record a user that is not found as lost."""
         if answer.status == 404:
             self.lost.append(f"{entry.email} was not found")
 
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        """Send a request and keep its answer."""
+        """Send a request and record its response."""
         self.over.wait(PAUSE_SECONDS)
         answer = self.call(method, path, body)
         assert answer.status in {None, 200, 201, 400, 404, 503}, answer
@@ -117,7 +117,7 @@ class Writer(Thread):
 
 
 class Witness(Thread):
-    """Asks all the time whether the service lives, each time on a new connection."""
+    """Continuously checks liveness, each time on a new connection."""
 
     def __init__(self, port: int, over: Event) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Witness(Thread):
         self.answers: list[Answer] = []
 
     def run(self) -> None:
-        """Go on until the load is over."""
+        """Check until the load ends."""
         while not self.over.wait(5 * PAUSE_SECONDS):
             call = Caller(self.port)
             self.answers.append(call("GET", "/health/live"))
@@ -133,15 +133,15 @@ class Witness(Thread):
 
 
 def is_acknowledged(answer: Answer) -> bool:
-    """Return whether it acknowledges a write."""
+    """Return whether the response acknowledges a write."""
     return answer.method != "GET" and answer.status in {200, 201}
 
 
 def is_served(answer: Answer) -> bool:
-    """Return whether the service did what was asked."""
+    """Return whether the request succeeded."""
     return answer.status in {200, 201}
 
 
 def is_refused(answer: Answer) -> bool:
-    """Return whether it is the envelope's 503."""
+    """Return whether the response is a 503 in the envelope."""
     return answer.status == 503

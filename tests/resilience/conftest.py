@@ -1,4 +1,4 @@
-"""What the faults need: a PostgreSQL that may be harmed, the service on it, and a load whose account is settled."""
+"""Fixtures of the faults: a PostgreSQL that may be broken, the service on it, and a load that checks its record."""
 
 import subprocess
 import time
@@ -10,15 +10,16 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.postgres import PostgreSQL, postgresql
 from tests.resilience.load import Load
 from tests.resilience.proxies import Program, pgbouncer
-from tests.resilience.report import TABLE, Row, table
-from tests.server import Service, service
-from tests.waiting import until
+from tests.resilience.report import TABLE
+from tests.support.fault_table import Row, table
+from tests.support.postgres import PostgreSQL, postgresql
+from tests.support.service import Service, service
+from tests.support.waiting import until
 
 LONGEST_REQUEST = 10
-LIVE_SECONDS = 5  # Without an answer for so long the image's health check takes the process for ill; less is nobody's limit.
+LIVE_SECONDS = 5  # After this time without a response, the image's health check fails; no client has a shorter limit.
 RECOVERY_SECONDS = 2
 FROZEN_SECONDS = 10
 ROWS = pytest.StashKey[list[Row]]()
@@ -29,12 +30,12 @@ UnderLoad = Callable[..., AbstractContextManager[Load]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin an empty table."""
+    """Create an empty table of results."""
     config.stash[ROWS] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table of faults and keep it."""
+    """Print and save the table of faults."""
     if rows := config.stash[ROWS]:
         TABLE.parent.mkdir(exist_ok=True)
         TABLE.write_text(table(rows))
@@ -43,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its children at once, as a crash does."""
+    """Kill a process and all of its children at once, as in a crash."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for each in family:
         with suppress(psutil.NoSuchProcess):
@@ -54,11 +55,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def frozen(postgres: PostgreSQL, seconds: float) -> Iterator[None]:
-    """Stop all of a server's processes where they are, for so long at least."""
+    """Suspend all processes of a server for at least this time."""
     main = psutil.Process(postgres.process.pid)
     with ExitStack() as thaw:
         for process in (main, *main.children(recursive=True)):  # The first one starts the others.
-            with suppress(psutil.NoSuchProcess):  # It has just ended by itself.
+            with suppress(psutil.NoSuchProcess):  # The process has just ended.
                 process.suspend()
                 thaw.callback(process.resume)
         thawed = time.monotonic() + seconds
@@ -68,44 +69,44 @@ def frozen(postgres: PostgreSQL, seconds: float) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server that the tests may harm."""
+    """A PostgreSQL server that the tests may break."""
     with postgresql("-c", "max_connections=80") as server:
         yield server
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["direct", "pgbouncer"])
 def pooler(request: pytest.FixtureRequest, postgres: PostgreSQL) -> Iterator[Program | None]:
-    """PgBouncer between the service and PostgreSQL, or nothing: each fault befalls both."""
+    """PgBouncer between the service and PostgreSQL, or nothing: each fault is injected in both cases."""
     with pgbouncer(postgres) if request.param else nullcontext() as pooler:
         yield pooler
 
 
 @pytest.fixture(scope="session")
 def faulty_url(postgres: PostgreSQL, pooler: Program | None) -> str:
-    """The database that the faults befall, as the service reaches it."""
+    """The database that the faults affect, as the service connects to it."""
     return postgres.create("users_pooled" if pooler else "users_direct")
 
 
 @pytest.fixture(scope="session")
 def direct_url(postgres: PostgreSQL, faulty_url: str) -> str:
-    """The same database, as an operator reaches it and others do who have nothing to do with the service."""
+    """The same database, as operators and unrelated clients connect to it."""
     return postgres.url(urlsplit(faulty_url).path[1:])
 
 
 @pytest.fixture(scope="session")
 def running(faulty_url: str) -> Iterator[Service]:
-    """The real server with its two workers on that database."""
+    """The real server with two workers on that database."""
     with service(faulty_url) as running:
         yield running
 
 
 @pytest.fixture
 def under_load(request: pytest.FixtureRequest) -> UnderLoad:
-    """Puts a service under load; afterwards nothing acknowledged is lost or doubled, and every request had its answer in time."""
+    """Puts a service under load; afterwards, no acknowledged write is lost or doubled, and every request was answered in time."""
 
     @contextmanager
     def under_load(fault: str, running: Service, *, port: int = 0, broken: int = 0, gone: bool = False) -> Iterator[Load]:
-        """Name the fault and its service; `port` leads there otherwise, `broken` connections may end, it may be `gone`."""
+        """Name the fault and its service; `port` overrides its port, `broken` connections may close, it may be `gone`."""
         with Load(f"load{next(NUMBERS)}", port or running.port) as load:
             yield load
         lost, doubled = load.balance(running.environment["DATABASE_URL"])

@@ -1,4 +1,4 @@
-"""What a soak lets happen, each at a random moment and for a random time."""
+"""The faults of a soak test, each injected at a random time for a random duration."""
 
 import os
 import random
@@ -10,19 +10,19 @@ from typing import NamedTuple
 import psutil
 import psycopg2
 
-from tests.postgres import PostgreSQL
 from tests.resilience.callers import Caller
 from tests.resilience.conftest import frozen, kill
 from tests.resilience.load import Load
-from tests.resilience.network import Network
-from tests.server import Service
+from tests.support.network import Network
+from tests.support.postgres import PostgreSQL
+from tests.support.service import Service
 
-CROWD = 400  # Of two workers each has 200 then, fewer than REQUESTS_IN_FLIGHT and far more than greenlets.MOST_IDLE.
+CROWD = 400  # Each of two workers has 200 of them: fewer than REQUESTS_IN_FLIGHT, and far more than greenlets.MAX_CACHED.
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
 
 
 class Ground(NamedTuple):
-    """Where the faults happen."""
+    """The environment of the faults."""
 
     postgres: PostgreSQL
     url: str
@@ -32,45 +32,45 @@ class Ground(NamedTuple):
     random: random.Random
 
     def sql(self, statement: str) -> None:
-        """Run a statement beside the service."""
+        """Run a statement, independently of the service."""
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
             connection.cursor().execute(statement)
 
     def wait(self, longest: float) -> None:
-        """Return after a random time."""
+        """Wait for a random time."""
         self.load.over.wait(self.random.uniform(0.1, longest))
 
 
 def crash(ground: Ground) -> None:
-    """Kill PostgreSQL and start it again."""
+    """Kill and restart PostgreSQL."""
     kill(ground.postgres.process)
     ground.wait(3)
     ground.postgres.start()
 
 
 def freeze(ground: Ground) -> None:
-    """Stop every process of PostgreSQL's for a while."""
+    """Suspend all processes of PostgreSQL temporarily."""
     with frozen(ground.postgres, 0):
         ground.wait(10)
 
 
 def terminate(ground: Ground) -> None:
-    """End every connection."""
+    """Terminate all connections."""
     ground.sql(TERMINATE)
 
 
 def lock(ground: Ground) -> None:
-    """Lock the table for a while."""
+    """Lock the table temporarily."""
     with closing(psycopg2.connect(ground.url)) as holder:
         holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         ground.wait(6)
 
 
 def crowd(ground: Ground) -> None:
-    """Let far more callers come at once than there are connections and kept fibers, and wait until one has waited in vain.
+    """Open far more client connections than there are database connections and cached greenlets, until one request times out.
 
-    For what is there, not for `/users/0`: a fiber that ends by a failure is never kept, so none could be one too many.
+    The requests are for existing users, because greenlets of failed requests are not cached.
     """
     callers = [Caller(ground.running.port) for _ in range(CROWD)]
     with closing(psycopg2.connect(ground.url)) as holder, ThreadPoolExecutor(CROWD) as pool:
@@ -85,7 +85,7 @@ def crowd(ground: Ground) -> None:
 
 
 def refuse_writes(ground: Ground) -> None:
-    """Let PostgreSQL be read-only for a while."""
+    """Make PostgreSQL read-only temporarily."""
     for statement in ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"):
         ground.sql(statement)
     ground.wait(3)
@@ -94,26 +94,26 @@ def refuse_writes(ground: Ground) -> None:
 
 
 def cut(ground: Ground) -> None:
-    """Cut the network for a while."""
+    """Cut the network temporarily."""
     ground.net.cut()
     ground.wait(10)
     ground.net.mend()
 
 
 def slow_down(ground: Ground) -> None:
-    """Slow the network down for a while."""
+    """Delay the network temporarily."""
     ground.net.delay(ground.random.uniform(0.01, 0.3))
     ground.wait(5)
     ground.net.mend()
 
 
 def reset(ground: Ground) -> None:
-    """Reset every connection to PostgreSQL."""
+    """Reset all connections to PostgreSQL."""
     ground.net.reset()
 
 
 def workers(running: Service) -> list[psutil.Process]:
-    """Return the processes that serve."""
+    """Return the worker processes."""
     return psutil.Process(running.process.pid).children()
 
 
@@ -123,7 +123,7 @@ def kill_a_worker(ground: Ground) -> None:
 
 
 def reload(ground: Ground) -> None:
-    """Put new workers in the place of all."""
+    """Replace all workers."""
     ground.running.process.send_signal(signal.SIGHUP)
 
 

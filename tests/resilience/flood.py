@@ -1,4 +1,4 @@
-"""More requests than a service can serve: sent at a steady rate, whether it answers or not."""
+"""More requests than a service can serve, sent at a constant rate regardless of responses."""
 
 import asyncio
 import json
@@ -12,14 +12,14 @@ NUMBERS = count()
 
 
 class Flooded(NamedTuple):
-    """How one request of the flood ended."""
+    """The outcome of one request."""
 
     status: int
     seconds: float
 
 
 def flood(port: int, rate: float, seconds: float) -> list[Flooded]:
-    """Add users at this rate, requests per second over all callers, and return every answer."""
+    """Add users at this total rate (requests per second), and return all responses."""
     return asyncio.run(_flood(port, rate, seconds))
 
 
@@ -31,7 +31,7 @@ async def _flood(port: int, rate: float, seconds: float) -> list[Flooded]:
 
 
 async def _call(port: int, numbers: Any, due: Callable[[int], float]) -> list[Flooded]:
-    """Send one request after the other on one connection, each when it is due or, if that is past, at once."""
+    """Send requests on one connection, each when it is due, or immediately if it is late."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answers = []
     for number in numbers:

@@ -1,4 +1,4 @@
-"""A steady load on the service for as long as a fault is looked at, and the account of it."""
+"""A steady load during a fault, and the record of its writes."""
 
 import time
 from collections.abc import Callable
@@ -11,17 +11,17 @@ import psycopg2
 
 from tests.resilience.account import Balance, Stored, balance
 from tests.resilience.callers import Answer, Witness, Writer, is_acknowledged, is_served
-from tests.waiting import until
+from tests.support.waiting import until
 
 WRITERS = 8
 ENOUGH = 5
 
 
 class Load:
-    """Writers at work for as long as its `with` lasts."""
+    """Writers that run inside the `with` block."""
 
     def __init__(self, name: str, port: int) -> None:
-        """Make the writers for the service on this port; the name makes their users' addresses."""
+        """Create writers for the service on this port; the name is part of their users' email addresses."""
         self.name = name
         self.over = Event()
         self.began = self.ended = 0.0
@@ -30,7 +30,7 @@ class Load:
         self.witness = Witness(port, self.over)
 
     def __enter__(self) -> Self:
-        """Start, and return once every writer is at work."""
+        """Start, and return when every writer is running."""
         self.began = time.monotonic()
         for thread in (*self.writers, self.witness):
             thread.start()
@@ -46,7 +46,7 @@ class Load:
         self.stop()
 
     def stop(self) -> None:
-        """Let every writer end its request, and raise what went wrong in any."""
+        """Let every writer finish its request, and raise any writer's error."""
         self.over.set()
         for thread in (*self.writers, self.witness):
             thread.join()
@@ -56,7 +56,7 @@ class Load:
                 raise writer.failure
 
     def go_on(self, *, until_seen: Callable[[Answer], bool] | None = None, writers: int = WRITERS) -> None:
-        """Return once so many writers have had some more answers of a kind, acknowledged writes if none is named."""
+        """Return when this many writers have received further responses of a kind, by default acknowledged writes."""
         seen, before = until_seen or is_acknowledged, time.monotonic()
 
         def enough(writer: Writer) -> bool:
@@ -66,35 +66,35 @@ class Load:
         assert not self.failed()
 
     def fail(self) -> None:
-        """Return once every writer is refused."""
+        """Return when every writer receives errors."""
         until(lambda: self.failed() or all(writer.answers and not is_served(writer.answers[-1]) for writer in self.writers))
 
     def failed(self) -> bool:
-        """Return whether a writer has met what must not be."""
+        """Return whether a writer has failed."""
         return any(writer.failure for writer in self.writers)
 
     def recover(self) -> float:
-        """Say that the fault is over, and return after how many seconds a write was acknowledged again, once all are."""
+        """Mark the end of the fault; return the seconds until the first acknowledged write, once all writers succeed."""
         self.fault_ended = time.monotonic()
         self.go_on()
         return min(a.ended for a in self.answers if is_acknowledged(a) and a.began > self.fault_ended) - self.fault_ended
 
     @property
     def answers(self) -> list[Answer]:
-        """All answers so far, in the order of their ends."""
+        """All responses so far, in the order of their completion."""
         return sorted((answer for writer in self.writers for answer in writer.answers), key=lambda answer: answer.ended)
 
     def acknowledged(self) -> int:
-        """Return how many writes were acknowledged."""
+        """Return the number of acknowledged writes."""
         return sum(map(is_acknowledged, self.answers))
 
     def longest_outage(self) -> float:
-        """Return the longest time, in seconds, in which no write was acknowledged."""
+        """Return the longest time, in seconds, without an acknowledged write."""
         ends = [self.began, *(answer.ended for answer in self.answers if is_acknowledged(answer)), self.ended]
         return max(after - before for before, after in pairwise(ends))
 
     def balance(self, url: str) -> Balance:
-        """Compare the account with the database."""
+        """Compare the record with the database."""
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT email, username, version FROM users WHERE email LIKE %s", [f"{self.name}.%"])
             stored = {email: Stored(*rest) for email, *rest in cursor}

@@ -1,4 +1,4 @@
-"""What stands around the service beyond one machine: PgBouncer before PostgreSQL, HAProxy before two instances."""
+"""The proxies: PgBouncer in front of PostgreSQL, and HAProxy in front of two instances."""
 
 import re
 import shutil
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.postgres import PostgreSQL, free_port
-from tests.server import Service
-from tests.waiting import until
+from tests.support.postgres import PostgreSQL, free_port
+from tests.support.service import Service
+from tests.support.waiting import until
 
 SCALING = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
 ROLE = re.compile(r"^ALTER ROLE users SET .*;$", re.MULTILINE)
@@ -28,9 +28,9 @@ auth_type = trust
 auth_file = {folder}/users
 pool_mode = transaction
 default_pool_size = 10
-# Each worker asks for its time-outs, which PgBouncer would refuse; roles have them instead (docs/scaling.md).
+# Workers request timeouts, which PgBouncer would reject; they are set on roles instead (docs/scaling.md).
 ignore_startup_parameters = options
-# By default a server that was away is tried again after 15 s only.
+# The default retries an unreachable server only after 15 s.
 server_login_retry = 0.5
 query_wait_timeout = 5
 """
@@ -39,7 +39,7 @@ defaults
     mode http
     retries 3
     option redispatch 1
-    # Else one caller's request may go out on a connection that another one's has left behind, to an instance that is dead.
+    # Otherwise a request may be sent on another client's idle connection, to an instance that is dead.
     http-reuse never
     timeout connect 1s
     timeout check 5s
@@ -56,7 +56,7 @@ backend instances
 
 
 class Program:
-    """A server of Debian's with a configuration of the tests'."""
+    """A server from Debian's packages with the tests' configuration."""
 
     def __init__(self, name: str, folder: Path, configuration: str, owner: Mapping[str, object]) -> None:
         self.port = free_port()
@@ -66,14 +66,14 @@ class Program:
         self.command = [shutil.which(name), *(["-f"] if name == "haproxy" else []), folder / "configuration"]
 
     def start(self) -> None:
-        """Start it and return once it listens."""
+        """Start it, and return when it listens."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/", **self.owner)
         until(lambda: self.process.poll() is not None or self._listens())
         assert self.process.poll() is None, self.log.read_text()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
 
@@ -85,9 +85,9 @@ class Program:
 
 @contextmanager
 def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
-    """Give a PgBouncer in transaction mode before the server; databases made meanwhile are reached through it.
+    """Start PgBouncer in transaction mode in front of the server; databases created meanwhile are reached through it.
 
-    It hands no time-out of a session on: the role has them, as the page on scaling tells its readers.
+    It does not forward timeouts of sessions, so they are set on the role, as docs/scaling.md describes.
     """
     _execute(postgres, "".join(ROLE.findall(SCALING.read_text())))
     with tempfile.TemporaryDirectory(prefix="users-pgbouncer-") as folder:
@@ -109,7 +109,7 @@ def _execute(postgres: PostgreSQL, statements: str) -> None:
 
 @contextmanager
 def haproxy(*instances: Service) -> Iterator[Program]:
-    """Give an HAProxy before the instances."""
+    """Start HAProxy in front of the instances."""
     servers = "\n".join(f"    server instance{instance.port} 127.0.0.1:{instance.port}" for instance in instances)
     with tempfile.TemporaryDirectory(prefix="users-haproxy-") as folder:
         yield from _run(Program("haproxy", Path(folder), HAPROXY.replace("{servers}", servers), {}))

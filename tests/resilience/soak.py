@@ -1,6 +1,6 @@
-"""Mixed load with faults at random: nothing acknowledged is lost, and neither memory nor connections nor files grow.
+"""Mixed load with random faults: no acknowledged write is lost, and memory, connections and files do not grow.
 
-In the first half workers are killed and reloaded too; in the second half they stay, so that what they use can be compared.
+Workers are killed and reloaded only in the first half, so that their resource usage in the second half is comparable.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import psutil
 
-from tests.postgres import postgresql
 from tests.resilience.callers import Caller, is_refused
 from tests.resilience.conftest import LONGEST_REQUEST
 from tests.resilience.faults import FAULTS, RESTARTS, Ground, crowd, workers
 from tests.resilience.load import Load
-from tests.resilience.network import network
-from tests.server import service
-from tests.waiting import until
+from tests.support.network import network
+from tests.support.postgres import postgresql
+from tests.support.service import service
+from tests.support.waiting import until
 
 CONNECTIONS = 16
 GROWTH = 1.1
@@ -33,7 +33,7 @@ READS = ("/users?limit=100", "/users?active=true&limit=1000", "/users?email=load
 
 
 class Sample(NamedTuple):
-    """What the service uses."""
+    """The resource usage of the service."""
 
     memory: int
     files: int
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
 
 class Observer(Thread):
-    """Reads, and notes what the service uses."""
+    """Reads users, and records the resource usage."""
 
     def __init__(self, ground: Ground) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Observer(Thread):
         self.reads = 0
 
     def run(self) -> None:
-        """Go on until the load is over."""
+        """Read until the load ends."""
         caller, paths = Caller(self.ground.running.port), cycle(READS)
         due = time.monotonic()
         while not self.ground.load.over.wait(0.05):
@@ -62,7 +62,7 @@ class Observer(Thread):
         caller.connection.close()
 
     def sample(self) -> Sample:
-        """Look at the workers once."""
+        """Record the resource usage of the workers once."""
         family = workers(self.ground.running)
         database = sum(
             each.raddr.port == self.ground.net.port
@@ -73,8 +73,8 @@ class Observer(Thread):
         return Sample(sum(worker.memory_info().rss for worker in family), sum(worker.num_fds() for worker in family), database)
 
 
-def torment(ground: Ground, seconds: float) -> list[str]:
-    """Let one fault follow the other, with a full recovery in between, and return their names."""
+def inject_faults(ground: Ground, seconds: float) -> list[str]:
+    """Inject faults one after the other, with a full recovery in between, and return their names."""
     start, told = time.monotonic(), []
     while (now := time.monotonic() - start) < seconds:
         fault: Callable[[Ground], None] = ground.random.choice(FAULTS if now > seconds / 2 else (*FAULTS, *RESTARTS))
@@ -82,13 +82,13 @@ def torment(ground: Ground, seconds: float) -> list[str]:
         print(f"{now:4.0f} s  {fault.__name__}", flush=True)
         fault(ground)
         ground.load.recover()
-        crowd(ground)  # Each time: what one leaves behind is little, and shows by their number only.
+        crowd(ground)  # After each fault, because a single leak is small and shows only in numbers.
         ground.wait(5)
     return told
 
 
 def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
-    """Print the figures and return what is wrong."""
+    """Print the results and return the problems."""
     load, (lost, doubled) = ground.load, ground.load.balance(ground.url)
     since = (load.began + load.ended) / 2
     half = [sample for moment, sample in observer.samples if moment > since]
@@ -102,7 +102,7 @@ def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
         f"{load.ended - load.began:.0f} s, {len(faults)} faults; {len(load.answers) + observer.reads:,} requests, "
         f"{load.acknowledged():,} acknowledged, {len(lost)} lost, {len(doubled)} doubled; longest request {longest:.1f} s\n"
         f"memory of the workers {first[0] / 2**20:.1f} → {last[0] / 2**20:.1f} MiB, open files {first[1]:.0f} → {last[1]:.0f}, "
-        f"connections to PostgreSQL {first[2]:.0f} → {last[2]:.0f}, {most} at most (medians of the fifth and the last eighth)"
+        f"connections to PostgreSQL {first[2]:.0f} → {last[2]:.0f}, at most {most} (medians of the fifth and the last eighth)"
     )
     checks = {
         f"lost: {lost}": not lost,
@@ -110,13 +110,13 @@ def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
         "a request took too long": longest < LONGEST_REQUEST,
         "too many connections": most <= CONNECTIONS,
         "memory grows": last[0] < GROWTH * first[0],
-        "open files grow": last[1] <= first[1] + CONNECTIONS,  # A fault may have closed those; a crowd is in few samples.
+        "open files grow": last[1] <= first[1] + CONNECTIONS,  # A fault may have closed them, and bursts appear in few samples.
     }
     return [text for text, holds in checks.items() if not holds]
 
 
 def main() -> int:
-    """Run it, and return how many things are wrong."""
+    """Run the soak test, and return the number of problems."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
@@ -127,13 +127,13 @@ def main() -> int:
         with network(url) as (net, way), service(way) as running:
             until(lambda: running.output().count("Application startup complete.") == 2)
             with Load("soak", running.port) as load:
-                ground = Ground(postgres, url, net, running, load, random.Random(options.seed))  # noqa: S311 -- no secret.
+                ground = Ground(postgres, url, net, running, load, random.Random(options.seed))  # noqa: S311 -- not a secret.
                 observer = Observer(ground)
                 observer.start()
-                faults = torment(ground, options.seconds)
+                faults = inject_faults(ground, options.seconds)
             observer.join()
             wrong = judge(ground, observer, faults)
-    print(*(f"Wrong: {text}" for text in wrong), sep="\n", end="")
+    print(*(f"Problem: {text}" for text in wrong), sep="\n", end="")
     return len(wrong)
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL that follows another one, and takes its place."""
+"""A PostgreSQL standby that follows a primary and can replace it."""
 
 import subprocess
 import tempfile
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.postgres import PostgreSQL
-from tests.waiting import until
+from tests.support.postgres import PostgreSQL
+from tests.support.waiting import until
 
 
 class Standby(PostgreSQL):
-    """A copy of a primary that follows it, and on which the primary's commits wait."""
+    """A copy that follows the primary synchronously."""
 
     def __init__(self, folder: Path, primary: PostgreSQL) -> None:
         self.primary = primary
@@ -25,7 +25,7 @@ class Standby(PostgreSQL):
         subprocess.run([*copy, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], check=True, cwd="/", **self.owner)
 
     def follow(self) -> None:
-        """Start, and return once the primary acknowledges nothing that this server does not have."""
+        """Start, and return when the primary's commits wait for this server."""
         self.start()
         with closing(psycopg2.connect(self.primary.url("postgres"))) as connection:
             connection.autocommit = True
@@ -35,7 +35,7 @@ class Standby(PostgreSQL):
             until(lambda: cursor.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or cursor.fetchone())
 
     def promote(self) -> None:
-        """Become the primary, and return once this server takes writes."""
+        """Promote this server, and return when it accepts writes."""
         with closing(psycopg2.connect(self.url("postgres"))) as connection:
             connection.autocommit = True
             connection.cursor().execute("SELECT pg_promote()")
@@ -43,7 +43,7 @@ class Standby(PostgreSQL):
 
 @contextmanager
 def standby(primary: PostgreSQL) -> Iterator[Standby]:
-    """Give a synchronous standby of the primary."""
+    """Start a synchronous standby of the primary."""
     with tempfile.TemporaryDirectory(prefix="users-standby-") as folder:
         copy = Standby(Path(folder), primary)
         copy.follow()

@@ -1,4 +1,4 @@
-"""Beyond one machine: a pooler, a standby that is promoted, and two instances behind a reverse proxy."""
+"""More than one machine: a pooler, a promoted standby, and two instances behind a reverse proxy."""
 
 import subprocess
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgresql
 from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad, kill
 from tests.resilience.load import WRITERS
 from tests.resilience.proxies import Program, haproxy
 from tests.resilience.standby import standby
-from tests.server import Service, service
+from tests.support.postgres import postgresql
+from tests.support.service import Service, service
 
 
 def test_the_functional_tests_pass_through_pgbouncer(root: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_service_follows_a_promoted_standby(under_load: UnderLoad) -> None:
             assert load.recover() < RECOVERY_SECONDS
 
 
-# Its workers end one after the other, so that a writer may meet both in their last moment.
+# Its workers end one after the other, so a writer may be connected to both of them in turn.
 BROKEN = 2 * WRITERS
 
 

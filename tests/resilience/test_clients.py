@@ -1,4 +1,4 @@
-"""Callers who break off or take their time, while others are served."""
+"""Clients that disconnect or are slow, while others are served."""
 
 import select
 import socket
@@ -9,8 +9,8 @@ import pytest
 
 from tests.resilience.callers import is_served
 from tests.resilience.conftest import UnderLoad
-from tests.server import Service, service
-from tests.waiting import until
+from tests.support.service import Service, service
+from tests.support.waiting import until
 
 TIMES = 100
 HEAD = b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -20,7 +20,7 @@ BIG = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def running(faulty_url: str) -> Iterator[Service]:
-    """A server that is less patient than usual, so that its patience can be awaited."""
+    """A server with shorter timeouts, so that the tests can wait for them."""
     with service(faulty_url, HEAD_TIMEOUT="2", BODY_TIMEOUT="2", SEND_TIMEOUT="2") as running:
         yield running
 
@@ -28,13 +28,13 @@ def running(faulty_url: str) -> Iterator[Service]:
 @pytest.mark.parametrize(
     ("fault", "sent"),
     [
-        ("in the head", HEAD),
-        ("in the body", HEAD + b"Content-Length: 49\r\n\r\n" + BODY[:20]),
-        ("before the answer", HEAD + b"Content-Length: 49\r\n\r\n" + BODY),
+        ("during the headers", HEAD),
+        ("during the body", HEAD + b"Content-Length: 49\r\n\r\n" + BODY[:20]),
+        ("before the response", HEAD + b"Content-Length: 49\r\n\r\n" + BODY),
     ],
 )
-def test_callers_break_off(under_load: UnderLoad, running: Service, fault: str, sent: bytes) -> None:
-    with under_load(f"{TIMES} callers who break off {fault}", running) as load:
+def test_clients_disconnect(under_load: UnderLoad, running: Service, fault: str, sent: bytes) -> None:
+    with under_load(f"{TIMES} clients disconnect {fault}", running) as load:
         for _ in range(TIMES):
             with closing(socket.create_connection(("127.0.0.1", running.port))) as caller:
                 caller.sendall(sent)
@@ -45,13 +45,13 @@ def test_callers_break_off(under_load: UnderLoad, running: Service, fault: str, 
 @pytest.mark.parametrize(
     ("fault", "sent", "trickle"),
     [
-        ("slow heads", HEAD + b"X: ", b"x"),
+        ("slow headers", HEAD + b"X: ", b"x"),
         ("slow bodies", HEAD + b"Content-Length: 49\r\n\r\n", b" "),
-        ("unread answers", BIG * 90, b""),
+        ("unread responses", BIG * 90, b""),
     ],
 )
-def test_callers_take_their_time(under_load: UnderLoad, running: Service, fault: str, sent: bytes, trickle: bytes) -> None:
-    with under_load(f"{TIMES} callers with {fault}", running) as load, ExitStack() as stack:
+def test_clients_are_slow(under_load: UnderLoad, running: Service, fault: str, sent: bytes, trickle: bytes) -> None:
+    with under_load(f"{TIMES} clients with {fault}", running) as load, ExitStack() as stack:
         ended = select.poll()
         callers = {}
         for _ in range(TIMES):

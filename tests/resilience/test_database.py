@@ -1,4 +1,4 @@
-"""PostgreSQL fails in every way that it can: nothing acknowledged is lost, and the service comes back by itself."""
+"""PostgreSQL fails in many ways: no acknowledged write is lost, and the service recovers automatically."""
 
 import os
 import subprocess
@@ -12,15 +12,15 @@ import httpx
 import psycopg2
 import pytest
 
-from tests.postgres import PostgreSQL
 from tests.resilience.callers import CALLER_SECONDS, is_served
 from tests.resilience.conftest import FROZEN_SECONDS, RECOVERY_SECONDS, UnderLoad, frozen, kill
 from tests.resilience.load import Load
-from tests.server import Service, service
-from tests.waiting import until
+from tests.support.postgres import PostgreSQL
+from tests.support.service import Service, service
+from tests.support.waiting import until
 
-OTHER = "somebody else"
-# The service's or PgBouncer's; one that PgBouncer has just made has no name yet.
+OTHER = "another session"
+# Sessions of the service or PgBouncer; a new session of PgBouncer has no name yet.
 OURS = f"""
 FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND datname = current_database() AND application_name <> '{OTHER}'
@@ -30,7 +30,7 @@ TERMINATE = f"SELECT pg_terminate_backend(pid) {OURS}"
 
 @pytest.fixture
 def sql(direct_url: str) -> Iterator[Callable[[str], list[Any]]]:
-    """Runs a statement beside the service, as an operator would."""
+    """Runs a statement independently of the service, as an operator would."""
     with closing(psycopg2.connect(direct_url, application_name=OTHER)) as connection:
         connection.autocommit = True
 
@@ -64,7 +64,7 @@ def test_idle_connections_that_are_terminated_fail_no_request(
         pass
     sql(TERMINATE)
     until(lambda: not sql(f"SELECT 1 {OURS}"))
-    with under_load("connections terminated while none was used", running) as load:
+    with under_load("idle connections terminated", running) as load:
         pass
     assert all(map(is_served, load.answers))
 
@@ -83,7 +83,7 @@ def test_a_row_is_locked(under_load: UnderLoad, running: Service, direct_url: st
     def change(_number: int) -> int:
         return httpx.patch(path, json={"username": "unlocked"}, timeout=CALLER_SECONDS).status_code
 
-    with under_load("a row locked by somebody else", running) as load, closing(psycopg2.connect(direct_url)) as holder:
+    with under_load("a row locked by another session", running) as load, closing(psycopg2.connect(direct_url)) as holder:
         holder.cursor().execute("SELECT 1 FROM users WHERE username = 'locked' FOR UPDATE")
         with ThreadPoolExecutor() as pool:
             assert set(pool.map(change, range(4))) == {503}
@@ -94,17 +94,17 @@ def test_a_row_is_locked(under_load: UnderLoad, running: Service, direct_url: st
 
 
 def test_the_table_is_locked(under_load: UnderLoad, running: Service, direct_url: str) -> None:
-    with under_load("the table locked by somebody else", running) as load, closing(psycopg2.connect(direct_url)) as holder:
+    with under_load("the table locked by another session", running) as load, closing(psycopg2.connect(direct_url)) as holder:
         holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         load.fail()
         holder.rollback()
         assert load.recover() < RECOVERY_SECONDS
 
 
-def test_others_use_up_the_connections(
+def test_other_clients_exhaust_the_connections(
     under_load: UnderLoad, running: Service, direct_url: str, sql: Callable[[str], list[Any]]
 ) -> None:
-    with under_load("max_connections used up by others", running) as load, ExitStack() as others:
+    with under_load("max_connections exhausted by other clients", running) as load, ExitStack() as others:
         while sql(f"SELECT 1 {OURS}"):
             sql(TERMINATE)
             with suppress(psycopg2.OperationalError):
@@ -115,7 +115,7 @@ def test_others_use_up_the_connections(
         assert load.recover() < RECOVERY_SECONDS
 
 
-def test_postgresql_takes_no_writes(under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]) -> None:
+def test_postgresql_is_read_only(under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]) -> None:
     with under_load("PostgreSQL read-only", running) as load:
         sql("ALTER SYSTEM SET default_transaction_read_only = on")
         sql("SELECT pg_reload_conf()")
@@ -127,7 +127,7 @@ def test_postgresql_takes_no_writes(under_load: UnderLoad, running: Service, sql
 
 @pytest.fixture
 def small_disk(postgres: PostgreSQL) -> Iterator[Path]:
-    """A disk of 24 MiB on which the server may store; only root can have one."""
+    """A disk of 24 MiB for the server's files; creating it requires root."""
     folder = postgres.folder / "small"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", folder], check=True)
@@ -136,7 +136,7 @@ def small_disk(postgres: PostgreSQL) -> Iterator[Path]:
     folder.rmdir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+@pytest.mark.skipif(os.geteuid() != 0, reason="creating a small disk requires root")
 def test_the_disk_is_full(under_load: UnderLoad, small_disk: Path, postgres: PostgreSQL, sql: Callable[[str], list[Any]]) -> None:
     store = small_disk / "store"
     store.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""The service's own processes are killed, stopped, reloaded, started too early and asked too much."""
+"""The service's processes are killed, stopped, reloaded, started too early and overloaded."""
 
 import http.client
 import os
@@ -12,14 +12,14 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.postgres import PostgreSQL
 from tests.resilience.callers import AWAY, CALLER_SECONDS, is_served
 from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad
 from tests.resilience.flood import flood
 from tests.resilience.load import WRITERS
 from tests.resilience.proxies import Program
-from tests.server import Service, service
-from tests.waiting import until
+from tests.support.postgres import PostgreSQL
+from tests.support.service import Service, service
+from tests.support.waiting import until
 
 STARTED = "Application startup complete."
 SLOW_SECONDS = 0.02
@@ -31,13 +31,13 @@ CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION be_slow
 
 
 def workers(running: Service) -> list[psutil.Process]:
-    """Return the workers that run."""
+    """Return the running workers."""
     return psutil.Process(running.process.pid).children()
 
 
 @pytest.fixture
 def slow(postgres: PostgreSQL, pooler: Program | None) -> Iterator[Service]:
-    """A server with two connections to a database that takes its time for every new user."""
+    """A server with two connections to a database where adding a user is slow."""
     url = postgres.create("users_slow_pooled" if pooler else "users_slow")
     with service(url, DATABASE_CONNECTIONS="2", REQUESTS_IN_FLIGHT="20") as running:
         with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
@@ -67,13 +67,13 @@ def test_the_master_is_killed(under_load: UnderLoad, faulty_url: str) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return whether a process has not ended; nobody may have noticed that yet."""
+    """Return whether a process is running, and not a zombie."""
     with suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
-def test_a_reload_leaves_no_request_unanswered(under_load: UnderLoad, running: Service) -> None:
+def test_a_reload_answers_every_request(under_load: UnderLoad, running: Service) -> None:
     until(lambda: running.output().count(STARTED) >= 2)
     starts = running.output().count(STARTED)
     with under_load("reload (SIGHUP)", running, gone=True) as load:
@@ -84,7 +84,7 @@ def test_a_reload_leaves_no_request_unanswered(under_load: UnderLoad, running: S
     assert all(map(is_served, load.answers))
 
 
-def test_a_stop_leaves_no_request_unanswered(under_load: UnderLoad, faulty_url: str) -> None:
+def test_graceful_shutdown_answers_every_request(under_load: UnderLoad, faulty_url: str) -> None:
     with service(faulty_url) as running:
         until(lambda: running.output().count(STARTED) == 2)
         with under_load("stop (SIGTERM) and start", running, gone=True) as load:
@@ -93,7 +93,7 @@ def test_a_stop_leaves_no_request_unanswered(under_load: UnderLoad, faulty_url: 
             assert load.recover() < RECOVERY_SECONDS
 
 
-def test_a_start_without_the_database_waits_for_it(under_load: UnderLoad, postgres: PostgreSQL, faulty_url: str) -> None:
+def test_startup_without_the_database_waits_for_it(under_load: UnderLoad, postgres: PostgreSQL, faulty_url: str) -> None:
     with service(faulty_url):
         postgres.stop()
     early = Service(faulty_url)
@@ -105,15 +105,15 @@ def test_a_start_without_the_database_waits_for_it(under_load: UnderLoad, postgr
         assert httpx.get(f"{early.url}/health/live").status_code == http.client.OK
         postgres.start()
         until(lambda: httpx.get(f"{early.url}/health/ready").is_success, seconds=RECOVERY_SECONDS)
-        with under_load("start while PostgreSQL is away", early):
+        with under_load("start while PostgreSQL is down", early):
             pass
     finally:
         assert early.stop() == 0
         early.log.close()
 
 
-def test_ten_times_the_capacity_is_offered(under_load: UnderLoad, slow: Service) -> None:
-    with under_load(f"ten times the capacity offered: {10 * CAPACITY:.0f}/s", slow) as load:
+def test_load_exceeds_the_capacity_ten_times(under_load: UnderLoad, slow: Service) -> None:
+    with under_load(f"load of ten times the capacity: {10 * CAPACITY:.0f}/s", slow) as load:
         answers = flood(slow.port, 10 * CAPACITY, seconds=4)
         load.recover()
     admitted = [answer.seconds for answer in answers if answer.status == 201]

@@ -1,4 +1,4 @@
-"""The settings: what each class says, and the one line for each wrong value."""
+"""The settings classes, and the error message for each wrong value."""
 
 import re
 from pathlib import Path
@@ -23,12 +23,12 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of production with a database."""
+    """Production settings with a database."""
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.ProductionConfig")
     monkeypatch.setenv("DATABASE_URL", POSTGRESQL)
 
 
-def test_development_needs_nothing() -> None:
+def test_development_requires_no_variables() -> None:
     settings = load_settings()
 
     assert settings is DevelopmentConfig
@@ -37,7 +37,7 @@ def test_development_needs_nothing() -> None:
     assert (settings.PORT, settings.WEB_CONCURRENCY) == (5000, 2)
 
 
-def test_testing_has_a_database_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_testing_uses_a_separate_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
     monkeypatch.setenv("DATABASE_TEST_URL", POSTGRESQL)
 
@@ -49,7 +49,7 @@ def test_testing_has_a_database_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("production")
-def test_production_takes_nothing_for_granted() -> None:
+def test_production_has_no_default_secret_key() -> None:
     settings = load_settings()
 
     assert settings is ProductionConfig
@@ -57,7 +57,7 @@ def test_production_takes_nothing_for_granted() -> None:
     assert settings.SQLALCHEMY_DATABASE_URI == POSTGRESQL
 
 
-def test_flask_takes_the_settings_from_the_class() -> None:
+def test_flask_reads_the_settings_class() -> None:
     app = Flask(__name__)
 
     app.config.from_object("users_api.config.DevelopmentConfig")
@@ -67,7 +67,7 @@ def test_flask_takes_the_settings_from_the_class() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-def test_every_name_of_postgresql_means_psycopg2(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_every_postgresql_scheme_selects_psycopg2(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://ada:secret@db:5432/users?sslmode=require")
 
     assert f"{POSTGRESQL}?sslmode=require" == load_settings().SQLALCHEMY_DATABASE_URI
@@ -82,9 +82,7 @@ def test_every_name_of_postgresql_means_psycopg2(monkeypatch: pytest.MonkeyPatch
         ("a,da:se,cret@one,two", {"user": "a,da", "password": "se,cret", "host": "one,two", "port": ","}),
     ],
 )
-def test_of_several_hosts_libpq_finds_the_one_that_takes_writes(
-    monkeypatch: pytest.MonkeyPatch, hosts: str, expected: dict[str, str]
-) -> None:
+def test_libpq_receives_all_hosts_of_a_url(monkeypatch: pytest.MonkeyPatch, hosts: str, expected: dict[str, str]) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://{hosts}/users?target_session_attrs=read-write")
 
     url = make_url(load_settings().SQLALCHEMY_DATABASE_URI)
@@ -95,17 +93,17 @@ def test_of_several_hosts_libpq_finds_the_one_that_takes_writes(
     )
 
 
-def test_every_setting_stands_in_the_readme_and_in_the_help(root: Path) -> None:
-    readme, told = (root / "README.md").read_text(), main.help
+def test_docs_and_help_list_every_setting(root: Path) -> None:
+    page, help_text = (root / "docs" / "settings.md").read_text(), main.help
     variables = {value.name: value.default for value in vars(Config).values() if isinstance(value, Variable)}
 
     for name, default in variables.items():
-        assert re.search(rf"^\|.*`{name}`.*\|.*\|.*\b{default}\b.*\|$", readme, re.MULTILINE), name
-        assert name in told
+        assert re.search(rf"^\|.*`{name}`.*\|.*\|.*\b{default}\b.*\|$", page, re.MULTILINE), name
+        assert name in help_text
 
 
 @pytest.mark.usefixtures("production")
-def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "k" * config.SHORTEST_SECRET_KEY)
 
     assert load_settings().SECRET_KEY == "k" * config.SHORTEST_SECRET_KEY
@@ -136,7 +134,7 @@ def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "FORWARDED_ALLOW_IPS",
             "proxy",
-            "FORWARDED_ALLOW_IPS must be addresses or networks like 10.0.0.0/8, with commas between, not 'proxy'",
+            "FORWARDED_ALLOW_IPS must be addresses or networks like 10.0.0.0/8, separated by commas, not 'proxy'",
         ),
         ("FORWARDED_ALLOW_IPS", "::1,10.0.0.1/8", "FORWARDED_ALLOW_IPS must be addresses or networks"),
         ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
@@ -145,23 +143,23 @@ def test_a_long_secret_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("production")
-def test_a_wrong_value_is_one_line(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str) -> None:
+def test_a_wrong_value_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str) -> None:
     monkeypatch.setenv(variable, value)
 
-    with pytest.raises(SettingsError) as refusal:
+    with pytest.raises(SettingsError) as raised:
         load_settings()
 
-    assert str(refusal.value).startswith(line)
-    assert "\n" not in str(refusal.value)
+    assert str(raised.value).startswith(line)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("trusted", ["*", "10.0.0.0/8, ::1"])
 @pytest.mark.usefixtures("production")
-def test_whose_headers_count_is_as_gunicorn_reads_it(monkeypatch: pytest.MonkeyPatch, trusted: str) -> None:
+def test_trusted_proxies_are_passed_to_gunicorn_unchanged(monkeypatch: pytest.MonkeyPatch, trusted: str) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
 
     assert trusted == load_settings().FORWARDED_ALLOW_IPS
 
 
-def test_what_all_settings_share_can_be_told() -> None:
+def test_the_base_class_has_defaults() -> None:
     assert (Config.DEBUG, Config.TESTING) == (False, False)

@@ -1,18 +1,16 @@
-"""Failures that no request can bring about, but a library might."""
-
-import asyncio
+"""Errors that libraries may raise, though no request currently causes them."""
 
 import orjson
 import pytest
 from connexion.exceptions import ProblemException
 from starlette.exceptions import HTTPException
 
-from users_api.errors import refused_by_library
+from users_api.errors import rejected_by_library
 
 
-@pytest.mark.parametrize("refusal", [HTTPException(418), ProblemException(status=418)])
-def test_a_librarys_refusal_is_put_into_the_envelope(refusal: Exception) -> None:
-    answer = asyncio.run(refused_by_library(None, refusal))
+@pytest.mark.parametrize("error", [HTTPException(418), ProblemException(status=418)])
+def test_an_http_exception_of_a_library_is_rendered_in_the_envelope(error: Exception) -> None:
+    response = rejected_by_library(error)
 
-    assert answer.status_code == 418
-    assert orjson.loads(answer.body) == {"status": "fail", "message": "I'm a Teapot"}
+    assert response.status == 418
+    assert orjson.loads(response.body) == {"status": "fail", "message": "I'm a Teapot"}

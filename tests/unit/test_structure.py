@@ -1,138 +1,176 @@
-"""The shape of the project: arrows point one way; document, handlers, schema and table are one."""
+"""The structure of the project: imports form no cycles; document, handlers, schemas and tables agree."""
 
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from connexion.json_schema import resolve_refs
+from marshmallow_sqlalchemy import SQLAlchemySchema
+from sqlalchemy import CheckConstraint
 
-from users_api import handlers, models
+from users_api import errors, handlers, schemas
 from users_api.config import Config
-from users_api.errors import BodyTimeout, BodyTooLarge
-from users_api.http.document import load_document
+from users_api.document import document_path, load_document
+from users_api.engine.document import Document
 from users_api.models import User
-from users_api.schemas import UserSchema
 
-METHODS = {"get", "put", "post", "delete", "patch"}
 PACKAGE = Path(handlers.__file__).parent.parent
+LIBRARIES = {"database", "engine", "server"}  # These packages import neither the service nor each other.
 MAY_IMPORT = {
-    "answers": set(),
-    "app": {"config", "connections", "db", "errors", "models"}
-    | {
-        f"http.{part}"
-        for part in ("bridge", "document", "documentation", "failures", "guard", "metrics", "validation", "validators")
-    },
-    "cli": {"app", "config", "db", "http.document", "seeds"},
-    "config": set(),
-    "connections": {"greenlets"},
-    "db": {"connections", "pool", "statements"},
-    "errors": set(),
-    "greenlets": set(),
-    "handlers": {"handlers.health", "handlers.ping", "handlers.users"},
-    "handlers.health": {"answers", "db", "errors"},
-    "handlers.ping": {"answers"},
-    "handlers.users": {"answers", "db", "errors", "models", "schemas"},
-    "http": set(),
-    "http.bridge": {"answers", "greenlets"},
-    "http.balance": {"config", "http.listener"},
-    "http.document": set(),
-    "http.documentation": {"errors", "http.document", "http.metrics"},
-    "http.failures": set(),
-    "http.guard": {"errors", "http.routing"},
-    "http.listener": set(),
-    "http.metrics": {"config"},
-    "http.protocol": {"errors", "http.transport"},
-    "http.routing": {"errors"},
-    "http.server": {"config", "http.balance", "http.listener", "http.metrics", "http.protocol"},
-    "http.transport": set(),
-    "http.validation": set(),
-    "http.validators": {"errors"},
-    "migrations.env": {"db"},
-    "models": {"db"},
-    "pool": set(),
-    "schemas": {"models"},
-    "seeds": {"db", "models"},
-    "statements": set(),
+    "app": {"config", "database", "document", "engine", "errors", "models", "server"},
+    "cli": {"app", "config", "database", "development", "document", "engine", "seeds", "server"},
+    "config": {"server"},
+    "development": {"engine", "server", "serving"},
+    "document": {"engine"},
+    "envelope": {"engine"},
+    "errors": {"database", "engine", "envelope"},
+    "gunicorn_conf": {"config", "server", "serving"},
+    "handlers": {"database", "engine", "envelope", "errors", "models", "schemas"},
+    "migrations": {"database"},
+    "models": {"database"},
+    "schemas": {"engine", "models"},
+    "seeds": {"database", "models"},
+    "serving": {"server"},
 }
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    """The document with its references resolved."""
-    return resolve_refs(load_document())
-
-
-def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the document's operations."""
-    for path in document["paths"].values():
-        yield from (operation for method, operation in path.items() if method in METHODS)
+def document() -> Document:
+    return Document.load(document_path())
 
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Return the parsed modules of the package by their names within it; migrations stand for themselves."""
+    """Return the parsed modules of the package by name, without the migrations' versions."""
     files = [file for file in PACKAGE.rglob("*.py") if "versions" not in file.parts and file != PACKAGE / "__init__.py"]
     names = [".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__") for file in files]
     return {name: ast.parse(file.read_text()) for name, file in zip(names, files, strict=True)}
 
 
-def imports(module: ast.Module) -> set[str]:
-    """Return the modules of ours that a module imports."""
-    known, found = modules(), set()
+def imports(module: ast.Module) -> Iterator[str]:
+    """Yield the modules of `users_api` that a module imports at run time."""
+    for_types = {
+        node
+        for branch in ast.walk(module)
+        if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
     for node in ast.walk(module):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("users_api"):
-            parent = node.module.removeprefix("users_api").removeprefix(".")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("users_api") and node not in for_types:
+            parent = (node.module or "").removeprefix("users_api").removeprefix(".")
             for alias in node.names:
                 name = f"{parent}.{alias.name}".lstrip(".")
-                found.add(name if name in known else parent)
-    return found
+                yield name if name in modules() else parent
 
 
-def test_arrows_point_one_way() -> None:
-    assert {name: imports(module) for name, module in modules().items()} == MAY_IMPORT
+def packages() -> dict[str, set[str]]:
+    """Return the imports of each top-level package and module."""
+    found: dict[str, set[str]] = {}
+    for name, module in modules().items():
+        package = name.partition(".")[0]
+        found.setdefault(package, set()).update(imported.partition(".")[0] for imported in imports(module))
+    return {package: imported - {package} for package, imported in found.items()}
 
 
-def test_no_import_hides_in_a_function() -> None:
+def test_the_libraries_import_neither_the_service_nor_each_other() -> None:
+    assert {name: imported for name, imported in packages().items() if name in LIBRARIES and imported} == {}
+
+
+def test_modules_of_the_service_import_only_what_they_may() -> None:
+    service = {name: imported for name, imported in packages().items() if name not in LIBRARIES}
+
+    assert service.keys() == MAY_IMPORT.keys()
+    for name, imported in service.items():
+        assert imported <= MAY_IMPORT[name], name
+
+
+def test_imports_have_no_cycles() -> None:
+    TopologicalSorter({name: set(imports(module)) - {name} for name, module in modules().items()}).prepare()
+
+
+@pytest.mark.parametrize("package", ["server"])
+def test_a_library_imports_only_itself(package: str) -> None:
+    for name, module in modules().items():
+        if name.partition(".")[0] == package:
+            assert {imported.partition(".")[0] for imported in imports(module)} <= {package}, name
+
+
+def test_test_suites_do_not_import_each_other(root: Path) -> None:
+    suites = {folder.name for folder in (root / "tests").iterdir() if folder.is_dir()} - {"support"}
+    for file in [*(root / "tests").rglob("*.py"), *(root / "bench").rglob("*.py")]:
+        own = file.relative_to(root / "tests").parts[0] if root / "tests" in file.parents else "bench"
+        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        imported = {(node.module or "").split(".")[1] for node in nodes if (node.module or "").startswith("tests.")}
+        assert imported & suites <= {own}, file
+        assert own != "bench" or not imported, file
+
+
+def test_functions_contain_no_imports() -> None:
     for name, module in modules().items():
         functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         hidden = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
         assert hidden == [], name
 
 
-def test_operations_and_handlers_are_the_same(document: dict[str, Any]) -> None:
-    assert sorted(operation["operationId"] for operation in operations(document)) == sorted(handlers.__all__)
+def test_each_operation_has_a_handler_and_vice_versa(document: Document) -> None:
+    assert sorted(node.operation["operationId"] for node in document.operations()) == sorted(handlers.__all__)
 
 
-def test_document_schema_and_table_agree(document: dict[str, Any]) -> None:
-    shown = document["components"]["schemas"]["User"]
-    columns = User.__table__.columns
+def resources() -> list[type[SQLAlchemySchema[Any]]]:
+    """Return the marshmallow schemas of the service."""
+    found = [each for each in vars(schemas).values() if isinstance(each, type) and issubclass(each, SQLAlchemySchema)]
+    return [each for each in found if each.__module__ == schemas.__name__]
 
-    assert list(shown["properties"]) == shown["required"] == list(UserSchema().fields)
-    assert set(columns.keys()) - set(shown["properties"]) == {"version"}
-    for name, property_ in shown["properties"].items():
-        assert not columns[name].nullable
-        assert not property_.get("nullable", False)
+
+@pytest.mark.parametrize("schema", resources())
+def test_document_schema_and_table_agree(schema: type[SQLAlchemySchema[Any]]) -> None:
+    model = schema.Meta.model
+    shown = load_document()["components"]["schemas"][model.__name__]
+    columns = model.__table__.columns
+
+    assert list(shown["properties"]) == shown["required"] == list(schema().fields)
+    for name in [each for each in shown["properties"] if each in columns]:
+        rule = resolved(shown["properties"][name])
+        assert columns[name].nullable is rule.get("nullable", False), name
         if columns[name].type.python_type is str:
-            assert columns[name].type.length == property_["maxLength"]
-    assert shown["properties"]["id"]["maximum"] == models.LARGEST_ID
+            assert columns[name].type.length == rule.get("maxLength", columns[name].type.length), name
 
 
-def test_what_comes_in_has_the_form_of_what_goes_out(document: dict[str, Any]) -> None:
-    schemas = document["components"]["schemas"]
+def resolved(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema, after following a reference."""
+    if "$ref" in rule:
+        return resolved(load_document()["components"]["schemas"][rule["$ref"].rpartition("/")[2]])
+    return rule
 
-    for name in ("NewUser", "UserReplacement", "UserChange"):
-        for property_, rule in schemas[name]["properties"].items():
-            assert rule == schemas["User"]["properties"][property_], (name, property_)
+
+def test_document_and_table_agree_on_the_largest_id() -> None:
+    checks = [str(each.sqltext) for each in User.__table__.constraints if isinstance(each, CheckConstraint)]
+
+    assert f"id BETWEEN 1 AND {load_document()['components']['schemas']['Id']['maximum']}" in checks
 
 
-def test_every_input_is_closed_and_bounded(document: dict[str, Any]) -> None:
-    for schema in document["components"]["schemas"].values():
+def test_request_properties_match_response_properties() -> None:
+    known = load_document()["components"]["schemas"]
+    requests = {
+        name: name.removeprefix("New").removesuffix("Change").removesuffix("Replacement")
+        for name in known
+        if name.startswith("New") or name.endswith(("Change", "Replacement"))
+    }
+
+    assert requests
+    for name, shown in requests.items():
+        for property_, rule in known[name]["properties"].items():
+            assert rule == known[shown]["properties"].get(property_, rule), (name, property_)
+
+
+def test_every_schema_is_closed_and_bounded() -> None:
+    for schema in load_document()["components"]["schemas"].values():
         if schema["type"] == "object":
             assert schema["additionalProperties"] is False
-        for rule in [schema, *schema.get("properties", {}).values()]:
+        for rule in [schema, *map(resolved, schema.get("properties", {}).values())]:
             if rule["type"] == "string":
                 assert "maxLength" in rule or "enum" in rule
             elif rule["type"] == "integer":
@@ -141,9 +179,9 @@ def test_every_input_is_closed_and_bounded(document: dict[str, Any]) -> None:
                 assert "maxItems" in rule
 
 
-def test_the_document_tells_the_limits_that_the_guard_keeps(document: dict[str, Any]) -> None:
-    responses = document["components"]["responses"]
-    words = {name: answer["content"]["application/json"].get("example", {}).get("message") for name, answer in responses.items()}
+def test_the_documents_examples_name_the_default_limits() -> None:
+    responses = load_document()["components"]["responses"]
+    words = {name: each["content"]["application/json"].get("example", {}).get("message") for name, each in responses.items()}
 
-    assert words["ContentTooLarge"] == BodyTooLarge(Config.BODY_LIMIT).message
-    assert words["RequestTimeout"] == BodyTimeout(Config.BODY_TIMEOUT).message
+    assert words["ContentTooLarge"] == errors.too_large("request body", Config.BODY_LIMIT)
+    assert words["RequestTimeout"] == errors.too_late("request body", Config.BODY_TIMEOUT)

@@ -1,29 +1,29 @@
-"""The tests' own tools."""
+"""The modules in `tests/support`."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgresql
-from tests.resilience.report import HEAD, MARKED, Row, table
-from tests.waiting import until
+from tests.support.fault_table import HEAD, MARKED, Row, picture, table
+from tests.support.postgres import postgresql
+from tests.support.waiting import until
 
 ROW = r"\| [^|]+ \| [\d,]+ \| [\d,]+ \| 0 \| 0 \| (\d+\.\d)? \| (\d+\.\d)? \|"
 
 
-def test_a_server_that_does_not_start_says_why() -> None:
+def test_a_postgresql_that_fails_to_start_raises_its_log() -> None:
     with pytest.raises(RuntimeError, match="nonsense"):
         postgresql("-c", "nonsense=1").__enter__()
 
 
-def test_patience_ends() -> None:
+def test_until_times_out() -> None:
     with pytest.raises(TimeoutError):
         until(lambda: False, seconds=0.05)
 
 
-def test_the_readme_tells_of_each_fault_that_nothing_was_lost(root: Path) -> None:
-    (found,) = MARKED.finditer((root / "README.md").read_text())
+def test_no_documented_fault_loses_or_doubles_a_write(root: Path) -> None:
+    (found,) = MARKED.finditer((root / "docs" / "safety.md").read_text())
     rows = found[0].removeprefix(f"<!-- faults -->\n{HEAD}").splitlines()[:-1]
 
     assert len(rows) > 20
@@ -31,8 +31,15 @@ def test_the_readme_tells_of_each_fault_that_nothing_was_lost(root: Path) -> Non
         assert re.fullmatch(ROW, row), row
 
 
-def test_a_fault_has_one_line_for_both_ways() -> None:
-    direct, pooled = Row("flood", False, 1000, 10, 0, 0, 1.25), Row("flood", True, 2000, 20, 0, 0, 0.0)  # noqa: FBT003 -- a column.
+def test_the_fault_chart_is_drawn_from_the_table(root: Path) -> None:
+    (found,) = MARKED.finditer((root / "docs" / "safety.md").read_text())
+    faults = found[0].removeprefix("<!-- faults -->\n").removesuffix("<!-- /faults -->")
+
+    assert (root / "docs" / "safety.svg").read_text() == picture(faults)
+
+
+def test_a_row_combines_direct_and_pooled_results() -> None:
+    direct, pooled = Row("flood", False, 1000, 10, 0, 0, 1.25), Row("flood", True, 2000, 20, 0, 0, 0.0)  # noqa: FBT003 -- named tuple's fields.
 
     line = table([direct, pooled]).removeprefix(HEAD).rstrip()
 

@@ -1,4 +1,4 @@
-"""The migrations as PostgreSQL will read them: during a deploy the version before goes on, and nobody waits for long."""
+"""The migrations' SQL: the previous version keeps working during a deployment, and locks are short."""
 
 import subprocess
 import sys
@@ -15,11 +15,11 @@ SQUAWK = Path(sys.executable).with_name("squawk")
 
 
 def lint(statements: str) -> str:
-    """Return what squawk says of the statements; nothing is good."""
+    """Return squawk's warnings about the statements, empty if there are none."""
     return subprocess.run([SQUAWK, "--reporter", "gcc"], input=statements, capture_output=True, text=True, check=False).stdout
 
 
-def test_the_version_before_goes_on_during_every_migration() -> None:
+def test_squawk_accepts_every_migration() -> None:
     environment = {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/users"}
     fresh = ScriptInfo(create_app=create_flask_app, set_debug_flag=False)
 
@@ -43,11 +43,11 @@ def test_the_version_before_goes_on_during_every_migration() -> None:
         ("ALTER TABLE users ADD CONSTRAINT ck_users_version CHECK (version > 0)", "constraint-missing-not-valid"),
     ],
 )
-def test_a_migration_that_would_stop_it_is_refused(statement: str, rule: str) -> None:
+def test_squawk_rejects_incompatible_or_blocking_statements(statement: str, rule: str) -> None:
     migration = f"BEGIN; SET LOCAL lock_timeout = '5s'; {statement}; COMMIT;"
 
     assert f"warning: {rule} " in lint(migration)
 
 
-def test_a_migration_that_would_wait_for_a_lock_is_refused() -> None:
+def test_squawk_requires_a_lock_timeout() -> None:
     assert "require-lock-timeout" in lint("BEGIN; ALTER TABLE users ADD COLUMN language TEXT; COMMIT;")

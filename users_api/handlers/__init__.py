@@ -1,7 +1,6 @@
-"""One plain function per operationId of the document, found here by its name."""
+"""The handlers: one function per operationId of the document, looked up by name."""
 
-from users_api.handlers.health import check_liveness, check_readiness
-from users_api.handlers.ping import ping
+from users_api.handlers.health import check_liveness, check_readiness, ping
 from users_api.handlers.users import create_user, delete_user, get_user, list_users, patch_user, update_user
 
 __all__ = [

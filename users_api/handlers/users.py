@@ -1,4 +1,4 @@
-"""The tag `users`: each function is one operation of the document, and one statement on the database."""
+"""The operations tagged `users`; most execute a single database statement."""
 
 from functools import cache
 from http import HTTPStatus
@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
-from users_api.answers import Answer, not_modified, success
-from users_api.db import rows
+from users_api.database import rows
+from users_api.engine import Response
+from users_api.envelope import not_modified, success
 from users_api.errors import PreconditionFailed, UserNotFound
 from users_api.models import User, etag
 from users_api.schemas import dump_user
@@ -22,8 +23,8 @@ REMOVE: Final = delete(users).where(users.c.id == bindparam("user_id")).returnin
 SEEN: Final = users.c.version == bindparam("seen")
 
 
-def list_users(*, limit: int, after: int, **filters: str | bool) -> Answer:
-    """Give one page; the one row more that is read tells whether there is a next one."""
+def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
+    """Return one page; reading one row beyond it determines whether there is a next page."""
     values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
     found = rows(_page(*filters), more=limit + 1, after=after, **values)
     link = _link(limit, found[limit - 1].id, filters) if len(found) > limit else None
@@ -31,40 +32,40 @@ def list_users(*, limit: int, after: int, **filters: str | bool) -> Answer:
     return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
 
 
-def create_user(body: dict[str, Any]) -> Answer:
-    """Store the user; a taken address is refused by the table."""
+def create_user(body: dict[str, Any]) -> Response:
+    """Add the user; a unique index rejects an existing email."""
     (user,) = rows(ADD, **body)
-    return _answer(user, f"{user.email} was added!", HTTPStatus.CREATED, Location=f"/users/{user.id}")
+    return _success(user, f"{user.email} was added!", HTTPStatus.CREATED, Location=f"/users/{user.id}")
 
 
-def get_user(user_id: int, if_none_match: str | None = None) -> Answer:
-    """Give the user, or 304 when the caller has this version already."""
+def get_user(user_id: int, if_none_match: str | None = None) -> Response:
+    """Return the user, or 304 if the client already has this version."""
     user = _find(user_id)
     if parse_etags(if_none_match).contains_weak(etag(user)):
-        return not_modified(quote_etag(etag(user)))
-    return _answer(user)
+        return not_modified({"ETag": quote_etag(etag(user))})
+    return _success(user)
 
 
-def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Answer:
-    """Write what was given over the user, as a whole: of two writers the last one wins."""
+def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Response:
+    """Update the given properties in one statement: of two concurrent updates the last one wins."""
     user = _write(CHANGE, user_id, if_match, body)
-    return _answer(user, f"{user.id} was updated!")
+    return _success(user, f"{user.id} was updated!")
 
 
 patch_user = update_user
 
 
-def delete_user(user_id: int, if_match: str | None = None) -> Answer:
-    """Remove the user."""
+def delete_user(user_id: int, if_match: str | None = None) -> Response:
+    """Delete the user."""
     user = _write(REMOVE, user_id, if_match, {})
     return success(message=f"{user.email} was removed!")
 
 
 @cache
 def _page(*filters: str) -> Select[Any]:
-    """Return the statement for a page with these filters; it is built once, since building costs more than running it.
+    """Return the statement for a page with these filters, cached because building it costs more than executing it.
 
-    The address is folded here: a database may fold by the rules of its own language, other than those of the column's index.
+    `list_users` lowercases the email in Python: the database's `lower` may depend on its locale, the index's does not.
     """
     email = func.lower(users.c.email) == bindparam("email")
     conditions = [email if name == "email" else users.c[name] == bindparam(name) for name in filters]
@@ -73,7 +74,7 @@ def _page(*filters: str) -> Select[Any]:
 
 @cache
 def _seen(statement: Any) -> Any:
-    """Return the change, made on the version only that the caller saw."""
+    """Return the statement, restricted to the version that was read."""
     return statement.where(SEEN)
 
 
@@ -84,7 +85,7 @@ def _find(user_id: int) -> Any:
 
 
 def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, Any]) -> Any:
-    """Run the change on the user, or only on the version that the caller saw if it names any; `*` is every version."""
+    """Execute the statement if the user's version matches If-Match; `*` matches every version."""
     unconditional = if_match is None or parse_etags(if_match).star_tag
     if unconditional:
         written = rows(statement, user_id=user_id, **body)
@@ -103,6 +104,6 @@ def _link(limit: int, after: int, filters: dict[str, str | bool]) -> str:
     return f"/users?{urlencode({'limit': limit, 'after': after, **texts})}"
 
 
-def _answer(user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Answer:
+def _success(user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
     headers["ETag"] = quote_etag(etag(user))
     return success(message=message, data=dump_user.one(user), status=status, headers=headers)

@@ -1,18 +1,25 @@
-"""How Alembic reaches the database: through the application's own engine, or, with `--sql`, as text for a person."""
+"""Alembic's environment: runs migrations on the application's engine, or prints them with `--sql`."""
 
-from typing import Any
+import subprocess
+import sys
+import warnings
+from importlib.util import find_spec
+from typing import Any, Final
 
 from alembic import context
+from alembic.script import write_hooks
+from sqlalchemy import TypeDecorator
 
-from users_api.db import db, transaction
+from users_api.database import db, transaction
 
-TIMEOUTS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0"
+RUFF_ARGUMENTS: Final = (("check", "--quiet", "--fix", "--select=F401,I"), ("format", "--quiet"))
+TIMEOUTS: Final = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0"
 
 
 def migrate() -> None:
-    """Run the migrations, for as long as they take.
+    """Run the migrations without a statement timeout.
 
-    One that does not get its lock gives up: every request would wait behind it.
+    A migration that waits for a lock fails after five seconds, because requests queue behind it.
     """
     with context.begin_transaction():
         if db.engine.dialect.name == "postgresql":
@@ -21,20 +28,38 @@ def migrate() -> None:
 
 
 def number(_context: Any, _revision: Any, scripts: list[Any]) -> None:
-    """Give a new migration the next number, by which an older version knows it as newer."""
+    """Assign the next number to a new migration, so that older versions recognize it as newer."""
     scripts[0].rev_id = f"{int(context.script.get_current_head() or 0) + 1:04}"
 
 
+def render_type(kind: str, item: Any, _context: Any) -> Any:
+    """Render a type of the service as what it stores: a migration imports nothing that changes later."""
+    return f"sa.{item.impl!r}" if kind == "type" and isinstance(item, TypeDecorator) else False
+
+
+@write_hooks.register("ruff")
+def format_script(path: str, _options: Any) -> None:
+    """Format a new migration as the linter wants it, where the development tools are installed."""
+    for arguments in RUFF_ARGUMENTS if find_spec("ruff") else ():
+        subprocess.run([sys.executable, "-m", "ruff", *arguments, path], check=True)  # noqa: S603 -- ruff itself.
+
+
 def write_sql() -> None:
-    """Print the statements instead of running them."""
+    """Print the statements instead of executing them."""
     context.configure(dialect_name=db.engine.dialect.name, target_metadata=db.metadata, literal_binds=True)
     migrate()
 
 
 def run() -> None:
-    """Run all migrations in one transaction: a failed one leaves no trace on PostgreSQL."""
-    with transaction() as connection:
-        context.configure(connection=connection, target_metadata=db.metadata, process_revision_directives=number)
+    """Run all migrations in one transaction, so that PostgreSQL rolls all of them back if one fails."""
+    with transaction(serializable=True) as connection, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*expression-based index")  # SQLAlchemy reads none from SQLite, and says so.
+        context.configure(
+            connection=connection,
+            target_metadata=db.metadata,
+            process_revision_directives=number,
+            render_item=render_type,
+        )
         migrate()
 
 

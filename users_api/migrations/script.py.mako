@@ -1,19 +1,26 @@
+<%!
+def statements(commands):
+    """Return the commands without Alembic's frame of comments."""
+    lines = (commands or "pass").splitlines()
+    return "\n".join(line for line in lines if not line.strip().startswith("# ###")).strip()
+%>\
 """${message}."""
 
-from alembic import op
 import sqlalchemy as sa
+from alembic import op
+${imports or ""}
 
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+revision = "${up_revision}"
+down_revision = ${'"%s"' % down_revision if down_revision else None}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    """TELL what old code sees while this runs."""
-    ${upgrades if upgrades else "pass"}
+    """DESCRIBE how this affects the previous version of the service, which runs meanwhile."""
+    ${statements(upgrades)}
 
 
 def downgrade() -> None:
-    """Undo it."""
-    ${downgrades if downgrades else "pass"}
+    """Revert the migration."""
+    ${statements(downgrades)}

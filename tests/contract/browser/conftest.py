@@ -1,4 +1,4 @@
-"""A real browser, and a page in it that must stay without a fault."""
+"""A real browser, and a page in it that must not have errors."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.server import Service
+from tests.support.service import Service
 
 PATIENCE_MILLISECONDS = 60_000
 SILENT = [
@@ -24,7 +24,7 @@ expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; CHROMIUM names its program."""
+    """Headless Chromium; CHROMIUM is the path of the program."""
     with sync_playwright() as playwright:
         program = shutil.which(os.environ.get("CHROMIUM", "chromium"))
         chromium = playwright.chromium.launch(executable_path=program, args=SILENT, timeout=PATIENCE_MILLISECONDS)
@@ -34,13 +34,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def faults() -> list[str]:
-    """What went wrong on the page so far: errors in its console, and requests that failed or left for another host."""
+    """The errors so far: in the console of the page, and requests that failed or went to another host."""
     return []
 
 
 @pytest.fixture
 def page(browser: Browser, server: Service, faults: list[str]) -> Iterator[Page]:
-    """An empty page; at the end it must have had no fault."""
+    """An empty page; after the test it must not have errors."""
     page = browser.new_page(base_url=server.url, viewport={"width": 1100, "height": 1275})
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
@@ -53,5 +53,5 @@ def page(browser: Browser, server: Service, faults: list[str]) -> Iterator[Page]
 
 
 def own(url: str, server: Service) -> bool:
-    """Return whether the address is the service's, or holds what it stands for."""
+    """Return whether the URL is one of the service, or a data URL."""
     return url.startswith((f"{server.url}/", "data:"))

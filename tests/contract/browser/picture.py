@@ -1,4 +1,4 @@
-"""A picture that tells which words it shows: so an old one is noticed, whatever fonts a machine has."""
+"""A screenshot labelled with the text it shows, so that outdated ones are detected independently of fonts."""
 
 import struct
 import zlib
@@ -8,12 +8,12 @@ LAST_CHUNK_BYTES = 12
 
 
 def labelled(png: bytes, words: str) -> bytes:
-    """Return the picture with a label in a chunk of its own, `tEXt` (PNG, 11.3.3)."""
+    """Return the PNG with a label in a `tEXt` chunk (PNG, 11.3.3)."""
     chunk = b"tEXtWords\0" + label(words)
     framed = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
     return png[:-LAST_CHUNK_BYTES] + framed + png[-LAST_CHUNK_BYTES:]
 
 
 def label(words: str) -> bytes:
-    """Return what stands for the words."""
+    """Return the label of the text."""
     return sha256(words.encode()).hexdigest().encode()

@@ -1,4 +1,4 @@
-"""The documentation as a person meets it, in a real browser."""
+"""Swagger UI in a real browser."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.contract.browser.picture import label, labelled
-from users_api.http.document import load_document
+from users_api.document import load_document
 
 DOCUMENT = load_document()
 OPERATIONS = [
@@ -15,11 +15,12 @@ OPERATIONS = [
     for method, operation in item.items()
     if method != "parameters"
 ]
+PHONE = {"width": 390, "height": 844}
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 
 def open_operation(page: Page, tag: str, name: str) -> Locator:
-    """Follow the deep link to an operation and return its block."""
+    """Open the deep link of an operation and return its block."""
     page.goto("about:blank")
     page.goto(f"/ui/#/{tag}/{name}")
     block = page.locator(f"#operations-{tag}-{name}")
@@ -28,12 +29,12 @@ def open_operation(page: Page, tag: str, name: str) -> Locator:
 
 
 def words_of(page: Page) -> str:
-    """Return what there is to read on the page, however it is laid out."""
+    """Return the text of the page, independent of its layout."""
     return " ".join(page.locator("#swagger-ui").inner_text().split())
 
 
 def execute(block: Locator, status: int) -> str:
-    """Send the request and return the body of the answer that the page shows."""
+    """Send the request and return the body of the response on the page."""
     block.get_by_role("button", name="Execute").click()
     answer = block.locator(".live-responses-table .response")
     expect(answer.locator(".response-col_status")).to_contain_text(str(status))
@@ -72,11 +73,11 @@ def test_every_operation_is_listed(page: Page, root: Path) -> None:
     assert sorted(listed) == sorted(operation[:2] for operation in OPERATIONS)
 
 
-def test_readme_s_picture_shows_the_page_of_today(page: Page, root: Path) -> None:
+def test_readme_s_picture_is_current(page: Page, root: Path) -> None:
     page.goto("/ui/")
     expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
 
-    assert label(words_of(page)) in (root / "docs" / "documentation.png").read_bytes(), "`make picture` renews it"
+    assert label(words_of(page)) in (root / "docs" / "documentation.png").read_bytes(), "run `make picture`"
 
 
 @pytest.mark.parametrize(("tag", "name"), [operation[2:] for operation in OPERATIONS])
@@ -85,6 +86,15 @@ def test_a_deep_link_opens_its_operation(page: Page, tag: str, name: str) -> Non
 
     expect(block).to_be_in_viewport()
     assert page.locator(".opblock.is-open").count() == 1
+
+
+@pytest.mark.parametrize(("tag", "name"), [operation[2:] for operation in OPERATIONS])
+def test_the_page_fits_a_phone(page: Page, tag: str, name: str) -> None:
+    page.set_viewport_size(PHONE)
+
+    open_operation(page, tag, name)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
 def test_an_operation_opened_by_hand_gets_its_link(page: Page) -> None:

@@ -1,16 +1,18 @@
-"""Finds every example of the document."""
+"""Finds all examples of the document."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from users_api.http.document import load_document
+from tests.support.excerpt import excerpt
+from users_api.document import load_document
 
 METHODS = ("get", "put", "post", "delete", "patch")
-DOCUMENT = load_document()
+WHOLE = load_document()
+DOCUMENT = excerpt(WHOLE)
 
 
 class Response(NamedTuple):
-    """An example of an answer, by the name of its component, or of its operation and status."""
+    """An example of a response, named by its component or by its operation and status."""
 
     name: str
     body: dict[str, Any]
@@ -18,7 +20,7 @@ class Response(NamedTuple):
 
 
 class Request(NamedTuple):
-    """An example of one part of a request to an operation; the parts that the operation requires come with it."""
+    """An example of one part of a request to an operation, with the parts that the operation requires."""
 
     operation: str
     part: str
@@ -30,20 +32,20 @@ class Request(NamedTuple):
 
 
 def resolve(node: Any) -> Any:
-    """Return the part of the document with its references filled in, and `nullable` in JSON Schema's words."""
+    """Return the part of the document with resolved references, and `nullable` as a JSON Schema type."""
     if isinstance(node, list):
         return [resolve(item) for item in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
         *_, kind, name = node["$ref"].split("/")
-        return resolve(DOCUMENT["components"][kind][name])
+        return resolve(WHOLE["components"][kind][name])
     resolved = {key: resolve(value) for key, value in node.items()}
     return resolved | {"type": [node["type"], "null"]} if node.get("nullable") else resolved
 
 
 def named_responses() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each response where it is written out."""
+    """Yield each response where it is defined."""
     yield from DOCUMENT["components"]["responses"].items()
     for _, _, operation in operations():
         for status, response in operation["responses"].items():
@@ -52,7 +54,7 @@ def named_responses() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield path, method and operation; the path's parameters are among the operation's."""
+    """Yield path, method and operation; the operation includes the parameters of the path."""
     for path, item in DOCUMENT["paths"].items():
         for method in METHODS:
             if method in item:
@@ -61,7 +63,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def bodies(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the examples of a request's or a response's body by name; a lone one has none."""
+    """Return the named examples of a request or response body; a single example has an empty name."""
     media_type = part.get("content", {}).get("application/json", {})
     lone = {"": media_type["example"]} if "example" in media_type else {}
     return lone | {name: example["value"] for name, example in media_type.get("examples", {}).items()}
@@ -73,7 +75,7 @@ def headers(response: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def responses() -> list[Response]:
-    """Return the examples of all answers that have a body."""
+    """Return the examples of all responses with a body."""
     return [
         Response(f"{name} {variant}".strip(), body, {key: header["example"] for key, header in headers(response)})
         for name, response in named_responses()
@@ -82,7 +84,7 @@ def responses() -> list[Response]:
 
 
 def requests() -> Iterator[Request]:
-    """Yield each body and each optional parameter by itself; a path's parameter stands in each."""
+    """Yield each body and each optional parameter separately, with the path parameters filled in."""
     for path, method, operation in operations():
         name, parameters = operation["operationId"], operation["parameters"]
         for parameter in parameters:
@@ -98,7 +100,7 @@ def requests() -> Iterator[Request]:
 
 
 def schemas(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Yield where an example stands, the schema that holds for it, and the example."""
+    """Yield the place of each example, its schema, and the example."""
     if isinstance(node, list):
         node = dict(enumerate(node))
     if isinstance(node, dict):
@@ -113,7 +115,7 @@ def schemas(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any], An
 
 
 def scalars(value: Any) -> Iterator[Any]:
-    """Yield each value within the example."""
+    """Yield all scalar values in the example."""
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from scalars(item)

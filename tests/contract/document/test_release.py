@@ -1,4 +1,4 @@
-"""The document as a promise over time: what was released holds until the major version rises."""
+"""The document stays compatible with the released one until the major version increases."""
 
 import subprocess
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from users_api.http.document import load_document
+from users_api.document import load_document
 
 Change = Callable[[dict[str, Any]], None]
 VERSION = version("users-api")
@@ -18,7 +18,7 @@ MAJOR = int(VERSION.partition(".")[0])
 
 @pytest.fixture
 def compare(root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Compares the document of today with a changed one, whose major version may have risen."""
+    """Compares the current document with a changed one, whose major version may be higher."""
 
     def compare(change: Change, *, rise: int) -> subprocess.CompletedProcess[str]:
         document = load_document()
@@ -101,7 +101,7 @@ def test_the_document_and_the_package_have_one_version() -> None:
 
 
 @pytest.mark.parametrize("change", BREAKING)
-def test_a_breaking_change_is_refused(compare: Callable[..., Any], change: Change) -> None:
+def test_a_breaking_change_is_rejected(compare: Callable[..., Any], change: Change) -> None:
     comparison = compare(change, rise=0)
 
     assert comparison.returncode == 2

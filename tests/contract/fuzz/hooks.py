@@ -1,4 +1,4 @@
-"""What Schemathesis must know of this service: addresses are unique, and every answer is the envelope."""
+"""Adapts Schemathesis to the service: email addresses are unique, and every response is an envelope."""
 
 import os
 from itertools import count
@@ -13,9 +13,9 @@ from schemathesis.generation.stateful.state_machine import APIStateMachine
 from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.schemas import BaseSchema
 
-from tests.emptying import empty
+from tests.support.emptying import empty
 from users_api.app import create_app
-from users_api.http.document import load_document
+from users_api.document import load_document
 
 TAKEN = {"status": "fail", "message": "Sorry. That email already exists."}
 SCHEMAS = load_document()["components"]["schemas"]
@@ -34,15 +34,15 @@ schemathesis.openapi.format("entity-tags", st.from_regex(SCHEMAS["EntityTags"]["
 
 @schemathesis.hook
 def before_load_schema(_context: HookContext, document: dict[str, Any]) -> None:
-    """Say how entity tags are made: without a format the coverage phase takes a header for right that has no quotes."""
+    """Define how to generate entity tags; without a format, the coverage phase considers headers without quotes valid."""
     document["components"]["schemas"]["EntityTags"]["format"] = "entity-tags"
 
 
 @schemathesis.hook
 def after_load_schema(_context: HookContext, schema: BaseSchema) -> None:
-    """Call the application in this process in place of a server, where the environment says so; begin each scenario alike.
+    """Call the application in this process if the environment says so; start each scenario in the same state.
 
-    Hypothesis repeats parts of scenarios. What meets another answer then is flaky to it, and ends the stateful phase early.
+    Hypothesis repeats parts of scenarios. It treats a different response as flaky, and ends the stateful phase early.
     """
     if os.environ.get("FUZZ_IN_PROCESS"):
         schema.app = app
@@ -60,7 +60,7 @@ def after_load_schema(_context: HookContext, schema: BaseSchema) -> None:
 
 
 def forget() -> None:
-    """Remove all users, and what is known of them."""
+    """Delete all users and the recorded state."""
     empty(app)
     seen.clear()
     etags.clear()
@@ -68,7 +68,7 @@ def forget() -> None:
 
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case, _arguments: dict[str, Any]) -> None:
-    """Keep a valid request valid in this moment too: its address is free, its `If-Match` names the newest version as well."""
+    """Keep valid requests valid: use a free email address, and add the newest version to `If-Match`."""
     email = case.body.get("email") if isinstance(case.body, dict) else None
     if isinstance(email, str) and ADDRESS.is_valid(email):
         if email.lower() in seen:
@@ -82,26 +82,26 @@ def before_call(_context: HookContext, case: Case, _arguments: dict[str, Any]) -
 
 @schemathesis.hook
 def after_call(_context: HookContext, case: Case, response: Response) -> None:
-    """Remember the newest version of the user."""
+    """Record the newest version of the user."""
     if etag := response.headers.get("etag"):
         etags[response.headers.get("location", [case.formatted_path])[0]] = etag[0]
 
 
 @schemathesis.hook
 def filter_failure(_context: HookContext, failure: Failure, _case: Case, response: Response) -> bool:
-    """Let through the one answer that a valid payload may get by contract: the address belongs to another user."""
+    """Ignore the one error that a valid payload may cause by contract: the email address belongs to another user."""
     return not (isinstance(failure, RejectedPositiveData) and response.status_code == 400 and response.json() == TAKEN)
 
 
 @schemathesis.check
 def envelope(_context: CheckContext, response: Response, case: Case) -> None:
-    """Every body of every status, documented or not, is the envelope."""
+    """Every response body, documented or not, is an envelope."""
     if case.method == "HEAD" or response.status_code == 304:
-        assert not response.content, "a body where there is none"
+        assert not response.content, "unexpected body"
         return
     assert response.headers["content-type"] == ["application/json"], response.headers["content-type"]
     body = response.json()
     outcome = OUTCOMES[response.status_code // 100]
-    assert body["status"] == outcome, f"{response.status_code} is not the status of {body['status']!r}"
+    assert body["status"] == outcome, f"{response.status_code} does not match the status {body['status']!r}"
     assert body.keys() <= KEYS[outcome], f"unknown keys: {body.keys() - KEYS[outcome]}"
-    assert outcome == "success" or body["message"], "a failure without words"
+    assert outcome == "success" or body["message"], "an error without a message"

@@ -1,4 +1,4 @@
-"""How Schemathesis is run: over HTTP against the real server on PostgreSQL, or within its own process on SQLite."""
+"""Runs Schemathesis: over HTTP against the real server on PostgreSQL, or in its own process on SQLite."""
 
 import os
 import secrets
@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.postgres import PostgreSQL, postgresql
-from tests.server import COMMAND, service
+from tests.support.postgres import PostgreSQL, postgresql
+from tests.support.service import COMMAND, service
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -17,21 +17,20 @@ DOCUMENT = ROOT / "openapi" / "users.yaml"
 
 
 def over_http(postgres: PostgreSQL, *options: str, verb: str = "run") -> subprocess.CompletedProcess[str]:
-    """Run it against the real server on a fresh database; several workers could answer in another order each time."""
+    """Run over HTTP on a fresh database, with one worker, because several could respond in a different order."""
     database = postgres.create(f"fuzz_{os.urandom(4).hex()}")
     with service(database, WEB_CONCURRENCY="1") as running:
         return _run(verb, database, "--url", running.url, *options)
 
 
-def in_process(database: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run it with the application in its own process, by ASGI, on a fresh SQLite file."""
-    url = f"sqlite:///{database}"
+def in_process(url: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run with the application in the same process, through ASGI, on an empty database."""
     subprocess.run([COMMAND, "db", "upgrade"], env=_environment(url), check=True, capture_output=True)
     return _run("run", url, "--url", "http://testserver", *options, FUZZ_IN_PROCESS="1")
 
 
 def reports(name: str) -> tuple[str, ...]:
-    """Return the options that write all reports of a run of this name to its folder under build/fuzz."""
+    """Return the options that write all reports of a run to its directory in build/fuzz."""
     files = {"junit": "junit.xml", "ndjson": "events.ndjson", "html": "html"}
     return f"--report={','.join(files)}", *(f"--report-{kind}-path={REPORTS / name / file}" for kind, file in files.items())
 

@@ -1,4 +1,4 @@
-"""Schemathesis over every operation: 4 phases, all checks and one of our own, nothing waived but the taken address."""
+"""Schemathesis tests every operation in 4 phases, with all of its checks and one of our own; the only exception is EmailTaken."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from tests.contract.fuzz.run import HERE, REPORTS, in_process, over_http, reports
 from tests.contract.mutants.table import operations
-from users_api.http.document import load_document
+from users_api.document import load_document
 
-# Created, read and changed in any order, removed, gone: what one user saw within one scenario.
+# A user's requests in one scenario: created, read and changed in any order, deleted, not found.
 LIFE = re.compile(r"POST 201 (?=.*\bGET 200 .*\bDELETE 200 ).*\b(?:PUT|PATCH) 200 .*\bDELETE 200 .*\bGET 404 ")
 WALK = {
     ("POST /users -> [201] FindUser -> GET /users", 200),
@@ -29,18 +29,18 @@ CONFIGURATION = tomllib.loads((HERE / "schemathesis.toml").read_text())
 
 @pytest.fixture(scope="module", params=["postgresql-http", "sqlite-asgi"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
-    """The name of a run, which is that of its reports, and its exit status."""
+    """The name of a run, which names its reports, and its exit status."""
     name = request.param
     if name == "postgresql-http":
         return name, over_http(request.getfixturevalue("postgres"), *reports(name)).returncode
-    return name, in_process(tmp_path_factory.mktemp("fuzz") / "fuzz.db", *reports(name)).returncode
+    return name, in_process(f"sqlite:///{tmp_path_factory.mktemp('fuzz')}/fuzz.db", *reports(name)).returncode
 
 
-def test_the_service_keeps_its_document(run: tuple[str, int]) -> None:
+def test_the_service_conforms_to_its_document(run: tuple[str, int]) -> None:
     name, status = run
 
     assert status == 0, f"see {REPORTS / name}/html/index.html"
-    assert int(ET.parse(REPORTS / name / "junit.xml").getroot().attrib["tests"]) > 0  # noqa: S314 -- the file is our own.
+    assert int(ET.parse(REPORTS / name / "junit.xml").getroot().attrib["tests"]) > 0  # noqa: S314 -- our own file.
 
 
 def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
@@ -78,7 +78,7 @@ def test_the_stateful_phase_walks_through_the_life_of_a_user(run: tuple[str, int
 
 
 def scenarios(name: str) -> Iterator[dict[str, Any]]:
-    """Yield what Schemathesis has written of each scenario of a run."""
+    """Yield the scenarios from the report of a run."""
     with (REPORTS / name / "events.ndjson").open() as lines:
         for line in lines:
             if scenario := json.loads(line).get("ScenarioFinished"):
@@ -86,7 +86,7 @@ def scenarios(name: str) -> Iterator[dict[str, Any]]:
 
 
 def arrows_of(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield each link of the document that the scenario has followed, and the status it led to."""
+    """Yield each link that the scenario followed, with the resulting status."""
     interactions = scenario["recorder"].get("interactions", {})
     for name, case in scenario["recorder"].get("cases", {}).items():
         if case["is_transition_applied"] and (answer := interactions[name]["response"]):
@@ -94,7 +94,7 @@ def arrows_of(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def lives_of(scenario: dict[str, Any]) -> Iterator[str]:
-    """Yield, for each user that the scenario has added, the methods and statuses of its requests, like `POST 201 GET 200 `."""
+    """Yield the methods and statuses of the requests for each user that the scenario added, like `POST 201 GET 200 `."""
     answered = [step for step in scenario["recorder"].get("interactions", {}).values() if step["response"]]
     steps = [(step["request"]["method"], step["request"]["uri"], step["response"]) for step in answered]
     for start, (_, _, response) in enumerate(steps):

@@ -1,4 +1,4 @@
-"""The document, the service in all its states, and the answers that fill the table."""
+"""Fixtures: the document, the service in all its states, and the responses of the table."""
 
 import pytest
 
@@ -6,17 +6,18 @@ from tests.contract.mutants.exchanges import stage as open_stage
 from tests.contract.mutants.judge import Judge
 from tests.contract.mutants.resolution import resolved
 from tests.contract.mutants.table import fill
-from users_api.http.document import load_document
+from tests.support.excerpt import excerpt
+from users_api.document import load_document
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-mutants", action="store_true", help="Try every mutant of the document in place of a sample.")
+    parser.addoption("--all-mutants", action="store_true", help="Try all mutants of the document instead of a sample.")
 
 
 @pytest.fixture(scope="session")
 def document():
-    """The document as it stands."""
-    return load_document()
+    """The original document, as far as the tables of this suite cover it."""
+    return excerpt(load_document())
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def stage(postgres):
 
 @pytest.fixture(scope="session")
 def filled(stage, document):
-    """The request and the answer of each cell of the table."""
+    """The request and the response of each cell of the table."""
     return fill(stage, resolved(document))
 
 

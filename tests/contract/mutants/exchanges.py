@@ -1,4 +1,4 @@
-"""What was asked of the real service and what it answered: each request once, since the service stays the same."""
+"""The requests to the real service and its responses: each request is sent once, because the service does not change."""
 
 import http.client
 import json
@@ -9,15 +9,15 @@ from typing import Any, Literal, NamedTuple
 
 import psycopg2
 
-from tests.postgres import PostgreSQL, free_port
-from tests.server import Service, service
+from tests.support.postgres import PostgreSQL, free_port
+from tests.support.service import Service, service
 
 TIMEOUT_SECONDS = 60
 LARGEST_ID = 2**53 - 1
 LONGEST_NAME = "\N{GRINNING FACE}" * 128
 LONGEST_EMAIL = f"{'a' * 64}@{'b' * 63}"
 
-# Users at the ends of what can be stored, so that answers reach every bound of the document; id 3 is free for the next one.
+# Users with extreme values, so that responses reach every bound of the document; id 3 is free for the next user.
 KEEP = """
 CREATE TABLE kept AS
 SELECT id, username, email, active, created_date::timestamptz, version FROM (VALUES
@@ -30,19 +30,19 @@ SELECT id, %(name)s, id || '@example.org', false, '2026-11-23 09:30:00+00', 1
 FROM generate_series(%(largest)s - 1001, %(largest)s - 1) AS id
 """
 RESET = """
-TRUNCATE users;
+TRUNCATE users CASCADE;
 INSERT INTO users (id, username, email, active, created_date, version) OVERRIDING SYSTEM VALUE SELECT * FROM kept;
 ALTER TABLE users ALTER id RESTART WITH 3;
 """
 NEXT_ID_IS_THE_LARGEST = "DELETE FROM users WHERE id = %(largest)s; ALTER TABLE users ALTER id RESTART WITH %(largest)s;"
 MISFIT = """
-DROP TABLE users;
+DROP TABLE users CASCADE;
 CREATE TABLE users (id text, username text, email text, active boolean, created_date text, version integer);
 """
 
 
 class Request(NamedTuple):
-    """A request that is about an operation of the document, though its own method may be another."""
+    """A request about an operation of the document, possibly with another method."""
 
     operation: str
     method: str
@@ -53,14 +53,14 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """Return the body's value, which nobody may change: a body is parsed once."""
+        """Return the parsed body, which must not be modified: it is parsed only once."""
         return _parsed(self.body)
 
 
@@ -68,7 +68,7 @@ _parsed = cache(json.loads)
 
 
 class Stage:
-    """The services in their states, and every answer that they have given so far."""
+    """The services in their states, and all responses so far."""
 
     def __init__(self, database: str, services: dict[str, Service]) -> None:
         self.services, self.answers, self.touched = services, dict[Request, Answer](), True
@@ -77,7 +77,7 @@ class Stage:
         self._execute(KEEP, {"largest": LARGEST_ID, "name": LONGEST_NAME, "email": LONGEST_EMAIL})
 
     def ask(self, request: Request) -> Answer:
-        """Return the answer to the request, as if it was the first one after the users were put in."""
+        """Return the response to the request, as if it was the first one after the users were added."""
         if request not in self.answers:
             if self.touched or request.state == "largest id":
                 self._execute(RESET)
@@ -93,7 +93,7 @@ class Stage:
 
 
 def send(port: int, request: Request) -> Answer:
-    """Send a request; a body that is announced but not there never comes."""
+    """Send a request; a body with a declared length but no content never arrives."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
         connection.putrequest(request.method, request.target, skip_accept_encoding=True)
         for name, value in request.headers:
@@ -108,7 +108,7 @@ def send(port: int, request: Request) -> Answer:
 
 @contextmanager
 def stage(postgres: PostgreSQL) -> Iterator[Stage]:
-    """Give the service in every state that the document knows an answer for."""
+    """Start the service in every state for which the document has a response."""
     database, misfit = postgres.create("contract"), postgres.create("misfit")
     away = f"postgresql://users@127.0.0.1:{free_port()}/away"
     with service(database, WEB_CONCURRENCY="1") as healthy, service(misfit, WEB_CONCURRENCY="1") as broken:

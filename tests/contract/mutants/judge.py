@@ -1,9 +1,11 @@
-"""Whether a document tells the truth about the service: all that it says is so, and all that is so it says."""
+"""Checks whether a document describes the service accurately and completely."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.contract.mutants.exchanges import LARGEST_ID, LONGEST_NAME, Answer, Request, Stage
 from tests.contract.mutants.observations import Seen, observe
@@ -11,17 +13,17 @@ from tests.contract.mutants.probes import probes
 from tests.contract.mutants.resolution import Part, resolved, schemas
 from tests.contract.mutants.table import JSON, operations, sample
 from tests.contract.mutants.verdicts import Rules, agrees, compiled
-from users_api import handlers
 
 HEAVY_NAME = "n" * (1024 * 1024 - len('{"":1}'))
-# Of every message, not of this one (RFC 9110): no operation's promise.
+# Headers of all HTTP messages (RFC 9110), which are not part of an operation.
 OF_HTTP = {"connection", "content-length", "content-type", "date"}
 BEFORE_THE_RULES = {405, 408, 413, 431}
 LARGEST_INT32 = 2**31 - 1
+STYLES = {"path": ("simple", "label", "matrix"), "query": ("form",), "header": ("simple",), "cookie": ("form",)}
 
 
 def at_the_ends() -> Iterator[Request]:
-    """Yield the requests whose answers are as short, as long, as small or as large as any."""
+    """Yield requests whose responses have extreme lengths and values."""
 
     def payload(operation: str, target: str, **body: Any) -> Request:
         return Request(operation, operation.partition(" ")[0], target, (JSON,), json.dumps(body, separators=(",", ":")).encode())
@@ -42,49 +44,67 @@ def at_the_ends() -> Iterator[Request]:
 
 
 class Judge:
-    """Holds documents against the service; what the true one lets us ask is asked for each."""
+    """Compares documents with the service; requests derived from the original document are sent for each."""
 
     def __init__(self, stage: Stage, document: Mapping[str, Any], filled: Mapping[Any, tuple[Request, Answer]]) -> None:
         self.stage, self.corpus = stage, dict[str, dict[Request, None]]()
         self.judged: dict[str, tuple[list[str], dict[str, Seen]]] = {}
         whole = resolved(document)
+        self.ids = _operation_ids(whole)
         for request in [*(request for request, _ in filled.values()), *at_the_ends()]:
             self.corpus.setdefault(request.operation, {})[request] = None
         for name, operation in operations(whole):
             self.corpus[name] |= dict.fromkeys(probes(name, operation, _path_parameters(whole, name)))
 
     def complaints(self, document: Mapping[str, Any]) -> Iterator[str]:
-        """Yield every difference between the document and the service, or nothing."""
+        """Yield every difference between the document and the service."""
         try:
             whole = resolved(document)
         except KeyError as missing:
-            yield f"a reference leads nowhere: {missing}"
+            yield f"unresolved reference: {missing}"
             return
         for place, schema in schemas(document):
             yield from (f"{'/'.join(place)}: {complaint}" for complaint in _of_shape(schema))
         named = dict(operations(whole))
         yield from (f"no such operation: {name}" for name in self.corpus.keys() - named.keys())
-        yield from (f"the service has no {name}" for name in named.keys() - self.corpus.keys())
-        if (ids := sorted(operation.get("operationId", "") for operation in named.values())) != sorted(handlers.__all__):
-            yield f"not the handlers: {ids}"
+        yield from (f"the service does not have {name}" for name in named.keys() - self.corpus.keys())
+        if (ids := _operation_ids(whole)) != self.ids:
+            yield f"operationIds differ from the handlers: {ids}"
         seen: dict[str, Seen] = {}
+        yield from self._of_place(document)
         for name in filter(self.corpus.__contains__, named):
             if (names := [one["name"] for one in _path_parameters(whole, name)]) != re.findall(r"{(.*?)}", name):
-                yield f"{name}: the path does not name {names}"
-            found, shown = self._of_operation(name, named[name], _path_parameters(whole, name))
+                yield f"{name}: the path does not contain {names}"
+            security = named[name].get("security", whole.get("security"))
+            found, shown = self._of_operation(name, named[name], _path_parameters(whole, name), security)
             yield from found
             for place, ends in shown.items():
                 seen.setdefault(place, Seen(ends.schema)).merge(ends)
         for place, ends in seen.items():
             yield from (f"{place}: {complaint}" for complaint in ends.complaints())
 
-    def _of_operation(self, name: str, operation: Part, path_parameters: list[Any]) -> tuple[list[str], dict[str, Seen]]:
-        """Return the differences, and what the answers have shown; most mutants leave most operations as they were."""
-        key = json.dumps([name, operation, path_parameters])
+    def _of_place(self, document: Mapping[str, Any]) -> Iterator[str]:
+        """Yield each operation that is not served below the document's first server; variables have their defaults."""
+        server = document.get("servers", [{"url": "/"}])[0]
+        url = server["url"].format(**{name: one["default"] for name, one in server.get("variables", {}).items()})
+        base = urlsplit(url).path.rstrip("/")
+        for name in self.corpus:
+            method, path = name.split(" ")
+            request = Request(name, method, base + path.replace("{user_id}", "2"))
+            if base and self.stage.ask(request).status == HTTPStatus.NOT_FOUND:
+                yield f"{request.target} is not served"
+
+    def _of_operation(
+        self, name: str, operation: Part, path_parameters: list[Any], security: list[Any] | None
+    ) -> tuple[list[str], dict[str, Seen]]:
+        """Return the differences and the observations; cached, because most mutants do not affect most operations."""
+        key = json.dumps([name, operation, path_parameters, security])
         if key not in self.judged:
             requests = self.corpus[name] | dict.fromkeys(probes(name, operation, path_parameters))
             exchanges = [(request, self.stage.ask(request)) for request in requests]
-            found = [*_of_requests(name, operation, path_parameters, exchanges), *_of_answers(operation, exchanges)]
+            found = [complaint for one in (*path_parameters, *operation.get("parameters", [])) for complaint in _of_style(one)]
+            rules = Rules(name, operation, path_parameters, security)
+            found += [*_of_requests(rules, exchanges), *_of_answers(operation, exchanges)]
             found += self._of_defaults(name, operation)
             self.judged[key] = [f"{name}: {complaint}" for complaint in found], _observed(operation, exchanges)
         return self.judged[key]
@@ -95,7 +115,11 @@ class Judge:
             if "default" in parameter["schema"]:
                 said = request._replace(target=f"{request.target}?{parameter['name']}={parameter['schema']['default']}")
                 if self.stage.ask(said).body != self.stage.ask(request).body:
-                    yield f"{said.target} is not what {request.target} means"
+                    yield f"{said.target} and {request.target} have different responses"
+
+
+def _operation_ids(document: Mapping[str, Any]) -> list[str]:
+    return sorted(operation.get("operationId", "") for _, operation in operations(document))
 
 
 def _path_parameters(document: Mapping[str, Any], name: str) -> list[Any]:
@@ -103,22 +127,27 @@ def _path_parameters(document: Mapping[str, Any], name: str) -> list[Any]:
     return parameters
 
 
-def _of_requests(
-    name: str, operation: Part, path_parameters: list[Any], exchanges: list[tuple[Request, Answer]]
-) -> Iterator[str]:
-    rules = Rules(name, operation, path_parameters)
+def _of_style(parameter: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what OpenAPI does not define for a parameter that has a single value."""
+    if parameter.get("style", next(iter(STYLES[parameter["in"]]))) not in STYLES[parameter["in"]]:
+        yield f"{parameter['name']} cannot have the style {parameter['style']}"
+    if parameter["in"] == "path" and not parameter.get("required"):
+        yield f"{parameter['name']} is in the path, so it is required"
+
+
+def _of_requests(rules: Rules, exchanges: list[tuple[Request, Answer]]) -> Iterator[str]:
     for request, answer in exchanges:
         if request.state in {"misfit", "away"} or answer.status in BEFORE_THE_RULES:
             continue
         if not agrees(verdict := rules.verdict(request), answer):
             body = request.body or b""
             what = f"{request.method} {request.target[:80]} {dict(request.headers)} {body[:60]!r} of {len(body)} bytes"
-            yield f"{what} should get {int(verdict)} and gets {answer.status}"
+            yield f"{what} should return {int(verdict)}, but returns {answer.status}"
 
 
 def _of_answers(operation: Part, exchanges: list[tuple[Request, Answer]]) -> Iterator[str]:
     told = {str(answer.status) for _, answer in exchanges}
-    yield from (f"{status} was never answered" for status in operation["responses"].keys() - told)
+    yield from (f"{status} was never returned" for status in operation["responses"].keys() - told)
     yield from (f"{status} is not documented" for status in told - operation["responses"].keys())
     for status, response in operation["responses"].items():
         answers = [answer for _, answer in exchanges if str(answer.status) == status]
@@ -129,13 +158,13 @@ def _of_answers(operation: Part, exchanges: list[tuple[Request, Answer]]) -> Ite
 def _of_bodies(content: Mapping[str, Any], answers: list[Answer]) -> Iterator[str]:
     validators = {kind: compiled(one["schema"]) for kind, one in content.items()}
     said = {answer.headers.get("content-type") for answer in answers} if validators else set()
-    yield from (f"{kind} was never answered" for kind in validators.keys() - said)
+    yield from (f"{kind} was never returned" for kind in validators.keys() - said)
     for answer in answers:
         if not validators:
             if answer.body:
-                yield "a body where none is documented"
+                yield "undocumented body"
         elif not answer.body or (validator := validators.get(answer.headers["content-type"])) is None:
-            yield "no body, or of another type"
+            yield "missing body or another media type"
         else:
             for error in validator.iter_errors(answer.json()):
                 place = "/".join("*" if isinstance(step, int) else step for step in error.instance_path)
@@ -147,7 +176,7 @@ def _of_headers(documented: Mapping[str, Any], answers: list[Answer]) -> Iterato
     for name, header in names.items():
         there = [name in answer.headers for answer in answers]
         if not any(there) or all(there) != header.get("required", False):
-            yield f"the header {name} is there {sum(there)} times of {len(there)}"
+            yield f"the header {name} is present in {sum(there)} of {len(there)} responses"
         check = compiled(header["schema"])
         yield from (
             f"the header {name} is {answer.headers[name]!r}"
@@ -172,11 +201,11 @@ def _observed(operation: Part, exchanges: list[tuple[Request, Answer]]) -> dict[
 
 
 def _of_shape(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what no answer can tell: there is no type or no bound, or an integer's format does not follow from its bounds."""
+    """Yield what responses cannot show: a missing type or bound, or an integer format that contradicts the bounds."""
     if "type" not in schema:
         yield "has no type"
     elif schema["type"] == "string" and not {"minLength", "enum"} & schema.keys():
-        yield "does not say how short it may be"
+        yield "has no minimum length"
     elif schema["type"] == "integer":
         wanted = "int32" if schema.get("maximum", LARGEST_INT32 + 1) <= LARGEST_INT32 else "int64"
         if schema.get("format") != wanted:

@@ -1,4 +1,4 @@
-"""Every document that differs from the true one by one constraint."""
+"""Generates all documents that differ from the original in one constraint."""
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -9,11 +9,13 @@ from tests.contract.mutants.resolution import is_schema, parts
 BOUNDS = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "minProperties")
 OTHER = {"string": "integer", "integer": "string", "boolean": "string", "array": "object", "object": "array"}
 TEXT = {"type": "string", "maxLength": 8}
+TOKEN = {"type": "http", "scheme": "bearer", "x-bearerInfoFunc": "tests.support.credentials.read_token"}
+STYLES = ("simple", "form", "label", "matrix", "spaceDelimited", "pipeDelimited", "deepObject")
 Change = tuple[str, Callable[[Any], None]]
 
 
 def mutants(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each mutant with its name: the place and what was done there."""
+    """Yield each mutant with its name: the place and the change."""
     for place, part in sorted(parts(document), key=lambda found: found[0]):
         for what, change in _changes(place, part):
             mutant = deepcopy(dict(document))
@@ -25,10 +27,12 @@ def mutants(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _changes(place: tuple[str, ...], part: Any) -> Iterator[Change]:
-    """Yield what can be changed at the place itself."""
+    """Yield the possible changes of this place itself."""
     if not isinstance(part, Mapping) or "$ref" in part:
         return
-    if place == ("paths",):
+    if not place:
+        yield from _of_document(part)
+    elif place == ("paths",):
         yield from _of_paths(part)
     elif "operationId" in part:
         yield from _of_operation(part)
@@ -36,10 +40,33 @@ def _changes(place: tuple[str, ...], part: Any) -> Iterator[Change]:
         yield from _of_response(part)
     elif is_schema(place):
         yield from _of_schema(part)
-    elif "in" in part:
+    elif "in" in part and "type" not in part:  # A security scheme has both.
         yield from _of_parameter(part)
     elif place[:2] == ("components", "headers") and len(place) == 3:
         yield _toggle(part, "required")
+
+
+def _of_document(document: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield what concerns every operation: who may call it, and where it is."""
+    yield "security required", lambda part: _secure(part, part)
+    yield "security required, nothing verifies it", lambda part: _secure(part, part, verified=False)
+    for path, methods in document["paths"].items():
+        for method in sorted(methods.keys() - {"parameters"}):
+            yield (
+                f"security required of {method} {path}",
+                lambda part, path=path, method=method: _secure(part, part["paths"][path][method]),
+            )
+    yield "servers below /v9", _set("servers", [{"url": "/v9"}])
+    yield "servers elsewhere, below /v9", _set("servers", [{"url": "https://api.example.org/v9/"}])
+    variables = {"version": {"default": "v9"}}
+    yield "servers below a variable", _set("servers", [{"url": "/{version}", "variables": variables}])
+    yield "servers below /v9, then /", lambda part: part["servers"].insert(0, {"url": "/v9"})
+
+
+def _secure(document: Any, where: Any, *, verified: bool = True) -> None:
+    scheme = TOKEN if verified else {name: rule for name, rule in TOKEN.items() if not name.startswith("x-")}
+    document["components"]["securitySchemes"] = {"token": scheme}
+    where["security"] = [{"token": []}]
 
 
 def _of_schema(schema: Mapping[str, Any]) -> Iterator[Change]:
@@ -88,7 +115,7 @@ def _of_properties(schema: Mapping[str, Any]) -> Iterator[Change]:
 def _of_paths(paths: Mapping[str, Any]) -> Iterator[Change]:
     for path, methods in paths.items():
         yield f"{path} removed", _drop(path)
-        for method in methods.keys() - {"parameters"}:
+        for method in sorted(methods.keys() - {"parameters"}):
             yield f"{method} {path} removed", lambda part, path=path, method=method: part[path].pop(method)
         other = "trace"
         yield (
@@ -146,8 +173,10 @@ def _of_response(response: Mapping[str, Any]) -> Iterator[Change]:
 
 def _of_parameter(parameter: Mapping[str, Any]) -> Iterator[Change]:
     yield "renamed", _set("name", "renamed")
-    if parameter["in"] != "path":
-        yield _toggle(parameter, "required")
+    yield _toggle(parameter, "required")
+    default = "form" if parameter["in"] in {"query", "cookie"} else "simple"
+    yield from ((f"style {style}", _set("style", style)) for style in STYLES if style != parameter.get("style", default))
+    yield f"explode {default != 'form'}", _set("explode", default != "form")
 
 
 def _operations(methods: Mapping[str, Any]) -> Iterator[Any]:

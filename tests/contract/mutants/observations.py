@@ -1,4 +1,4 @@
-"""What the answers have shown of each schema: a document is right only if it refuses whatever they never show."""
+"""What the responses show about each schema: the document must reject everything that they never show."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,21 +8,21 @@ from tests.contract.mutants.resolution import Part
 from tests.contract.mutants.verdicts import compiled
 
 SPECIMENS = (None, True, 1.5, 7, "text", [], {})
-# A name in a refused payload may be any text, and a bad value's rule is quoted: no letter can be ruled out there.
+# A name in an invalid payload can be any text, and messages quote the rule, so no character can be excluded.
 ANY_TEXT = {"#/components/schemas/FieldError/properties/field", "#/components/schemas/FieldError/properties/message"}
 OPEN_ENDS = {"#/components/schemas/FieldError/properties/message", "#/components/schemas/Refusal/properties/errors"}
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T")
 
 
 class Seen:
-    """All that was seen of one schema, as far as it matters: the ends, and the kinds."""
+    """The observations of one schema: its extreme values and kinds of values."""
 
     def __init__(self, schema: Part) -> None:
         self.schema, self.kinds, self.said = schema, set[type](), set[Any]()
         self.ends, self.keys = dict[str, tuple[float, Any]](), dict[frozenset[str], Any]()
 
     def add(self, value: Any) -> None:
-        """Take one more value into account."""
+        """Add one value."""
         self.kinds.add(type(value))
         if isinstance(value, dict):
             self.keys.setdefault(frozenset(value), value)
@@ -36,7 +36,7 @@ class Seen:
             self.said.add(value)
 
     def merge(self, other: "Seen") -> None:
-        """Take all that was seen elsewhere of the same schema."""
+        """Add the observations of the same schema at another place."""
         self.kinds |= other.kinds
         self.said |= other.said
         self.keys = other.keys | self.keys
@@ -48,24 +48,24 @@ class Seen:
             self.ends[end] = size, value
 
     def complaints(self) -> Iterator[str]:
-        """Yield what the schema promises and nothing shows, or allows and nothing does."""
+        """Yield promises of the schema that no response shows, and permissions that no response uses."""
         accepts = compiled(self.schema).is_valid
         for specimen in SPECIMENS:
             if type(specimen) not in self.kinds and accepts(specimen):
-                yield f"no answer holds {specimen!r} where the document allows it"
+                yield f"the document allows {specimen!r}, which no response contains"
         for what, wrong in self._corruptions():
             if accepts(wrong):
-                yield f"{what}: no answer goes that far, but the document allows it"
-        yield from (f"no answer says {word!r}" for word in self.schema.get("enum", ()) if word not in self.said)
+                yield f"{what}: the document allows it, but no response reaches it"
+        yield from (f"no response contains {word!r}" for word in self.schema.get("enum", ()) if word not in self.said)
         if self.keys:
             yield from self._names()
 
     def _names(self) -> Iterator[str]:
         always, ever = frozenset.intersection(*self.keys), frozenset.union(*self.keys)
-        yield from (f"no answer has {name!r}" for name in self.schema.get("properties", {}).keys() - ever)
-        yield from (f"{name!r} is always there, but not required" for name in always - set(self.schema.get("required", ())))
+        yield from (f"no response contains {name!r}" for name in self.schema.get("properties", {}).keys() - ever)
+        yield from (f"{name!r} is always present, but not required" for name in always - set(self.schema.get("required", ())))
         if compiled(self.schema).is_valid(next(iter(self.keys.values())) | {"x-unknown": 1}):
-            yield "a name that no answer has is allowed"
+            yield "a name is allowed that no response contains"
 
     def _corruptions(self) -> Iterator[tuple[str, Any]]:
         values = {end: value for end, (_, value) in self.ends.items()}
@@ -87,7 +87,7 @@ class Seen:
 
 
 def observe(schema: Part, value: Any, seen: dict[str, Seen]) -> None:
-    """Note the value under its schema's place, and all that is within it."""
+    """Record the value at the place of its schema, and all values in it."""
     seen.setdefault(schema.place, Seen(schema)).add(value)
     if isinstance(value, Mapping):
         for name, rule in schema.get("properties", {}).items():

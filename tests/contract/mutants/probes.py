@@ -1,4 +1,4 @@
-"""Requests at and beyond every bound that a document states, each about one rule."""
+"""Generates requests at and beyond every bound of a document, each for one rule."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ QUERY_VALUES = ("true", "false", "yes", "1.5", "01", "-1", "")
 
 
 def probes(name: str, operation: Mapping[str, Any], path_parameters: list[Any]) -> Iterator[Request]:
-    """Yield the requests that try each rule of the operation."""
+    """Yield requests that test each rule of the operation."""
     request = sample(name, operation)
     yield request
     for parameter in path_parameters:
@@ -72,7 +72,7 @@ def _numbers(schema: Mapping[str, Any]) -> Iterator[int]:
 
 
 def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield texts at the bounds, of each kind that the service knows: some rule refuses all kinds but one."""
+    """Yield texts at the bounds, of each known kind: each rule rejects all kinds but one."""
     lengths = {schema[bound] + step for bound in ("minLength", "maxLength") if bound in schema for step in (-1, 0, 1)}
     for length in sorted(length for length in lengths if length >= 0):
         yield from ("x" * length, LONGEST_NAME[:length], _address(length), _tags(length))
@@ -80,7 +80,7 @@ def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _address(length: int) -> str:
-    """Return an address of this length where one is possible: the local part and each label have 64 and 63 letters at most."""
+    """Return an email address of this length if possible; the local part has at most 64 characters, each label 63."""
     local = min(64, max(1, length - 2))
     rest = length - local - 1
     domain = "".join("." if place % LABEL == LABEL - 1 and place < rest - 1 else "b" for place in range(rest))
@@ -88,7 +88,7 @@ def _address(length: int) -> str:
 
 
 def _tags(length: int) -> str:
-    """Return entity tags of this length together, where that is possible."""
+    """Return entity tags with this total length if possible."""
     tags, rest = [], length
     while rest > TAG + 2:
         tags.append(f'"{"t" * (TAG if rest != TAG + 4 else TAG - 2)}"')

@@ -1,4 +1,4 @@
-"""References replaced by what they refer to; each part remembers where it stands, so that what is shared is seen as one."""
+"""Replaces references by their targets; each part keeps its original place, so that shared parts are recognised."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ UNBINDING = {"example", "examples", "links", "required", "enum", "info", "tags",
 
 
 class Part(dict[str, Any]):
-    """An object of the document and its place, like `#/components/schemas/Id`."""
+    """An object of the document with its place, like `#/components/schemas/Id`."""
 
     place: str
 
@@ -31,12 +31,12 @@ def _resolve(document: Mapping[str, Any], value: Any, place: str) -> Any:
 
 
 def schemas(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """Yield each schema that the document writes out, with its place."""
+    """Yield each schema that the document defines, with its place."""
     yield from ((place, part) for place, part in parts(document) if is_schema(place) and "$ref" not in part)
 
 
 def parts(part: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each object of the document that binds someone, with its place; examples and words bind nobody."""
+    """Yield each normative object of the document with its place, but no examples and descriptions."""
     yield place, part
     if isinstance(part, Mapping):
         for name in part.keys() - UNBINDING:
@@ -47,7 +47,7 @@ def parts(part: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def is_schema(place: tuple[str, ...]) -> bool:
-    """Return whether a schema stands at the place."""
+    """Return whether the place contains a schema."""
     return (
         place[-1:] in {("schema",), ("items",)}
         or place[-2:-1] == ("properties",)

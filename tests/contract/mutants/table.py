@@ -1,4 +1,4 @@
-"""Every operation with every status that the document names: one request for each cell of the table."""
+"""Every operation with every status that the document lists: one request for each cell of the table."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 
 
 def sample(name: str, operation: Mapping[str, Any], **differences: Any) -> Request:
-    """Return a request for the operation that is carried out; its body is the document's example."""
+    """Return a successful request for the operation, with the document's example as the body."""
     method, path = name.split(" ")
     body, headers = None, ()
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -54,7 +54,7 @@ RECIPES: dict[str, Callable[[Request], Request]] = {
 
 
 def fill(stage: Stage, document: Mapping[str, Any]) -> dict[tuple[str, str], tuple[Request, Answer]]:
-    """Send the request of each cell; those that wait for the service to lose patience wait together."""
+    """Send the request of each cell; requests that wait for a timeout run in parallel."""
     cells = {
         (name, status): RECIPES[status](sample(name, operation))
         for name, operation in operations(document)
@@ -68,13 +68,13 @@ def fill(stage: Stage, document: Mapping[str, Any]) -> dict[tuple[str, str], tup
 
 
 def reached(name: str, status: str, answer: Answer) -> bool:
-    """Return whether the answer fills the cell; a 405 only does if the path says that it has the operation's own method."""
+    """Return whether the response belongs in the cell; a 405 does so only if the path supports the operation's method."""
     own = name.partition(" ")[0]
     return str(answer.status) == status and (status != "405" or own in answer.headers["allow"].split(", "))
 
 
 def render(document: Mapping[str, Any], filled: Mapping[tuple[str, str], tuple[Request, Answer]]) -> str:
-    """Return the table as text: `+` reached, `HOLE` documented but not reached, `·` not documented."""
+    """Return the table as text: `+` returned, `HOLE` documented but not returned, `·` not documented."""
     documented = {(name, status) for name, operation in operations(document) for status in operation["responses"]}
     statuses = sorted({status for _, status in documented})
     lines = [f"{'':24}" + "".join(f"{status:>6}" for status in statuses)]

@@ -1,4 +1,4 @@
-"""Every operation with every status that the document names."""
+"""Every operation returns every status that the document lists."""
 
 from tests.contract.mutants.exchanges import Answer, Request
 from tests.contract.mutants.table import render

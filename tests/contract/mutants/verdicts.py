@@ -1,4 +1,4 @@
-"""What a document says to a request: whether the service has to take it."""
+"""Derives from a document whether the service must accept a request."""
 
 import json
 import re
@@ -14,11 +14,12 @@ from tests.contract.mutants.exchanges import Answer, Request
 
 NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 FRACTION = re.compile(rf"({NUMBER.pattern})(\.[0-9]+)?")
+PREFIXES = {"label": ".", "matrix": ";{}="}
 TAKEN = "Sorry. That email already exists."
 
 
 def draft4(schema: Any) -> Any:
-    """Return an OpenAPI 3.0 schema as JSON Schema's draft 4 says it: `nullable` is a type more."""
+    """Convert an OpenAPI 3.0 schema to JSON Schema draft 4, where `nullable` is another type."""
     if isinstance(schema, list):
         return [draft4(item) for item in schema]
     if not isinstance(schema, Mapping):
@@ -30,15 +31,19 @@ def draft4(schema: Any) -> Any:
 
 
 class Rules:
-    """An operation's rules for a request, compiled."""
+    """The compiled rules of an operation for requests."""
 
-    def __init__(self, name: str, operation: Mapping[str, Any], path_parameters: list[Any]) -> None:
+    def __init__(
+        self, name: str, operation: Mapping[str, Any], path_parameters: list[Any], security: list[Any] | None = None
+    ) -> None:
+        self.is_closed = bool(security) and {} not in security
         self.path = name.split(" ")[1]
         self.parameters = {
             place: {one["name"]: one for one in operation.get("parameters", []) if one["in"] == place}
             for place in ("query", "header")
         }
         self.in_path = [compiled(one["schema"]) for one in path_parameters]
+        self.prefixes = [PREFIXES.get(one.get("style", ""), "").format(one["name"]) for one in path_parameters]
         self.payload = operation.get("requestBody")
         self.content = {kind: compiled(one["schema"]) for kind, one in (self.payload or {}).get("content", {}).items()}
         self.compiled = {
@@ -46,8 +51,10 @@ class Rules:
         }
 
     def verdict(self, request: Request) -> int:
-        """Return the status that the document foresees: 415, 400, 404, or 200 for all that is well-formed."""
+        """Return the status that the document requires: 401, 415, 400, 404, or 200 for any well-formed request."""
         headers = dict(request.headers)
+        if self.is_closed and "Authorization" not in headers:
+            return HTTPStatus.UNAUTHORIZED
         if self.payload and request.body and headers.get("Content-Type") not in self.content:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         if any(self._refusals(request, headers)):
@@ -81,16 +88,18 @@ class Rules:
         if not self.in_path:
             return True
         text = urlsplit(request.target).path.rpartition("/")[2]
-        return bool(NUMBER.fullmatch(text)) and all(one.is_valid(int(text)) for one in self.in_path)
+        number = text.removeprefix(self.prefixes[0])
+        is_styled = text.startswith(self.prefixes[0]) and bool(NUMBER.fullmatch(number))
+        return is_styled and all(one.is_valid(int(number)) for one in self.in_path)
 
 
 def compiled(schema: Any) -> Draft4Validator:
-    """Return the validator of an OpenAPI schema, its formats included."""
+    """Return the validator of an OpenAPI schema, including formats."""
     return Draft4Validator(draft4(schema), validate_formats=True)
 
 
 def given(answer: Answer) -> int:
-    """Return what the service said to the request's form: it may be well-formed and still find no such user."""
+    """Return the service's verdict on the form of the request; a well-formed request may still not find its user."""
     status = answer.status
     if status == HTTPStatus.BAD_REQUEST and answer.json()["message"] == TAKEN:
         return HTTPStatus.OK
@@ -99,6 +108,6 @@ def given(answer: Answer) -> int:
 
 
 def agrees(verdict: int, answer: Answer) -> bool:
-    """Return whether the answer is one that the verdict foresees; a well-formed id may be nobody's."""
+    """Return whether the response matches the verdict; the user of a well-formed id may not exist."""
     said = given(answer)
     return said == verdict or (verdict == HTTPStatus.OK and said == HTTPStatus.NOT_FOUND)

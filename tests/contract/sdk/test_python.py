@@ -1,4 +1,4 @@
-"""The Python client as its users have it: strictly typed, and used against the live server."""
+"""The Python client, strictly type-checked, and used against the live server."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from users_api_client.models import Failure, NewUser, Pong, Refusal, User, UserC
 from users_api_client.types import UNSET, Response
 
 from tests.contract.sdk.readme import example
-from tests.server import Service
+from tests.support.service import Service
 
 NUMBERS = count(1)
 Add = Callable[..., tuple[User, str]]
@@ -31,7 +31,7 @@ def api(server: Service) -> Iterator[Client]:
 
 @pytest.fixture
 def add(api: Client) -> Add:
-    """Adds a user and gives it with its entity tag."""
+    """Adds a user and returns it with its entity tag."""
 
     def add(username: str = "Ada") -> tuple[User, str]:
         added = create_user.sync_detailed(client=api, body=NewUser(username, f"ada.{next(NUMBERS)}@example.com"))
@@ -42,7 +42,7 @@ def add(api: Client) -> Add:
 
 @pytest.fixture
 def package(root: Path) -> Path:
-    """The folder that holds the client's package."""
+    """The directory of the client's package."""
     return root / "build" / "sdk" / "python"
 
 
@@ -81,7 +81,7 @@ def test_next_leads_through_all_pages(api: Client, add: Add) -> None:
     assert found == ids
 
 
-def test_a_refused_payload_names_its_errors(api: Client) -> None:
+def test_an_invalid_payload_lists_its_errors(api: Client) -> None:
     answer: Response[object] = create_user.sync_detailed(client=api, body=NewUser("a" * 129, "nobody"))
 
     assert answer.status_code == 400
@@ -97,7 +97,7 @@ def test_a_taken_address_has_no_errors(api: Client, add: Add) -> None:
     assert answer == Refusal(status="fail", message="Sorry. That email already exists.", errors=UNSET)
 
 
-def test_a_stale_version_is_refused(api: Client, add: Add) -> None:
+def test_a_stale_version_is_rejected(api: Client, add: Add) -> None:
     user, etag = add()
     patch_user.sync(user.id, client=api, body=UserChange(active=False), if_match=etag)
 
@@ -106,7 +106,7 @@ def test_a_stale_version_is_refused(api: Client, add: Add) -> None:
     assert (answer.status_code, answer.parsed) == (412, Failure(status="fail", message="Precondition failed."))
 
 
-def test_readme_s_lines_do_what_they_say(server: Service, package: Path) -> None:
+def test_readme_s_example_works(server: Service, package: Path) -> None:
     program = [sys.executable, "-c", example("python", server.url)]
 
     first, second = (
@@ -118,7 +118,7 @@ def test_readme_s_lines_do_what_they_say(server: Service, package: Path) -> None
     assert second.stdout == "Refused: Sorry. That email already exists.\n"
 
 
-def test_the_types_say_what_is_there(package: Path, tmp_path: Path) -> None:
+def test_the_types_are_accurate(package: Path, tmp_path: Path) -> None:
     readme = tmp_path / "readme.py"
     readme.write_text(example("python", "http://127.0.0.1:5000"))
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", tmp_path / "cache"]

@@ -1,4 +1,4 @@
-"""What the type checker must say of the Python client; it runs never, and each comment that is not needed is an error."""
+"""What the type checker must report for the Python client; never executed, and unneeded comments are errors."""
 
 from users_api_client import Client
 from users_api_client.api.users import create_user, delete_user, list_users, update_user
@@ -6,23 +6,23 @@ from users_api_client.models import Failure, NewUser, Refusal, UserChange, UserP
 
 client = Client("http://127.0.0.1:5000")
 
-NewUser(username="Grace")  # type: ignore[call-arg]  # the address is missing.
+NewUser(username="Grace")  # type: ignore[call-arg]  # the email address is missing.
 NewUser(username="Grace", email="grace@example.org", nickname="Amazing")  # type: ignore[call-arg]  # there is no such property.
-UserReplacement(username="Grace")  # type: ignore[call-arg]  # a replacement is whole.
-UserChange(active="yes")  # type: ignore[arg-type]  # a flag is no text.
+UserReplacement(username="Grace")  # type: ignore[call-arg]  # a replacement needs all required properties.
+UserChange(active="yes")  # type: ignore[arg-type]  # a flag is not a string.
 delete_user.sync("1", client=client)  # type: ignore[arg-type]  # an id is a number.
 list_users.sync(client=client, limit="2")  # type: ignore[arg-type]  # a limit is a number.
 list_users.sync(client=client, name="Grace")  # type: ignore[call-arg]  # there is no such filter.
 update_user.sync(1, client=client)  # type: ignore[call-arg]  # the payload is missing.
 
 stored = create_user.sync(client=client, body=NewUser(username="Grace", email="grace@example.org"))
-_ = stored.data  # type: ignore[union-attr]  # a failure has no user.
+_ = stored.data  # type: ignore[union-attr]  # an error has no user.
 if isinstance(stored, UserStoredAnswer):
-    _ = stored.data.version  # type: ignore[attr-defined]  # the column is not shown.
+    _ = stored.data.version  # type: ignore[attr-defined]  # the column is private.
 elif isinstance(stored, Refusal) and stored.errors:
     stored.errors[0].field.upper()
 elif isinstance(stored, Failure):
     _ = stored.errors  # type: ignore[attr-defined]  # only a refusal has errors.
 page = list_users.sync(client=client)
 if isinstance(page, UserPageAnswer):
-    page.data.next_.upper()  # type: ignore[union-attr]  # there is not always a next page.
+    page.data.next_.upper()  # type: ignore[union-attr]  # the last page has no next page.

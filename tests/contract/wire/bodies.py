@@ -1,4 +1,4 @@
-"""Bodies: media types, charsets, JSON that is none, and values that are out of bounds."""
+"""Bodies: media types, charsets, invalid JSON, and values out of bounds."""
 
 from tests.contract.wire.case import JSON, NO_JSON, NO_USER, PAYLOAD, fail, one, send, success
 
@@ -252,9 +252,9 @@ BODIES = {
     },
     "PUT of an empty object is refused": one(send("PUT /users/<id>", "{}"), fail(400, PAYLOAD, *BOTH)),
     "PATCH of an empty object is refused": one(send("PATCH /users/<id>", "{}"), fail(400, PAYLOAD, "")),
-    "PATCH of nobody is refused for its payload first": one(send("PATCH /users/0", "[]"), fail(400, PAYLOAD, "")),
-    "PUT of nobody is refused for its payload first": one(send("PUT /users/blah", "{}"), fail(400, PAYLOAD, *BOTH)),
-    "PATCH of nobody finds nobody": one(send("PATCH /users/blah", '{"active": true}'), fail(404, NO_USER)),
+    "PATCH of an unknown user validates the payload first": one(send("PATCH /users/0", "[]"), fail(400, PAYLOAD, "")),
+    "PUT of an unknown user validates the payload first": one(send("PUT /users/blah", "{}"), fail(400, PAYLOAD, *BOTH)),
+    "PATCH of an unknown user is 404": one(send("PATCH /users/blah", '{"active": true}'), fail(404, NO_USER)),
     "a taken email in capitals is a duplicate": one(
         send("POST /users", '{"username": "Eve", "email": "ADA@WIRE.EXAMPLE"}'), fail(400, "Sorry. That email already exists.")
     ),

@@ -1,4 +1,4 @@
-"""What a case is made of: the bytes that are sent, and the answer that they must get."""
+"""A case: the bytes to send, and the expected responses."""
 
 from itertools import count
 from typing import NamedTuple
@@ -20,7 +20,7 @@ SLOW_BODY = "The request body did not arrive within 10 seconds."
 
 
 class Answer(NamedTuple):
-    """One answer: its status, its envelope (none: an empty body), the refused fields and the headers that count."""
+    """A response: its status, its envelope (none: an empty body), the invalid fields, and the relevant headers."""
 
     status: int
     outcome: str | None
@@ -30,15 +30,15 @@ class Answer(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """So long nothing is sent, unless an answer comes."""
+    """A pause during which nothing is sent, unless a response arrives."""
 
     seconds: float
 
 
 class Case(NamedTuple):
-    """The bytes, piece by piece, and all the answers that they get, in their order; then the connection is closed or in step.
+    """The pieces to send and the expected responses in order; afterwards the connection is closed or ready for the next request.
 
-    `<id>` and `<etag>` stand for a user who exists and has the address EMAIL.
+    `<id>` and `<etag>` are replaced by those of an existing user with the email address EMAIL.
     """
 
     pieces: tuple[bytes | Pause, ...]
@@ -68,7 +68,7 @@ numbers = count(1)
 
 
 def wire(text):
-    """Return the bytes of a text whose characters are all below U+0100: `\\xff` is the byte 255."""
+    """Return the bytes of a text with characters below U+0100: `\xff` is the byte 255."""
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
@@ -81,16 +81,16 @@ def get(target, *headers, **how):
 
 
 def send(line, body, *headers, **how):
-    """Return a request whose body is JSON unless its headers say otherwise, with its true length.
+    """Return a request with its correct length; the body is JSON unless the headers say otherwise.
 
-    `<new>` stands for an address that no other case has.
+    `<new>` is replaced by an email address that no other case uses.
     """
     body = wire(body).replace(b"<new>", b"user%d@wire.example" % next(numbers))
     return head(line, *(headers or (JSON,)), f"Content-Length: {len(body)}", **how) + body
 
 
 def chunked(line, *chunks, **how):
-    """Return a request whose body comes in these chunks."""
+    """Return a request with the body in these chunks."""
     framed = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*map(wire, chunks), b""))
     return head(line, JSON, "Transfer-Encoding: chunked", **how) + framed
 

@@ -1,4 +1,4 @@
-"""How a case is carried out: raw bytes over a socket, and what comes back."""
+"""Runs a case: sends raw bytes over a socket, and checks the responses."""
 
 import json
 import socket
@@ -15,19 +15,19 @@ LAST_PONG = success(message="pong", connection="close")
 
 
 class Stream(BufferedReader):
-    """What comes over a connection; http.client reads one answer of it and then wants to close it."""
+    """The incoming bytes of a connection; http.client would close it after one response."""
 
     def makefile(self, _mode):
         return self
 
     def close(self):
-        """Stay open for the next answer."""
+        """Keep the connection open for the next response."""
 
 
 def converse(port, case, words):
-    """Send the pieces and return each expected answer with the received one, and the bytes behind the last: there should be none.
+    """Send the pieces; return each expected response with the received one, and any bytes after the last one.
 
-    Unless an answer announced the connection's end, it must be in step still: one more request gets just its own answer.
+    Unless a response closed the connection, one more request must receive exactly its own response.
     """
     with (
         socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection,
@@ -44,7 +44,7 @@ def converse(port, case, words):
 
 
 def _send(connection, case, words):
-    """Send piece by piece; a server that has said its last word need not listen to the rest."""
+    """Send piece by piece; a server that has sent its last response need not read the rest."""
     with suppress(BrokenPipeError, ConnectionResetError):
         for piece in case.pieces:
             if isinstance(piece, Pause):
@@ -69,7 +69,7 @@ def _read(stream, answer):
 
 
 def check(expected, received, words):
-    """See that the answer is the expected one, whole."""
+    """Check that the complete response is the expected one."""
     assert received.status == expected.status, received.body
     for name, value in expected.headers:
         assert received.headers[name] == words.get(value, value)
@@ -79,7 +79,7 @@ def check(expected, received, words):
 
 
 def check_envelope(expected, envelope):
-    """See that the envelope says what is expected, and names each refused field and no other."""
+    """Check that the envelope is the expected one, and names exactly the invalid fields."""
     assert envelope["status"] == expected.outcome
     assert expected.message in {None, envelope.get("message")}
     assert {error["field"] for error in envelope.get("errors", ())} == set(expected.fields)

@@ -1,4 +1,4 @@
-"""Where a request ends and the next one begins: what request smuggling lives on (RFC 9112, 6 and 11.2)."""
+"""Message framing: the boundaries between requests, which request smuggling attacks (RFC 9112, 6 and 11.2)."""
 
 from tests.contract.wire.case import (
     HEAD_TOO_LARGE,
@@ -43,7 +43,7 @@ AMBIGUOUS = {
     "a length with an underscore": ("Content-Length: 1_0",),
     "a length that is a fraction": ("Content-Length: 5.0",),
     "a length with an exponent": ("Content-Length: 1e1",),
-    "a length that is no number": ("Content-Length: many",),
+    "a length that is not a number": ("Content-Length: many",),
     "an empty length": ("Content-Length:",),
     "a length with a space inside": ("Content-Length: 1 0",),
     "a length over 2^64": (f"Content-Length: {2**64 + 5}",),
@@ -73,7 +73,7 @@ AMBIGUOUS = {
 }
 
 BROKEN_CHUNKS = {
-    "a size that is no number": "zz\r\n{}\r\n0\r\n\r\n",
+    "a size that is not a number": "zz\r\n{}\r\n0\r\n\r\n",
     "a size with 0x": "0x2\r\n{}\r\n0\r\n\r\n",
     "a negative size": "-2\r\n{}\r\n0\r\n\r\n",
     "a size with a plus": "+2\r\n{}\r\n0\r\n\r\n",
@@ -88,7 +88,7 @@ BROKEN_CHUNKS = {
     "a bare CR behind the size": "2\r{}\r\n0\r\n\r\n",
     "a NUL in an extension": "2;a=\x00\r\n{}\r\n0\r\n\r\n",
     "a bare LF in an extension": "2;a=b\n{}\r\n0\r\n\r\n",
-    "a trailer that is no header": "2\r\n{}\r\n0\r\nno header\r\n\r\n",
+    "a trailer that is not a header": "2\r\n{}\r\n0\r\nno header\r\n\r\n",
     "a trailer with a space before its colon": "2\r\n{}\r\n0\r\nX : y\r\n\r\n",
 }
 
@@ -134,7 +134,7 @@ FRAMING = {
     "a body of one-byte chunks is as good as any": one(
         chunked("POST /users", *USER.replace("<new>", "chunks@wire.example")), success(201)
     ),
-    "an empty chunked body is no payload": one(chunked("POST /users"), fail(400, PAYLOAD, "")),
+    "an empty chunked body is not a payload": one(chunked("POST /users"), fail(400, PAYLOAD, "")),
     "chunks with extensions and trailers are served": one(
         head("POST /users", JSON, CHUNKED, "Trailer: X-Sum") + b'2;a="b;c"\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n',
         fail(400, PAYLOAD, "username", "email"),
@@ -145,9 +145,9 @@ FRAMING = {
     "a coding in capitals is served": one(
         head("POST /users", JSON, "Transfer-Encoding: CHUNKED") + b"2\r\n{}\r\n0\r\n\r\n", fail(400, PAYLOAD, "username", "email")
     ),
-    "a body of zero bytes is no payload": one(send("POST /users", ""), fail(400, PAYLOAD, "")),
-    "no body is no payload": one(head("POST /users", JSON), fail(400, PAYLOAD, "")),
-    "no body and no type is no payload": one(head("POST /users"), fail(400, PAYLOAD, "")),
+    "a body of zero bytes is not a payload": one(send("POST /users", ""), fail(400, PAYLOAD, "")),
+    "a missing body is not a payload": one(head("POST /users", JSON), fail(400, PAYLOAD, "")),
+    "a missing body without a type is not a payload": one(head("POST /users"), fail(400, PAYLOAD, "")),
     "a length with zeros in front is that length": one(
         head("POST /users", JSON, "Content-Length: 0000000002") + b"{}", fail(400, PAYLOAD, "username", "email")
     ),
@@ -184,35 +184,35 @@ FRAMING = {
     "a declared length of 2^64 - 1 is too large at once": one(
         head("POST /users", JSON, f"Content-Length: {2**64 - 1}"), fail(413, TOO_LARGE, connection="close")
     ),
-    "a length that is too large is no invitation to send it": one(
+    "a length that is too large gets no 100 Continue": one(
         head("POST /users", JSON, f"Content-Length: {MIB + 1}", "Expect: 100-continue"), fail(413, TOO_LARGE, connection="close")
     ),
-    "who expects 100-continue and sends at once is served": one(
+    "a client that expects 100-continue and sends immediately is served": one(
         send("POST /users", "{}", JSON, "Expect: 100-continue"), fail(400, PAYLOAD, "username", "email")
     ),
-    "who expects 100-continue on no path is told before the body": one(
+    "an expectation of 100-continue on no path gets 404 before the body": one(
         send("POST /nowhere", "{}", "Expect: 100-continue"), fail(404, NO_PATH)
     ),
     "an unknown expectation is ignored": one(
         send("POST /users", "{}", JSON, "Expect: the-unexpected"), fail(400, PAYLOAD, "username", "email")
     ),
     "an expectation without a body is ignored": one(get("/ping", "Expect: 100-continue"), success(message="pong")),
-    "a truncated body is nobody's request": Case(
+    "a truncated body is not a request": Case(
         (head("POST /users", JSON, "Content-Length: 99") + b'{"user',), (), half_closes=True
     ),
-    "a truncated chunked body is nobody's request": Case(
+    "a truncated chunked body is not a request": Case(
         (head("POST /users", JSON, CHUNKED) + b'ff\r\n{"user',), (), half_closes=True
     ),
-    "a chunked body without its end is nobody's request": Case(
+    "a chunked body without its end is not a request": Case(
         (head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n",), (), half_closes=True
     ),
-    "a truncated head is nobody's request": Case((b"GET /ping HTTP/1.1\r\nHost: a\r\n",), (), half_closes=True),
+    "a truncated head is not a request": Case((b"GET /ping HTTP/1.1\r\nHost: a\r\n",), (), half_closes=True),
     "no request at all gets no answer": Case((), (), half_closes=True),
     "empty lines are no request": Case((b"\r\n\r\n\r\n",), (), half_closes=True),
-    "who closes his half of the connection still gets all his answers": Case(
+    "a half-closed connection still gets all responses": Case(
         (get("/ping") * 100,), (success(message="pong"),) * 100, half_closes=True
     ),
-    "who closes his half behind a body still gets his answer": Case(
+    "a connection half-closed after a body still gets its response": Case(
         (send("POST /users", "{}"),), (fail(400, PAYLOAD, "username", "email"),), half_closes=True
     ),
     "empty lines before a request are skipped": one(b"\r\n\r\n" + get("/ping"), success(message="pong")),
@@ -240,7 +240,7 @@ FRAMING = {
     "a body without a length is the next request": one(
         head("POST /users", JSON) + SMUGGLED, fail(400, PAYLOAD, ""), fail(404, NO_USER)
     ),
-    "a body on a method that is not allowed is no request": one(
+    "a body on a method that is not allowed is not a request": one(
         send("PUT /users", SMUGGLED), fail(405, NO_METHOD, allow="GET, HEAD, POST")
     ),
     "HTTP/1.0 is served and closes": one(get("/ping", version="HTTP/1.0"), success(message="pong", connection="close")),
@@ -256,7 +256,7 @@ FRAMING = {
     "two spaces for one in the request line are served": one(b"GET  /ping  HTTP/1.1\r\nHost: a\r\n\r\n", success(message="pong")),
     "RTSP/1.0 is served as HTTP/1.0": one(get("/ping", version="RTSP/1.0"), success(message="pong", connection="close")),
     "HTTP/0.9 is refused": one(b"GET /ping\r\n\r\n", REFUSED),
-    "a websocket is not to be had": one(
+    "a websocket upgrade is ignored": one(
         get(
             "/ping",
             "Connection: Upgrade",
@@ -266,23 +266,23 @@ FRAMING = {
         ),
         success(message="pong"),
     ),
-    "a websocket on no path is not to be had": one(
+    "a websocket upgrade on no path is ignored": one(
         get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"), fail(404, NO_PATH)
     ),
-    "an upgrade to HTTP/2 is not to be had": one(
+    "an upgrade to HTTP/2 is ignored": one(
         get("/ping", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
         success(message="pong"),
     ),
-    "an upgrade with a body is not to be had": one(
+    "an upgrade with a body is ignored": one(
         send("POST /users", "{}", JSON, "Connection: Upgrade", "Upgrade: h2c"), fail(400, PAYLOAD, "username", "email")
     ),
-    "a request behind an upgrade that is not to be had is served": one(
+    "a request after an ignored upgrade is served": one(
         get("/ping", "Connection: Upgrade", "Upgrade: h2c") + get("/users/0"), success(message="pong"), fail(404, NO_USER)
     ),
-    "a body behind an upgrade is no request": one(
+    "a body after an upgrade is not a request": one(
         send("POST /users", SMUGGLED, JSON, "Connection: Upgrade", "Upgrade: h2c"), fail(400, PAYLOAD, "")
     ),
-    "a body behind an upgrade is no request, even when it comes late": Case(
+    "a late body after an upgrade is not a request": Case(
         (
             head("POST /nowhere", "Connection: Upgrade", "Upgrade: websocket", f"Content-Length: {len(SMUGGLED)}"),
             Pause(0.1),
@@ -290,18 +290,18 @@ FRAMING = {
         ),
         (fail(404, NO_PATH),),
     ),
-    "a chunked body behind an upgrade is no request": one(
+    "a chunked body after an upgrade is not a request": one(
         chunked("POST /users", SMUGGLED).replace(b"Host:", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost:", 1),
         fail(400, PAYLOAD, ""),
     ),
-    "an upgrade in HTTP/1.0 is not to be had": one(
+    "an upgrade in HTTP/1.0 is ignored": one(
         get("/ping", "Connection: Upgrade", "Upgrade: h2c", version="HTTP/1.0"), success(message="pong", connection="close")
     ),
     "a trailer does not make a body JSON": one(
         head("POST /users", CHUNKED) + b"2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n",
         fail(415, NO_JSON),
     ),
-    "a trailer is no precondition": one(
+    "a trailer is not a precondition": one(
         head("PATCH /users/0", JSON, CHUNKED) + b'e\r\n{"active":true\r\n1\r\n}\r\n0\r\nIf-Match: x\r\n\r\n', fail(404, NO_USER)
     ),
     "a trailer that frames the body is refused": one(

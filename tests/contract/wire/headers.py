@@ -1,4 +1,4 @@
-"""Header fields: floods, giants, odd names and values, preconditions."""
+"""Headers: large numbers and sizes, unusual names and values, preconditions."""
 
 from tests.contract.wire.case import (
     HEAD_TOO_LARGE,
@@ -117,7 +117,7 @@ def change(method, *headers):
 
 
 HEADERS = {
-    **{f"{name} is no header": one(get("/ping", line), REFUSED) for name, line in NO_HEADER.items()},
+    **{f"{name} is not a header": one(get("/ping", line), REFUSED) for name, line in NO_HEADER.items()},
     **{f"{name} changes nothing": one(get("/ping", line), success(message="pong")) for name, line in SERVED.items()},
     **{
         f"{name} is too large": one(get("/ping", line), fail(431, HEAD_TOO_LARGE, connection="close"))
@@ -149,8 +149,8 @@ HEADERS = {
     "an If-None-Match may be weak": one(get("/users/<id>", "If-None-Match: W/<etag>"), empty(304, etag="<etag>")),
     "an If-None-Match of anything finds the user": one(get("/users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")),
     "an If-None-Match on HEAD finds the user": one(head("HEAD /users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")),
-    "an If-None-Match of anything finds nobody": one(get("/users/0", "If-None-Match: *"), fail(404, NO_USER)),
-    "an If-Match of anything finds nobody": one(head("DELETE /users/0", "If-Match: *"), fail(404, NO_USER)),
+    "an If-None-Match of anything on an unknown user is 404": one(get("/users/0", "If-None-Match: *"), fail(404, NO_USER)),
+    "an If-Match of anything on an unknown user is 404": one(head("DELETE /users/0", "If-Match: *"), fail(404, NO_USER)),
     "an If-Match of many stale tags stops DELETE": one(
         change("DELETE", "If-Match: " + ", ".join(['"a"'] * 16)), fail(412, STALE)
     ),
@@ -160,10 +160,10 @@ HEADERS = {
     "an If-Match where there is no version is ignored": one(
         send("POST /users", "{}", "Content-Type: application/json", "If-Match: x"), fail(400, PAYLOAD, "username", "email")
     ),
-    "a host with a port that is no number changes nothing": one(
+    "a host with a port that is not a number changes nothing": one(
         get("/ping", host="Host: users.example:http"), success(message="pong")
     ),
-    "a host that is no name changes nothing": one(get("/ping", host="Host: ][<>\"'\xff"), success(message="pong")),
+    "a host that is not a name changes nothing": one(get("/ping", host="Host: ][<>\"'\xff"), success(message="pong")),
     "an empty host changes nothing": one(get("/ping", host="Host:"), success(message="pong")),
     "a host that is a list changes nothing": one(get("/users/0", host="Host: a, b"), fail(404, NO_USER)),
     "a host with user and path changes nothing": one(get("/users/0", host="Host: a@b/c?d#e"), fail(404, NO_USER)),

@@ -1,4 +1,4 @@
-"""Every method on every path."""
+"""All methods on all paths."""
 
 from tests.contract.wire.case import NO_METHOD, NO_PATH, NO_USER, REFUSED, empty, fail, get, head, one, send, success
 
@@ -34,7 +34,7 @@ METHODS = {
     "HEAD of a ping has no body": one(head("HEAD /ping"), empty(200)),
     "HEAD of the users has no body": one(head("HEAD /users?limit=1"), empty(200)),
     "HEAD of a user has no body": one(head("HEAD /users/<id>"), empty(200, etag="<etag>")),
-    "HEAD of nobody has no body": one(head("HEAD /users/0"), empty(404)),
+    "HEAD of an unknown user has no body": one(head("HEAD /users/0"), empty(404)),
     "HEAD of no path has no body": one(head("HEAD /nowhere"), empty(404)),
     "HEAD of a wrong query has no body": one(head("HEAD /users?limit=0"), empty(400)),
     "HEAD of liveness has no body": one(head("HEAD /health/live"), empty(200)),
@@ -43,13 +43,13 @@ METHODS = {
     "HEAD of the documentation has no body": one(head("HEAD /ui/"), empty(200)),
     "HEAD of the root has no body": one(head("HEAD /"), empty(307, location="/ui/")),
     "HEAD with a body is served": one(send("HEAD /ping", "{}"), empty(200)),
-    "a method that no path has is no path's first": one(head("DELETE /nowhere"), fail(404, NO_PATH)),
+    "a method on no path is 404": one(head("DELETE /nowhere"), fail(404, NO_PATH)),
     "a method in a header does not count": one(
         get("/users/0", "X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE"), fail(404, NO_USER)
     ),
     "a body on GET is ignored": one(send("GET /ping", '{"username": 1}'), success(message="pong")),
-    "a body on GET that is no JSON is ignored": one(send("GET /users?limit=1", "\xff\xfe\x00"), success()),
-    "a body on DELETE that is no JSON is ignored": one(send("DELETE /users/0", "\xff", "Content-Type: x/y"), fail(404, NO_USER)),
+    "a body on GET that is not JSON is ignored": one(send("GET /users?limit=1", "\xff\xfe\x00"), success()),
+    "a body on DELETE that is not JSON is ignored": one(send("DELETE /users/0", "\xff", "Content-Type: x/y"), fail(404, NO_USER)),
     "a body on a method that is not allowed is skipped": one(
         send("POST /ping", "GET /users HTTP/1.1\r\n\r\n"), fail(405, NO_METHOD, allow=READ)
     ),

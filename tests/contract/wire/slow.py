@@ -1,4 +1,4 @@
-"""Callers who take their time: each of these takes as long as the bound that it meets, so they run side by side."""
+"""Slow clients: each case takes as long as the timeout that it meets, so they run in parallel."""
 
 from tests.contract.wire.case import JSON, SLOW_BODY, SLOW_HEAD, Case, Pause, fail, get, head, success
 

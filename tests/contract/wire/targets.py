@@ -1,4 +1,4 @@
-"""Request targets: paths, ids, percent-encoding, queries, and forms of a target that only proxies see."""
+"""Request targets: paths, ids, percent-encoding, queries, and target forms for proxies."""
 
 from tests.contract.wire.case import NO_PATH, NO_USER, PARAMETER, REFUSED, empty, fail, get, head, one, send, success
 
@@ -123,7 +123,7 @@ REFUSED_QUERY = {
     "an empty username": ("username=", "username"),
     "a username of 129 characters": ("username=" + "u" * 129, "username"),
     "an empty email": ("email=", "email"),
-    "an email that is no address": ("email=ada", "email"),
+    "an email that is not an address": ("email=ada", "email"),
     "an email with a space for its plus": ("email=a+b@example.org", "email"),
     "an email of 129 characters": ("email=" + "e" * 117 + "@example.org", "email"),
     "a broken escape": ("username=%", ""),
@@ -155,9 +155,9 @@ ID_METHODS = {"GET": "", "PUT": '{"username": "Ada", "email": "<new>"}', "PATCH"
 
 TARGETS = {
     **{f"{name} is another path": one(get(path), fail(404, NO_PATH)) for name, path in NO_USERS_PATH.items()},
-    **{f"an id that is {name} is nobody's": one(get(f"/users/{text}"), fail(404, NO_USER)) for name, text in NO_ID.items()},
+    **{f"an id that is {name} is 404": one(get(f"/users/{text}"), fail(404, NO_USER)) for name, text in NO_ID.items()},
     **{
-        f"{method} of an id of 5000 digits finds nobody": one(
+        f"{method} of an id of 5000 digits is 404": one(
             send(f"{method} /users/{'1' * 5000}", body) if body else head(f"{method} /users/{'1' * 5000}"), fail(404, NO_USER)
         )
         for method, body in ID_METHODS.items()
@@ -180,7 +180,7 @@ TARGETS = {
         get("/users?" + "&".join(f"p{number}=" for number in range(5000))),
         fail(400, PARAMETER, *(f"p{number}" for number in range(5000))),
     ),
-    "a fragment is no part of the query": one(get("/ping#fragment"), success(message="pong")),
+    "a fragment is not part of the query": one(get("/ping#fragment"), success(message="pong")),
     "a percent-encoded path is the same path": one(get("/%70ing"), success(message="pong")),
     "a target in absolute form is served": one(get("http://users.example/ping"), success(message="pong")),
     "a target in absolute form for another host is served": one(get("http://evil.example:1/ping"), success(message="pong")),
@@ -188,8 +188,8 @@ TARGETS = {
     "a target in absolute form of another scheme is served": one(get("ftp://evil.example/ping"), success(message="pong")),
     "a target in absolute form without a path is refused": one(get("http://users.example"), REFUSED),
     "a target in authority form is refused": one(get("users.example:80"), REFUSED),
-    "an asterisk is no path": one(get("*"), fail(404, NO_PATH)),
-    "an asterisk for OPTIONS is no path": one(head("OPTIONS *"), fail(404, NO_PATH)),
+    "an asterisk is not a path": one(get("*"), fail(404, NO_PATH)),
+    "an asterisk for OPTIONS is not a path": one(head("OPTIONS *"), fail(404, NO_PATH)),
     "a target without a slash is refused": one(get("users"), REFUSED),
     "no target is refused": one(b"GET HTTP/1.1\r\nHost: users.example\r\n\r\n", REFUSED),
     "a target with a space is refused": one(get("/users /1"), REFUSED),

@@ -1,4 +1,4 @@
-"""Hostile requests, as raw bytes to the real server: each gets the answer that its case names, and the service goes on."""
+"""Hostile requests, sent as raw bytes to the real server: each receives the expected response, and the service keeps running."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +20,7 @@ FEWEST = 600
 
 @pytest.fixture(scope="module")
 def words(server):
-    """What the words in angle brackets mean: there is one user whom the cases know."""
+    """Replacements for the words in angle brackets: the cases share one existing user."""
     made = one(send("POST /users", f'{{"username": "Ada", "email": "{EMAIL}"}}'), PONG)
     ((_, answer), _), _ = converse(server.port, made, {})
     return {"<id>": answer.headers["location"].rpartition("/")[2], "<etag>": answer.headers["etag"]}
@@ -28,7 +28,7 @@ def words(server):
 
 @pytest.fixture(scope="module")
 def talks(server, words):
-    """Carries out a case; the slow ones all begin with the first."""
+    """Runs a case; all slow cases start with the first one."""
     with ThreadPoolExecutor(len(SLOW)) as pool:
         begun = {name: pool.submit(converse, server.port, case, words) for name, case in SLOW.items()}
         yield lambda name: begun[name].result() if name in begun else converse(server.port, CASES[name], words)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Turns the variables into PgBouncer's configuration, as the image of edoburu's does.
+# Converts the variables to PgBouncer's configuration, as edoburu's image does.
 set -eu
 echo "\"$DB_USER\" \"$DB_PASSWORD\"" >/tmp/userlist.txt
 cat >/tmp/pgbouncer.ini <<CONFIGURATION

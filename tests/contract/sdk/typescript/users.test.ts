@@ -1,4 +1,4 @@
-// What a caller does with the client, against the service at USERS_API.
+// Tests of the client against the service at USERS_API.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { createUser, defaults, deleteUser, getUser, listUsers, patchUser, ping, updateUser } from "users-api-client";

@@ -1,0 +1,756 @@
+import gc
+import threading
+from copy import deepcopy
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from connexion.spec import Specification
+
+from users_api.engine.document import Document
+from users_api.engine.failures import DocumentError
+
+OWN_DOCUMENT = Path(__file__).parents[2] / "openapi" / "users.yaml"
+TEXT = {"schema": {"type": "string"}}
+RESPONSES = {"200": {"description": "OK"}}
+ONE_OF = "the value is not one of"
+HEAD = 'openapi: "3.0.3"\ninfo: {title: T, version: "1"}\n'
+
+
+def make(
+    operation: dict[str, Any] | None = None, path: str = "/a", item: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """Return a document with one operation."""
+    get = {"get": {"responses": RESPONSES, **(operation or {})}}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "T", "version": "1"},
+        "paths": {path: {**get, **(item or {})}},
+        **more,
+    }
+
+
+def with_parameters(*parameters: dict[str, Any], path: str = "/a") -> dict[str, Any]:
+    return make({"parameters": list(parameters)}, path)
+
+
+def with_schemas(**schemas: Any) -> dict[str, Any]:
+    return make(components={"schemas": schemas})
+
+
+def respond(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
+
+
+def message(specification: Any, **options: Any) -> str:
+    with pytest.raises(DocumentError) as caught:
+        Document.load(specification, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def write(**files: str) -> Path:
+        for name, text in files.items():
+            file = tmp_path / name.replace("__", "/")
+            file.parent.mkdir(exist_ok=True)
+            file.with_suffix(".yaml").write_text(text)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def site(folder):
+    """Serve a folder's files at an address."""
+    root = folder()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            file = root / self.path[1:]
+            content = file.read_bytes() if file.is_file() else b""
+            self.send_response(200 if content else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Keep the test's output clean."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+# Loading
+
+
+def test_the_service_s_own_document_is_what_yaml_says():
+    document = Document.load(OWN_DOCUMENT)
+
+    assert document.root == yaml.safe_load(OWN_DOCUMENT.read_bytes())
+    assert document.source == OWN_DOCUMENT.read_bytes()
+    assert [node.operation["operationId"] for node in document.operations()][:3] == [
+        "ping",
+        "list_users",
+        "create_user",
+    ]
+
+
+def test_a_dict_is_copied_and_left_alone():
+    given = make()
+    before = deepcopy(given)
+
+    document = Document.load(given)
+    document.root["info"]["title"] = "changed"
+
+    assert given == before
+    assert document.source is None
+
+
+def test_a_path_may_be_a_string_and_relative(folder, monkeypatch):
+    monkeypatch.chdir(folder(api=f"{HEAD}paths: {{}}\n"))
+
+    assert Document.load("api.yaml").root == {**make(), "paths": {}}
+
+
+def test_a_missing_file_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Document.load(tmp_path / "absent.yaml")
+
+
+def test_keys_become_strings():
+    document = Document.load(make({"responses": {200: {"description": "OK"}}}))
+
+    (node,) = document.operations()
+    assert node.operation["responses"] == RESPONSES
+
+
+def test_yaml_keeps_strings_that_version_1_1_takes_for_something_else(folder):
+    strings = "no, off, yes, y, 18:00, 2026-11-27, 1_000, .inf, '5', =, a"
+    values = f"{strings}, 0o17, 010, 0x1F, 1e3, -2, +.5, ~, null, True, false"
+    extensions = f"x-values: [{values}]\nx-keys: {{no: 1, on: 2, 200: 3, true: 4, null: 5}}\n"
+
+    root = Document.load(folder(api=f"{HEAD}paths: {{}}\n{extensions}") / "api.yaml").root
+
+    assert root["x-values"] == [
+        *("no", "off", "yes", "y", "18:00", "2026-11-27", "1_000", ".inf", "5", "=", "a"),
+        *(15, 10, 31, 1000.0, -2, 0.5, None, None, True, False),
+    ]
+    assert root["x-keys"] == {"no": 1, "on": 2, "200": 3, "true": 4, "null": 5}
+
+
+def test_yaml_merges_mappings(folder):
+    extensions = """
+x-base: &base {a: 1, b: 1}
+x-other: &other {b: 2, c: 2}
+x-one: {<<: *base, b: 3}
+x-two: {c: 3, <<: [*base, *other]}
+x-empty:
+"""
+
+    root = Document.load(folder(api=f"{HEAD}paths: {{}}\n{extensions}") / "api.yaml").root
+
+    assert root["x-one"] == {"a": 1, "b": 3}
+    assert root["x-two"] == {"a": 1, "b": 1, "c": 3}
+    assert root["x-empty"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("a: [1\nb: 2\n", ":2: did not find expected ',' or ']'"),
+        ("a: 1\nb: 2\na: 3\n", ":3: the key 'a' stands twice in one mapping"),
+        ('200: 1\n"200": 2\n', ":2: the key '200' stands twice in one mapping"),
+        ("a: 1\n--- \nb: 1\n", ":2: but found another document"),
+        ("a: !custom {}\n", ":1: the tag !custom has no equivalent in JSON"),
+        ("a: !custom []\n", ":1: the tag !custom has no equivalent in JSON"),
+        ("a: !!int x\n", ":1: 'x' with the tag tag:yaml.org,2002:int is no value of JSON"),
+        ("a: !custom x\n", ":1: 'x' with the tag !custom is no value of JSON"),
+        ("a: 1e999\n", ":1: '1e999' with the tag tag:yaml.org,2002:float is no value of JSON"),
+        ("a: {{b}: 1}\n", ":1: a key must be a string; quote it"),
+        ("a:\n  <<: 5\n", ":2: only a mapping can be merged"),
+        ("a: \x00\n", ": unacceptable character"),
+        ("", ": the document is not a mapping; begin with openapi: 3.0.3"),
+        ("- a\n", ": the document is not a mapping; begin with openapi: 3.0.3"),
+    ],
+)
+def test_a_fault_of_yaml_is_reported_with_file_and_line(text, error, folder):
+    path = folder(api=text) / "api.yaml"
+
+    assert message(path).startswith(f"{path}{error}")
+
+
+def test_bytes_that_are_no_utf_8_are_refused(tmp_path):
+    path = tmp_path / "api.yaml"
+    path.write_bytes(b"a: \xff\n")
+
+    assert message(path).startswith(f"{path}: ")
+    assert message(path, arguments={"a": 1}).startswith(f"{path}: 'utf-8' codec can't decode")
+
+
+def test_an_alias_to_itself_is_refused(folder):
+    path = folder(api="a: &a\n  b: *a\n") / "api.yaml"
+
+    assert message(path) == "#: the document is nested too deeply, or holds itself"
+
+
+def test_arguments_make_a_file_a_template(folder):
+    path = folder(api=HEAD + 'paths: {}\nx-title: "{{ title }}"\n') / "api.yaml"
+
+    assert Document.load(path, arguments={"title": "Kings"}).root["x-title"] == "Kings"
+    assert Document.load(path).root["x-title"] == "{{ title }}"
+
+
+def test_a_pattern_that_resembles_a_template_is_harmless_without_arguments(folder):
+    path = folder(api=HEAD + 'paths: {}\nx-pattern: "{% a"\n') / "api.yaml"
+
+    assert Document.load(path).root["x-pattern"] == "{% a"
+    assert message(path, arguments={"a": 1}) == f"{path}:4: Encountered unknown tag 'a'. (Jinja2)"
+
+
+def test_a_template_that_asks_too_much_is_refused(folder):
+    path = folder(api=HEAD + 'paths: {}\nx-a: "{{ a.b.c }}"\n') / "api.yaml"
+
+    assert message(path, arguments={"a": 1}) == f"{path}: 'int object' has no attribute 'b'"
+
+
+def test_dates_of_a_dict_become_texts():
+    moment = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
+    values = {"x-values": [date(2026, 11, 27), moment, moment.replace(tzinfo=None), (1, 1.5, None, True)]}
+
+    assert Document.load(make(**values)).root["x-values"] == [
+        "2026-11-27",
+        "2026-11-27T09:30:00+00:00",
+        "2026-11-27T09:30:00Z",
+        [1, 1.5, None, True],
+    ]
+
+
+@pytest.mark.parametrize("value", [b"", float("inf"), {1}])
+def test_a_dict_with_other_values_than_those_of_json_is_refused(value):
+    assert message(make(**{"x-a": {"b/c": [value]}})) == f"#/x-a/b~1c/0: {value!r} is no value of JSON"
+
+
+def test_an_address_is_loaded(site, folder):
+    folder(api=f"{HEAD}paths: {{}}\nx-a: no\n")
+
+    document = Document.load(f"{site}/api.yaml", arguments={"never": "rendered"})
+
+    assert document.root["x-a"] == "no"
+    with pytest.raises(OSError, match="404"):
+        Document.load(f"{site}/absent.yaml")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_loading_leaves_the_garbage_collector_as_it_was(enabled, monkeypatch):
+    switched: list[bool] = []
+    monkeypatch.setattr(gc, "isenabled", lambda: enabled)
+    monkeypatch.setattr(gc, "disable", lambda: switched.append(False))
+    monkeypatch.setattr(gc, "enable", lambda: switched.append(True))
+
+    Document.load(make())
+    message({})
+
+    assert switched == ([False, True] * 2 if enabled else [False] * 2)
+
+
+# Validation
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (
+            {"swagger": "2.0"},
+            "#: Swagger 2.0 is not supported; convert the document with swagger2openapi",
+        ),
+        ({}, '#: OpenAPI without a version is not supported; write openapi: "3.0.3"'),
+        ({"openapi": "3.1.0"}, '#: OpenAPI 3.1.0 is not supported; write openapi: "3.0.3"'),
+        ({"openapi": 3.1}, '#: OpenAPI 3.1 is not supported; write openapi: "3.0.3"'),
+        ({"openapi": 3.0}, '#: OpenAPI 3.0 is not supported; write openapi: "3.0.3"'),
+        (make(info={}), '#/info: "title" is a required property'),
+        (make(paths=5), '#/paths: the value is not of type "object"'),
+        (make(components=5), '#/components: the value is not of type "object"'),
+        (make(path="a"), "#/paths/a: a path must begin with a slash; write /a"),
+        (make(more=1), "#: Additional properties are not allowed ('more' was unexpected)"),
+        (
+            make({"responses": {"200": {}}}),
+            '#/paths/~1a/get/responses/200: "description" is a required property',
+        ),
+        (
+            with_schemas(**{"a b": {}}),
+            ("#/components/schemas/a b: the name of a component must consist of letters, digits, '.', '-' and '_'"),
+        ),
+        (
+            with_schemas(A={"properties": {"b": {"minimum": "3"}}}),
+            '#/components/schemas/A/properties/b/minimum: the value is not of type "number"',
+        ),
+        (
+            with_parameters({"name": "x", "in": "query", "schema": {"type": "str"}}),
+            f'#/paths/~1a/get/parameters/0/schema/type: {ONE_OF} "array", "boolean" or 4 other candidates',
+        ),
+        (
+            with_parameters({"name": "x", "in": "body", **TEXT}),
+            "#/paths/~1a/get/parameters/0/in: the value is not one that OpenAPI 3.0 knows",
+        ),
+        (
+            with_parameters({"name": "x", "in": "path", **TEXT}, path="/{x}"),
+            '#/paths/~1{x}/get/parameters/0: "required" is a required property',
+        ),
+        (
+            with_parameters({"name": "x", "in": "query", "style": "simple", **TEXT}),
+            f'#/paths/~1a/get/parameters/0/style: {ONE_OF} "form", "spaceDelimited" or 2 other candidates',
+        ),
+        (
+            make(components={"securitySchemes": {"k": {"type": "apiKey", "in": "query"}}}),
+            '#/components/securitySchemes/k: "name" is a required property',
+        ),
+        (
+            make(components={"securitySchemes": {"k": {"type": "password"}}}),
+            "#/components/securitySchemes/k/type: the value is not one that OpenAPI 3.0 knows",
+        ),
+        (
+            make(components={"securitySchemes": {"k": {"type": "http"}}}),
+            '#/components/securitySchemes/k: "scheme" is a required property',
+        ),
+    ],
+)
+def test_what_is_no_openapi_3_0_is_refused_at_the_most_specific_place(document, error):
+    assert message(document) == error
+
+
+def test_a_property_may_be_named_ref():
+    properties = {"$ref": {"type": "string"}, "properties": {"type": "object"}, "x-a": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+
+    document = Document.load(make({"responses": respond(schema)}))
+
+    assert document.resolve(properties, "#/p") == (properties, "#/p")
+
+
+def test_values_may_hold_what_resembles_a_reference():
+    value = {"$ref": "#/nowhere"}
+    schema = {"type": "object", "default": value, "enum": [value], "example": value, "x-a": value}
+
+    assert Document.load(with_schemas(A=schema)).root["components"]["schemas"]["A"] == schema
+
+
+# References
+
+
+def test_resolve_follows_a_chain_and_returns_where_it_ends():
+    document = Document.load(
+        make(
+            {"responses": {"200": {"$ref": "#/components/responses/A"}}},
+            components={
+                "responses": {
+                    "A": {"$ref": "#/components/responses/B"},
+                    "B": {"$ref": "#/x-shared/0/a~1%7Bb%7D"},
+                }
+            },
+            **{"x-shared": [{"a/{b}": {"description": "shared"}}]},
+        )
+    )
+
+    (node,) = document.operations()
+    assert document.resolve(node.operation["responses"]["200"], "#/p") == (
+        {"description": "shared"},
+        "#/x-shared/0/a~1{b}",
+    )
+
+
+def test_recursive_schemas_are_allowed():
+    schema = {"properties": {"next": {"$ref": "#/components/schemas/Node"}}}
+
+    assert Document.load(with_schemas(Node=schema)).root["components"]["schemas"] == {"Node": schema}
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (
+            make({"responses": {"200": {"$ref": "#/components/responses/X"}}}),
+            "#/paths/~1a/get/responses/200: #/components/responses/X points nowhere",
+        ),
+        (
+            with_schemas(A={"$ref": "#/info/title/x"}),
+            "#/components/schemas/A: #/info/title/x points nowhere",
+        ),
+        (
+            with_schemas(A={"items": {"$ref": "#/tags/7"}}) | {"tags": []},
+            "#/components/schemas/A/items: #/tags/7 points nowhere",
+        ),
+        (
+            with_schemas(A={}) | {"paths": make({"responses": {"200": {"$ref": "#/components/schemas/A"}}})["paths"]},
+            "#/paths/~1a/get/responses/200: #/components/schemas/A is a Schema, where a Response belongs",
+        ),
+        (with_schemas(A={"$ref": "#/info/title"}), '#/info/title: the value is not of type "object"'),
+        (
+            with_schemas(A={"$ref": "#/x-a"}) | {"x-a": {"type": 5}},
+            '#/x-a/type: the value is not of type "string"',
+        ),
+        (
+            with_schemas(A={"$ref": "#/components/schemas/A"}),
+            "#/components/schemas/A: #/components/schemas/A leads back to itself",
+        ),
+        (
+            with_schemas(A={"$ref": "#/components/schemas/B"}, B={"$ref": "#/components/schemas/A"}),
+            "#/components/schemas/B: #/components/schemas/A leads back to itself",
+        ),
+        (
+            with_schemas(A={"$ref": "b.yaml#/B"}),
+            ("#/components/schemas/A: b.yaml#/B is relative, but the document is not from a file; load it by its path"),
+        ),
+        (
+            with_schemas(A={"discriminator": {"propertyName": "a", "mapping": {"a/b": "Absent"}}}),
+            (
+                "#/components/schemas/A/discriminator/mapping/a~1b: "
+                "Absent is neither a schema in components.schemas nor a reference"
+            ),
+        ),
+        (
+            with_schemas(A={"discriminator": {"propertyName": "a", "mapping": {"b": "#/components/schemas/B"}}}),
+            "#/components/schemas/A/discriminator/mapping/b: #/components/schemas/B points nowhere",
+        ),
+        (
+            make(item={"$ref": "#/x-item"}, **{"x-item": {}}),
+            "#/paths/~1a: a path item has nothing beside its $ref; move it to where the reference leads",
+        ),
+    ],
+)
+def test_a_wrong_reference_is_refused(document, error):
+    assert message(document) == error
+
+
+def test_other_files_are_bundled(folder):
+    root = folder(
+        api=HEAD
+        + """
+paths:
+  /users: {$ref: "./parts/paths.yaml#/users"}
+components:
+  schemas:
+    User: {$ref: "parts/schemas.yaml#/User"}
+    Whole: {$ref: "whole.yaml"}
+    Pet:
+      oneOf: [{$ref: "#/components/schemas/User"}]
+      discriminator:
+        propertyName: kind
+        mapping: {user: User, whole: whole.yaml, local: "#/components/schemas/Pet"}
+""",
+        parts__paths="""
+users:
+  get:
+    responses:
+      default: {$ref: "../responses.yaml#/Failure"}
+      "200":
+        description: OK
+        content:
+          application/json: {schema: {$ref: "schemas.yaml#/User/properties/friends"}}
+""",
+        parts__schemas="""
+User:
+  properties:
+    friends: {type: array, items: {$ref: "#/User"}}
+    pet: {$ref: "../api.yaml#/components/schemas/Pet"}
+    name: {$ref: "schemas.yaml#/Name"}
+Name: {type: string}
+""",
+        responses="Failure: {description: failed}",
+        whole="{type: string}",
+    )
+
+    document = Document.load(root / "api.yaml")
+
+    bundled = document.root["x-bundled"]
+    assert list(bundled) == ["parts_paths.yaml", "parts_schemas.yaml", "whole.yaml", "responses.yaml"]
+    assert document.root["paths"] == {"/users": {"$ref": "#/x-bundled/parts_paths.yaml/users"}}
+    assert document.root["components"]["schemas"]["Pet"]["discriminator"]["mapping"] == {
+        "user": "User",
+        "whole": "#/x-bundled/whole.yaml",
+        "local": "#/components/schemas/Pet",
+    }
+    assert bundled["parts_schemas.yaml"]["User"]["properties"] == {
+        "friends": {"type": "array", "items": {"$ref": "#/x-bundled/parts_schemas.yaml/User"}},
+        "pet": {"$ref": "#/components/schemas/Pet"},
+        "name": {"$ref": "#/x-bundled/parts_schemas.yaml/Name"},
+    }
+    assert document.source is None
+    (node,) = document.operations()
+    assert node.pointer == "#/x-bundled/parts_paths.yaml/users/get"
+    responses = node.operation["responses"]
+    assert document.resolve(responses["default"], "#")[0] == {"description": "failed"}
+    assert Document.load(document.root).root == document.root
+
+
+def test_files_of_the_same_name_do_not_clash(folder):
+    root = folder(
+        api=HEAD
+        + "paths: {}\ncomponents:\n  schemas:\n"
+        + '    {A: {$ref: "a/b.yaml"}, B: {$ref: "a_b.yaml"}, C: {$ref: "a%20b.yaml"}}',
+        a__b="{type: string}",
+        a_b="{type: integer}",
+        **{"a b": "{type: number}"},
+    )
+
+    document = Document.load(root / "api.yaml")
+
+    assert [reference["$ref"] for reference in document.root["components"]["schemas"].values()] == [
+        "#/x-bundled/a_b.yaml",
+        "#/x-bundled/a_b.yaml-2",
+        "#/x-bundled/a_b.yaml-3",
+    ]
+
+
+def test_the_name_of_a_file_outside_of_the_folder_does_not_depend_on_the_machine(folder):
+    root = folder(api__main=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "../a.yaml"}}}', a="{type: string}")
+
+    assert list(Document.load(root / "api" / "main.yaml").root["x-bundled"]) == ["a.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[1", "{file}:2: did not find expected"),
+        ("{A: {type: 5}}", '#/x-bundled/part.yaml/A/type: the value is not of type "string"'),
+        ("{B: {}}", "#/components/schemas/A: part.yaml#/A points nowhere"),
+    ],
+)
+def test_a_wrong_file_is_refused(text, error, folder):
+    root = folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}', part=f"{text}\n")
+
+    assert message(root / "api.yaml").startswith(error.format(file=root / "part.yaml"))
+
+
+def test_a_missing_file_is_refused_with_both_ends(folder):
+    root = folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}')
+
+    assert message(root / "api.yaml").startswith("#/components/schemas/A: part.yaml#/A cannot be read: [Errno 2] No such file")
+
+
+def test_addresses_are_bundled(site, folder):
+    folder(
+        remote=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "sub/a.yaml#/A"}}}',
+        local=HEAD + f'paths: {{}}\ncomponents: {{schemas: {{A: {{$ref: "{site}/sub/a.yaml#/A"}}}}}}',
+        sub__a='A: {items: {$ref: "b.yaml"}}',
+        sub__b="{type: string}",
+    )
+
+    remote = Document.load(f"{site}/remote.yaml")
+    local = Document.load(folder() / "local.yaml")
+    from_dict = Document.load(with_schemas(A={"$ref": f"{site}/sub/b.yaml"}))
+
+    name = site.removeprefix("http://").replace(":", "_")
+    assert list(remote.root["x-bundled"]) == [f"{name}_sub_a.yaml", f"{name}_sub_b.yaml"]
+    assert remote.root["x-bundled"] == local.root["x-bundled"]
+    assert from_dict.root["x-bundled"] == {f"{name}_sub_b.yaml": {"type": "string"}}
+
+
+def test_an_address_may_refer_to_a_file_only_by_an_address(site, folder):
+    folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "absent.yaml"}}}')
+
+    assert message(f"{site}/api.yaml").startswith("#/components/schemas/A: absent.yaml cannot be read: 404")
+
+
+# Operations
+
+
+def test_an_operation_s_parameters_override_those_of_the_path():
+    own = {"name": "a", "in": "query", "required": True, **TEXT}
+    header = {"name": "X-A", "in": "header", **TEXT}
+    document = Document.load(
+        make(
+            {
+                "parameters": [
+                    {"$ref": "#/components/parameters/A"},
+                    {**header, "name": "x-a", "required": True},
+                ]
+            },
+            item={
+                "parameters": [
+                    {"name": "b", "in": "query", **TEXT},
+                    {"name": "a", "in": "query", **TEXT},
+                    header,
+                ]
+            },
+            components={"parameters": {"A": own}},
+        )
+    )
+
+    (node,) = document.operations()
+
+    assert node.parameters == [
+        ({"name": "b", "in": "query", **TEXT}, "#/paths/~1a/parameters/0"),
+        (own, "#/components/parameters/A"),
+        ({**header, "name": "x-a", "required": True}, "#/paths/~1a/get/parameters/1"),
+    ]
+
+
+def test_every_method_is_an_operation_and_an_extension_is_none():
+    methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"]
+    item = {method: {"responses": RESPONSES} for method in reversed(methods)} | {"x-a": {}, "summary": "s"}
+    document = Document.load({**make(), "paths": {"/a": item, "x-paths": {"get": 5}}})
+
+    assert [(node.path, node.method, node.pointer) for node in document.operations()] == [
+        ("/a", method, f"#/paths/~1a/{method}") for method in methods
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "everywhere", "effective"),
+    [
+        (None, None, None),
+        (None, [{"k": []}], [{"k": []}]),
+        ([], [{"k": []}], []),
+        ([{"l": []}, {}], [{"k": []}], [{"l": []}, {}]),
+    ],
+)
+def test_an_operation_s_security_overrides_the_document_s(own, everywhere, effective):
+    scheme = {"type": "http", "scheme": "bearer"}
+    document = make({} if own is None else {"security": own}, components={"securitySchemes": {"k": scheme, "l": scheme}})
+
+    (node,) = Document.load(document if everywhere is None else {**document, "security": everywhere}).operations()
+
+    assert node.security == effective
+
+
+def test_callbacks_are_checked_but_are_no_operations():
+    item = {"post": {"operationId": "called", "responses": {"200": {"$ref": "#/components/responses/A"}}}}
+    document = make(
+        {"callbacks": {"event": {"{$request.body#/url}": item}}},
+        components={"responses": {"A": RESPONSES["200"]}},
+    )
+
+    assert len(list(Document.load(document).operations())) == 1
+    del document["components"]
+    assert message(document).endswith("#/components/responses/A points nowhere")
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        (
+            make(path="/a/{id}"),
+            (
+                "#/paths/~1a~1{id}/get: no path parameter declares {id} of /a/{id}; "
+                "add a parameter with name: id, in: path, required: true and a schema"
+            ),
+        ),
+        (
+            with_parameters({"name": "id", "in": "path", "required": True, **TEXT}),
+            ("#/paths/~1a/get/parameters/0: the path /a has no {id}; write {id} in the path or remove the parameter"),
+        ),
+        (
+            make(path="/a/{id"),
+            "#/paths/~1a~1{id/get: the path /a/{id has an unpaired brace or a repeated name",
+        ),
+        (make(path="/{}"), "#/paths/~1{}/get: the path /{} has an unpaired brace or a repeated name"),
+        (
+            make(path="/{a}/{a}"),
+            "#/paths/~1{a}~1{a}/get: the path /{a}/{a} has an unpaired brace or a repeated name",
+        ),
+        (
+            with_parameters({"name": "a", "in": "query", **TEXT}, {"name": "a", "in": "query", "schema": {}}),
+            "#/paths/~1a/get/parameters/1: the query parameter a is declared twice; remove one of them",
+        ),
+        (
+            with_parameters({"name": "X", "in": "header", **TEXT}, {"name": "x", "in": "header", **TEXT}),
+            "#/paths/~1a/get/parameters/1: the header parameter x is declared twice; remove one of them",
+        ),
+        (
+            make({"operationId": "a"}, item={"post": {"operationId": "a", "responses": RESPONSES}}),
+            "#/paths/~1a/post/operationId: a is the operationId of get /a and of post /a; rename one of them",
+        ),
+        (
+            {**make({"operationId": "a"}), "x-item": {"get": {"operationId": "b", "responses": RESPONSES}}}
+            | {"paths": {"/a": {"$ref": "#/x-item"}, "/b": {"$ref": "#/x-item"}}},
+            "#/x-item/get/operationId: b is the operationId of get /a and of get /b; rename one of them",
+        ),
+        (
+            make(security=[{}, {"k": []}]),
+            "#/security/1: no security scheme is named k; declare it in components.securitySchemes",
+        ),
+        (
+            make({"security": [{"k": []}]}),
+            ("#/paths/~1a/get/security/0: no security scheme is named k; declare it in components.securitySchemes"),
+        ),
+        (
+            make({"servers": [{"url": "https://example.org/v2"}]}, servers=[{"url": "/v1"}]),
+            (
+                "#/paths/~1a/get/servers/0: the base path here is /v2, that of the document is /v1; "
+                "remove servers here, and write the difference into the path"
+            ),
+        ),
+        (
+            make(item={"servers": [{"url": "/"}, {"url": "/v2/"}]}),
+            (
+                "#/paths/~1a/servers/1: the base path here is /v2, that of the document is /; "
+                "remove servers here, and write the difference into the path"
+            ),
+        ),
+        (
+            make(servers=[{"url": "https://{a}/"}]),
+            "#/servers: the server variable a has no default; declare it in variables",
+        ),
+        (make(servers=[{"url": "v1"}]), "#/servers: the base path v1 is relative; write /v1"),
+    ],
+)
+def test_an_inconsistent_operation_is_refused(document, error):
+    assert message(document) == error
+
+
+def test_servers_of_an_operation_with_the_same_base_path_are_allowed():
+    document = make({"servers": [{"url": "https://a.example/v1"}]}, servers=[{"url": "/v1/"}])
+
+    assert len(list(Document.load(document).operations())) == 1
+
+
+# Base paths
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        [],
+        [{"url": "/"}],
+        [{"url": "/v1/"}, {"url": "/v2"}],
+        [{"url": "https://example.org"}],
+        [{"url": "https://example.org:8080/a/b/"}],
+        [
+            {
+                "url": "https://{host}/{version}/",
+                "variables": {
+                    "host": {"default": "example.org"},
+                    "version": {"default": "v3", "enum": ["v3"]},
+                },
+            }
+        ],
+    ],
+)
+def test_the_base_path_is_that_of_connexion(servers):
+    document = make(servers=servers)
+
+    assert Document.load(document).base_path == Specification.load(deepcopy(document)).base_path
+
+
+def test_another_base_path_replaces_the_servers(folder):
+    document = Document.load(folder(api=HEAD + "servers: [{url: /v1}]\npaths: {}") / "api.yaml")
+    document.base_path = "/v1/"
+    assert document.source is not None
+
+    document.base_path = "/v2/"
+
+    assert document.base_path == "/v2"
+    assert document.source is None
+    assert document.root == {**make(), "servers": [{"url": "/v2"}], "paths": {}}
+    assert document.with_base_path("/proxy/v2")["servers"] == [{"url": "/proxy/v2"}]
+    with pytest.raises(DocumentError, match="#/servers: the base path v3 is relative; write /v3"):
+        document.base_path = "v3"

@@ -1,0 +1,174 @@
+"""Paths: concrete before templated, text around parameters, several parameters, encoded slashes, 404 and 405."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.engine.programs import operation, path_parameter, program
+from users_api.engine.failures import DocumentError
+
+ID = path_parameter("id", type="integer")
+NAME = path_parameter("name")
+PATHS = {
+    "/": {"get": operation("top")},
+    "/things": {"get": operation("things"), "post": operation("make")},
+    "/things/{id}": {"get": operation("thing", ID), "delete": operation("remove", ID)},
+    "/things/newest": {"get": operation("newest")},
+    "/things/{id}/parts/{name}": {"get": operation("part", ID, NAME), "head": operation("part_head", ID, NAME)},
+    "/files/{name}.{kind}": {"get": operation("file", NAME, path_parameter("kind"))},
+    "/files/report-{name}": {"get": operation("report", NAME)},
+    "/files/{name}": {"get": operation("any_file", NAME), "put": operation("put_file", NAME)},
+    "/flags/{flag}": {"get": operation("flag", path_parameter("flag", type="boolean"))},
+    "/tree/{where}/end": {"get": operation("tree", path_parameter("where", type="string", format="path"))},
+}
+
+
+def echo(operation_id: str) -> Any:
+    """Return a function that says its name and its arguments."""
+
+    def handler(**arguments: Any) -> dict[str, Any]:
+        return {"operation": operation_id, **arguments}
+
+    handler.__name__ = operation_id
+    return handler
+
+
+OPERATIONS = [each["operationId"] for item in PATHS.values() for each in item.values()]
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    return program(PATHS, *map(echo, OPERATIONS)).test_client()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", {"operation": "top"}),
+        ("/things", {"operation": "things"}),
+        ("/%74hings", {"operation": "things"}),
+        ("/things/7", {"operation": "thing", "id": 7}),
+        ("/things/newest", {"operation": "newest"}),
+        ("/things/7/parts/left%20wing", {"operation": "part", "id": 7, "name": "left wing"}),
+        ("/things/7/parts/a%2Fb", {"operation": "part", "id": 7, "name": "a/b"}),
+        ("/files/photo.jpg", {"operation": "file", "name": "photo", "kind": "jpg"}),
+        ("/files/report-2026", {"operation": "report", "name": "2026"}),
+        ("/files/readme", {"operation": "any_file", "name": "readme"}),
+        ("/files/%C3%A9", {"operation": "any_file", "name": "é"}),
+        ("/flags/true", {"operation": "flag", "flag": True}),
+        ("/tree/a/b/c/end", {"operation": "tree", "where": "a/b/c"}),
+    ],
+)
+def test_the_most_literal_path_is_served(client: TestClient, path: str, expected: dict[str, Any]) -> None:
+    assert client.get(path).json() == expected
+
+
+@pytest.fixture(scope="module")
+def strict_client() -> TestClient:
+    return program(PATHS, *map(echo, OPERATIONS), strict_validation=True).test_client(follow_redirects=False)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/things/", "/things//", "/things//parts/x", "/things/1%2F2", "/files/"])
+def test_any_other_path_is_not_found(strict_client: TestClient, path: str) -> None:
+    response = strict_client.get(path)
+
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/things", "GET, HEAD, POST"),
+        ("PUT", "/things/7", "DELETE, GET, HEAD"),
+        ("POST", "/things/newest", "GET, HEAD"),
+        ("DELETE", "/things/newest", "GET, HEAD"),
+        ("OPTIONS", "/", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_not_allowed(client: TestClient, method: str, path: str, allow: str) -> None:
+    response = client.request(method, path)
+
+    assert (response.status_code, response.headers["Allow"]) == (405, allow)
+
+
+def test_a_method_may_be_that_of_a_less_literal_path(client: TestClient) -> None:
+    assert client.delete("/things/12").json() == {"operation": "remove", "id": 12}
+    assert client.put("/files/report-7").json() == {"operation": "put_file", "name": "report-7"}
+
+
+def test_head_is_that_of_get_unless_the_document_has_its_own(client: TestClient) -> None:
+    assert client.head("/things").status_code == 200
+    assert client.head("/things/7/parts/x").status_code == 200
+
+
+def test_a_proxys_prefix_is_no_part_of_the_path(client: TestClient) -> None:
+    prefixed = TestClient(client.app, root_path="/behind")
+
+    assert prefixed.get("/behind/things/7").json() == {"operation": "thing", "id": 7}
+    assert prefixed.get("/behind/things/7/parts/a%20b").json()["name"] == "a b"
+
+
+def test_two_paths_of_one_shape_are_refused_at_startup() -> None:
+    paths = {"/a/{id}": {"get": operation("first", ID)}, "/a/{name}": {"get": operation("second", NAME)}}
+
+    with pytest.raises(
+        DocumentError, match=r"#/paths/~1a~1\{name\}/get: the path /a/\{name\} matches the same requests as /a/\{id\}"
+    ):
+        program(paths, echo("first"), echo("second")).build()
+
+
+def test_two_paths_of_one_shape_may_have_different_methods() -> None:
+    paths = {"/a/{id}": {"get": operation("first", ID)}, "/a/{name}": {"put": operation("second", NAME)}}
+    client = program(paths, echo("first"), echo("second")).test_client()
+
+    assert client.get("/a/7").json() == {"operation": "first", "id": 7}
+    assert client.put("/a/7").json() == {"operation": "second", "name": "7"}
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/things/?a=1", "http://testserver/things?a=1"),
+        ("/files/%C3%A9/", "http://testserver/files/%C3%A9"),
+        ("/nowhere/", None),
+        ("/nowhere", None),
+    ],
+)
+def test_a_slash_too_many_redirects_unless_strict(client: TestClient, path: str, location: str | None) -> None:
+    response = client.get(path, follow_redirects=False)
+
+    assert (response.status_code, response.headers.get("Location")) == (307 if location else 404, location)
+
+
+def test_a_missing_slash_redirects_too() -> None:
+    client = program({"/a/": {"get": operation("first")}}, echo("first")).test_client()
+
+    assert client.get("/a").json() == {"operation": "first"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("+7", 7), ("007", 7), ("-0", 0), ("%2B7", 7), ("x", None), ("1.5", None)],
+)
+def test_whole_numbers_in_paths_are_read_as_connexions_router_reads_them(
+    client: TestClient, text: str, value: int | None
+) -> None:
+    response = client.get(f"/things/{text}")
+
+    assert response.json().get("id") == value
+    assert response.status_code == (404 if value is None else 200)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.", 1.0), (".5", 0.5), ("+1.50", 1.5), ("1e2", 100.0), (".", None)])
+def test_numbers_in_paths_are_too(text: str, value: float | None) -> None:
+    paths = {"/n/{x}": {"get": operation("first", path_parameter("x", type="number"))}}
+    client = program(paths, echo("first")).test_client()
+
+    assert client.get(f"/n/{text}").json().get("x") == value
+
+
+@pytest.mark.parametrize("text", ["+7", "007", "-0"])
+def test_strict_numbers_are_those_of_json(strict_client: TestClient, text: str) -> None:
+    assert strict_client.get(f"/things/{text}").status_code == 404

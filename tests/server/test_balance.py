@@ -1,0 +1,129 @@
+"""Load balancing between two workers, which share one event loop here so that their order does not matter."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from typing import Any
+
+from users_api.server.balance import HANDOVER_SECONDS, Acceptor, Connections, WorkerLoad
+
+SECONDS = 30
+MAX_CONNECTIONS = 100
+
+
+class Worker:
+    """A slot with its acceptor, and the connections that it has accepted."""
+
+    def __init__(self, listener: socket.socket, load: WorkerLoad) -> None:
+        self.slot = load.claim()
+        self.acceptor = Acceptor([listener], load, self.slot, lambda: Connection(self.connections))
+        self.connections = Connections(self.acceptor.connection_ended)
+
+
+class Connection(asyncio.Protocol):
+    """A connection that adds and removes itself, as uvicorn's do."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+
+    def connection_made(self, _transport: asyncio.BaseTransport) -> None:
+        self.connections.add(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.connections.discard(self)
+
+
+def on_a_listener(
+    test: Callable[[socket.socket, WorkerLoad], Coroutine[Any, Any, None]],
+) -> Callable[[], None]:
+    """Run a test on an event loop, with a listening socket and no load; an exception in a callback fails it too."""
+
+    def run() -> None:
+        failures = []
+
+        async def play(listener: socket.socket) -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
+            await asyncio.wait_for(test(listener, WorkerLoad(MAX_CONNECTIONS)), SECONDS)
+
+        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            listener.settimeout(0)
+            asyncio.run(play(listener))
+        assert failures == []
+
+    return run
+
+
+def call(listener: socket.socket) -> closing[socket.socket]:
+    """Return a new connection, which ends with its `with`."""
+    return closing(socket.create_connection(listener.getsockname()))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 -- nothing signals it.
+        await asyncio.sleep(0)
+
+
+@on_a_listener
+async def test_a_connection_that_another_worker_accepted_first_is_left_to_it(listener: socket.socket, load: WorkerLoad) -> None:
+    with closing(listener.dup()) as shared:
+        one, other = Worker(listener, load), Worker(shared, load)
+
+        with call(listener):
+            await until(lambda: len(one.connections | other.connections) == 1)
+            with call(listener):
+                await until(lambda: len(one.connections | other.connections) == 2)
+
+        await until(lambda: not one.connections | other.connections)
+        one.acceptor.close()
+        other.acceptor.close()
+
+
+@on_a_listener
+async def test_a_connection_that_its_worker_does_not_accept_is_accepted_by_another(
+    listener: socket.socket, load: WorkerLoad
+) -> None:
+    load.report(load.claim(), 0)
+    worker = Worker(listener, load)
+    load.report(worker.slot, 7)
+
+    with call(listener):
+        await until(lambda: len(worker.connections) == 1)
+
+    await until(lambda: not worker.connections)
+    worker.acceptor.close()
+
+
+@on_a_listener
+async def test_a_worker_that_stops_is_not_counted_when_its_connections_end(listener: socket.socket, load: WorkerLoad) -> None:
+    worker, other = Worker(listener, load), load.claim()
+    load.report(other, 5)
+
+    with call(listener):
+        await until(lambda: len(worker.connections) == 1)
+        worker.acceptor.close()
+    await until(lambda: not worker.connections)
+
+    assert load.is_least(other)
+
+
+@on_a_listener
+async def test_a_worker_that_stops_accepts_no_more(listener: socket.socket, load: WorkerLoad) -> None:
+    worker = Worker(listener, load)
+
+    worker.acceptor.close()
+    with call(listener):
+        await asyncio.sleep(2 * HANDOVER_SECONDS)
+
+        assert not worker.connections
+
+
+@on_a_listener
+async def test_a_worker_that_stops_accepts_what_is_in_the_queue(listener: socket.socket, load: WorkerLoad) -> None:
+    worker = Worker(listener, load)
+
+    with call(listener):
+        worker.acceptor.close()
+
+        await until(lambda: len(worker.connections) == 1)
+    await until(lambda: not worker.connections)

@@ -1,0 +1,72 @@
+"""uvicorn's server with this package's acceptor."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from typing import Any
+
+from uvicorn import Config
+
+from users_api.server.balance import WorkerLoad
+from users_api.server.protocol import Protocol
+from users_api.server.worker import BalancedServer
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+SECONDS = 30
+
+
+async def start(listener: socket.socket, max_connections: int) -> BalancedServer:
+    """Return a server that accepts connections."""
+    config = Config(hello, log_config=None, lifespan="off", http=Protocol)
+    config.load()
+    load = WorkerLoad(max_connections)
+    server = BalancedServer(config, load, load.claim())
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    return server
+
+
+def on_a_listener(test: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run a test on an event loop, with a listening socket."""
+
+    def run() -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            listener.settimeout(0)
+            asyncio.run(asyncio.wait_for(test(listener), SECONDS))
+
+    return run
+
+
+async def hello(_scope: Any, _receive: Any, send: Any) -> None:
+    """Respond with a head and a body."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@on_a_listener
+async def test_a_connection_accepted_during_shutdown_closes_after_one_response(
+    listener: socket.socket,
+) -> None:
+    server = await start(listener, max_connections=10)
+    server.should_exit = True
+
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    writer.write(GET)
+
+    assert (await reader.read()).endswith(b"\r\nconnection: close\r\n\r\nhello")
+    writer.close()
+    await server.shutdown()
+
+
+@on_a_listener
+async def test_a_worker_at_its_limit_accepts_the_next_client_when_one_leaves(listener: socket.socket) -> None:
+    server = await start(listener, max_connections=1)
+    first, second = [await asyncio.open_connection(*listener.getsockname()) for _ in range(2)]
+
+    for reader, writer in (first, second):
+        writer.write(GET)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 OK")
+        assert len(server.server_state.connections) == 1
+        writer.close()
+    await server.shutdown()

@@ -1,0 +1,49 @@
+"""The part of the document whose every answer a suite knows; whoever adds a resource adds tests of their own."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+KNOWN_TAGS = frozenset({"health", "users"})
+
+
+def excerpt(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document with the operations of these tags only, and with the components that they refer to."""
+    paths = {path: kept for path, item in document["paths"].items() if (kept := _operations(item))}
+    reached = _reached(document, paths)
+    components = {
+        kind: {
+            name: part for name, part in parts.items() if kind == "securitySchemes" or f"#/components/{kind}/{name}" in reached
+        }
+        for kind, parts in document["components"].items()
+    }
+    tags = [tag for tag in document["tags"] if tag["name"] in KNOWN_TAGS]
+    return {**document, "tags": tags, "paths": paths, "components": components}
+
+
+def _operations(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the path's operations of these tags, with what they share; nothing if there are none."""
+    methods = {name for name, part in item.items() if isinstance(part, dict) and KNOWN_TAGS.intersection(part["tags"])}
+    return {name: part for name, part in item.items() if methods and (name in methods or name == "parameters")}
+
+
+def _reached(document: Mapping[str, Any], paths: Mapping[str, Any]) -> set[str]:
+    """Return the references to all components that the paths refer to, directly or not."""
+    reached, queue = set[str](), list(_references(paths))
+    while queue:
+        if (reference := queue.pop()) not in reached:
+            reached.add(reference)
+            _, _, kind, name = reference.split("/")
+            queue.extend(_references(document["components"][kind][name]))
+    return reached
+
+
+def _references(part: Any) -> Iterator[str]:
+    """Yield each reference within the part."""
+    if isinstance(part, Mapping):
+        if isinstance(reference := part.get("$ref"), str):
+            yield reference
+        for each in part.values():
+            yield from _references(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _references(each)

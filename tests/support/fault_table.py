@@ -1,0 +1,72 @@
+"""The table and the chart of the faults that `make resilience` measures, for docs/safety.md."""
+
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import NamedTuple
+
+MARKED = re.compile(r"(<!-- faults -->\n).*?(<!-- /faults -->)", re.DOTALL)
+HEAD = """\
+| fault, under eight writers | requests | acknowledged | lost | doubled | longest outage | behind PgBouncer |
+|---|--:|--:|--:|--:|--:|--:|
+"""
+COLORS = ("#1f77b4", "#ff7f0e")
+LINE, LABELS, WIDTH, SECOND = 22, 300, 760, 40  # In pixels: a row's height, the labels' width, the chart's width, one second.
+
+
+class Row(NamedTuple):
+    """The result of a fault for a service with or without PgBouncer; `outage` is in seconds."""
+
+    fault: str
+    pooled: bool
+    requests: int
+    acknowledged: int
+    lost: int
+    doubled: int
+    outage: float
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return a Markdown table with a row per fault: the sums over all services, and the longest outages."""
+    faults: dict[str, list[Row]] = {}
+    for row in rows:
+        faults.setdefault(row.fault, []).append(row)
+    return HEAD + "".join(_line(fault, both) for fault, both in faults.items())
+
+
+def _line(fault: str, both: list[Row]) -> str:
+    counts = (sum(getattr(row, name) for row in both) for name in ("requests", "acknowledged", "lost", "doubled"))
+    outages = (max((row.outage for row in both if row.pooled is pooled), default=None) for pooled in (False, True))
+    cells = [fault, *(f"{number:,}" for number in counts), *("" if outage is None else f"{outage:.1f}" for outage in outages)]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def picture(faults: str) -> str:
+    """Return an SVG chart of the table, with a bar for each outage and the totals as its title."""
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in faults.removeprefix(HEAD).splitlines()]
+    acknowledged, lost, doubled = (sum(int(row[column].replace(",", "")) for row in rows) for column in (2, 3, 4))
+    title = f"{len(rows)} faults, {acknowledged:,} acknowledged writes: {lost:,} lost, {doubled:,} doubled"
+    height = LINE * (len(rows) + 3)
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="DejaVu Sans, sans-serif" font-size="11">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+        f'<text x="{WIDTH / 2:.0f}" y="{LINE}" text-anchor="middle" font-size="14">{title}</text>',
+        _text(LABELS, 2, "longest outage in seconds, service connected directly", COLORS[0]),
+        _text(LABELS + 310, 2, "through PgBouncer", COLORS[1]),
+    ]
+    for number, (fault, *_, direct, pooled) in enumerate(rows, 3):
+        parts.append(f'<text x="{LABELS - 8}" y="{LINE * number}" text-anchor="end">{escape(fault)}</text>')
+        parts += [_bar(number, part, outage) for part, outage in enumerate((direct, pooled)) if outage]
+    return "\n".join((*parts, "</svg>", ""))
+
+
+def _text(x: float, line: int, words: str, color: str = "#000") -> str:
+    return f'<text x="{x:.0f}" y="{LINE * line}" fill="{color}">{words}</text>'
+
+
+def _bar(line: int, part: int, outage: str) -> str:
+    """Return the labelled bar of one outage."""
+    top, width = LINE * line - 12 + 8 * part, max(1, float(outage) * SECOND)
+    bar = f'<rect x="{LABELS}" y="{top}" width="{width:.0f}" height="7" fill="{COLORS[part]}"/>'
+    return bar + f'<text x="{LABELS + width + 3:.0f}" y="{top + 7}" font-size="8">{outage}</text>'

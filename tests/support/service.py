@@ -1,0 +1,79 @@
+"""Runs `users-api serve` and other commands in subprocesses."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from tests.support.postgres import free_port
+from tests.support.waiting import until
+
+STOP_SECONDS = 25
+COMMAND = Path(sys.executable).with_name("users-api")
+
+
+class Service:
+    """A running service on an unused port."""
+
+    def __init__(self, database_url: str, *arguments: str, **environment: str) -> None:
+        """Start the service with production settings."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url, "PORT": str(self.port)}
+        self.environment = os.environ | settings | environment
+        self.log = TemporaryFile("w+")  # noqa: SIM115 -- `service` closes it.
+        self.arguments = arguments or ("serve",)
+        self.start()
+
+    def start(self) -> None:
+        """Start or restart the service and return when it responds."""
+        self.process = subprocess.Popen([COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log)
+        until(lambda: self.process.poll() is not None or self.answers())
+        assert self.process.poll() is None, self.output()
+
+    def answers(self) -> bool:
+        """Return whether the liveness check succeeds."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/health/live")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def output(self) -> str:
+        """Return the service's output so far."""
+        self.log.seek(0)
+        return self.log.read()
+
+    def command(self, *arguments: str) -> str:
+        """Run another command of `users-api` on the same database and return its output."""
+        command = [COMMAND, *arguments]
+        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        finally:
+            self.process.kill()
+
+
+@contextmanager
+def service(database_url: str, **environment: str) -> Iterator[Service]:
+    """Yield a running service with a migrated database, and stop it afterwards."""
+    settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url}
+    subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | settings | environment, check=True, capture_output=True)
+    running = Service(database_url, **environment)
+    try:
+        yield running
+    finally:
+        assert running.stop() == 0, running.output()
+        running.log.close()

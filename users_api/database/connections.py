@@ -1,0 +1,153 @@
+"""psycopg2 connections that wait on the event loop when a greenlet uses them."""
+
+import asyncio
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from select import select
+from typing import Any
+
+import psycopg2.extensions
+import psycopg2.extras
+from psycopg2.extensions import POLL_OK, POLL_READ
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DisconnectionError
+
+from users_api.database.greenlets import SharedLock, running_loop, waiting_greenlet
+from users_api.database.sqlalchemy_internals import guard_first_connection
+
+
+class LoopConnection(psycopg2.extensions.connection):
+    """A connection whose socket stays registered with the event loop from its first statement to its end.
+
+    Registering and unregistering it for each statement costs seven system calls.
+    """
+
+    _watched_by: asyncio.AbstractEventLoop | None = None
+    _watched = -1
+    _waiting: asyncio.Future[None] | None = None
+    _connected = False
+    stale = False
+
+    def __init__(self, dsn: str, *, connect_seconds: float, **options: Any) -> None:
+        """Connect; the socket is not registered before that, since libpq may replace it."""
+        self._connect_seconds = connect_seconds
+        super().__init__(dsn, **options)
+        self._connected = True
+
+    def close(self) -> None:
+        """Close the connection; unregister its descriptor first, since the system reuses the number."""
+        self.unwatch()
+        super().close()
+
+    def abandon(self) -> None:
+        """Unregister the socket after a failed wait; psycopg2 closes only connections that it has made."""
+        self.unwatch()
+        if not self._connected:
+            self.close()
+
+    def ready(self, state: int) -> Awaitable[None]:
+        """Return an awaitable that ends when the socket is readable or writable."""
+        if state != POLL_READ or not self._connected:
+            return asyncio.wait_for(socket_ready(self.fileno(), state), self._connect_seconds)
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        if self._watched_by is not loop:
+            self.unwatch()
+            loop.add_reader(self.fileno(), self._readable)
+            self._watched_by, self._watched = loop, self.fileno()
+        return self._waiting
+
+    def unwatch(self) -> None:
+        """Unregister the socket, and return once that is done; a thread asks the loop to do it."""
+        loop, self._watched_by = self._watched_by, None
+        if loop is None or loop.is_closed():
+            return
+        if loop is running_loop() or not loop.is_running():
+            loop.remove_reader(self._watched)
+            return
+        done: Future[bool] = Future()
+        loop.call_soon_threadsafe(lambda: done.set_result(loop.remove_reader(self._watched)))
+        done.result()
+
+    def _readable(self) -> None:
+        """Resume the waiting greenlet; where none waits, PostgreSQL may have closed the connection."""
+        waiting, self._waiting = self._waiting, None
+        if waiting and not waiting.done():
+            waiting.set_result(None)
+        elif self._watched_by and select([self._watched], [], [], 0)[0]:
+            self.stale = True
+            self.unwatch()
+
+
+def wait_on_the_loop(engine: Engine) -> None:
+    """Let the greenlets of this process wait on its event loop; elsewhere psycopg2 blocks as usual."""
+    psycopg2.extensions.set_wait_callback(wait)
+    guard_first_connection(engine.pool, SharedLock())
+    event.listen(engine, "checkout", _reject_stale)
+
+
+def leave_autocommit(connection: Connection) -> None:
+    """Let psycopg2 begin a transaction with the next statement.
+
+    The attribute changes nothing on the server; another isolation level would cost a SET before and after.
+    """
+    driver_connection: Any = connection.connection.driver_connection
+    if driver_connection.autocommit:
+        driver_connection.autocommit = False
+
+
+def return_to_autocommit(connection: Any, _record: Any) -> None:
+    """Undo `leave_autocommit` when the connection returns to the pool, which has ended the transaction."""
+    if connection is not None and not (connection.autocommit or connection.closed):
+        connection.autocommit = True
+
+
+def _reject_stale(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Make the pool replace a connection that PostgreSQL closed while it was idle."""
+    if getattr(connection, "stale", False):
+        raise DisconnectionError
+
+
+def wait(connection: psycopg2.extensions.connection) -> None:
+    """Return when the connection is ready (psycopg2's documentation, "Support for coroutine libraries")."""
+    greenlet = waiting_greenlet()
+    if greenlet is None or not isinstance(connection, LoopConnection):
+        _block(connection)
+        return
+    try:
+        state = connection.poll()
+        while state != POLL_OK:
+            greenlet.wait_for(connection.ready(state))
+            if (state := connection.poll()) != POLL_OK:
+                connection.unwatch()  # uvloop reports a reset only once: register again.
+    except BaseException as failure:
+        connection.abandon()
+        if isinstance(failure, TimeoutError):  # libpq applies `connect_timeout` only to its own waits.
+            message = "the database does not answer"
+            raise psycopg2.OperationalError(message) from None
+        raise
+
+
+def _block(connection: psycopg2.extensions.connection) -> None:
+    """Wait as psycopg2 does without a callback; the loop must not read the answer as a disconnect."""
+    if isinstance(connection, LoopConnection):
+        connection.unwatch()
+    psycopg2.extras.wait_select(connection)
+
+
+async def socket_ready(descriptor: int, state: int) -> None:
+    """Return once the socket is readable or writable."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    reads = state == POLL_READ
+    watch, unwatch = (loop.add_reader, loop.remove_reader) if reads else (loop.add_writer, loop.remove_writer)
+
+    def resume() -> None:
+        if not ready.done():  # The wait may be cancelled in the same iteration of the loop.
+            ready.set_result(None)
+
+    watch(descriptor, resume)
+    try:
+        await ready
+    finally:
+        unwatch(descriptor)

@@ -1,0 +1,83 @@
+"""How engines are created and adapted to their database."""
+
+import os
+from functools import partial
+from math import ceil
+from typing import Any, Final
+
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from users_api.database.connections import LoopConnection
+from users_api.database.pool import GreenletPool
+from users_api.database.sqlite import PatientConnection, prepare_connection
+
+READ_ONLY: Final = "25006"  # PostgreSQL's read_only_sql_transaction.
+BUSY_SECONDS: Final = 10
+
+
+def engine_options(url: URL, *, pool_size: int, max_waiting: int, pool_timeout: float, connect_timeout: float) -> dict[str, Any]:
+    """Return create_engine's options for this database; the times are in seconds.
+
+    Parameters are people's names and addresses: they stay out of logs and messages.
+    """
+    options = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
+    pool = {
+        "poolclass": GreenletPool,
+        "pool_size": pool_size,
+        "max_waiting": max_waiting,
+        "max_overflow": 0,
+        "seconds": pool_timeout,
+    }
+    if url.get_backend_name() == "sqlite":
+        factory = partial(PatientConnection, busy_seconds=BUSY_SECONDS)
+        return options | (pool if _is_file(url) else {}) | {"connect_args": {"factory": factory}}
+    return options | pool | {"connect_args": _libpq_options(connect_timeout)}
+
+
+def _is_file(url: URL) -> bool:
+    """Return whether SQLite's database is a file; one in memory keeps SQLAlchemy's own pool."""
+    return url.database not in {None, "", ":memory:"}
+
+
+def _libpq_options(connect_timeout: float) -> dict[str, Any]:
+    return {
+        "application_name": "users-api",
+        "connection_factory": partial(LoopConnection, connect_seconds=connect_timeout),
+        "connect_timeout": ceil(connect_timeout),
+        # A cut network shows only by the missing answer; with several hosts libpq then tries the next one.
+        "tcp_user_timeout": ceil(connect_timeout * 1000),
+        "keepalives_idle": 10,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+    }
+
+
+def tune(engine: Engine) -> None:
+    """Prepare SQLite's connections, and leave a PostgreSQL server that has become read-only."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", prepare_connection)
+    event.listen(engine, "handle_error", _leave_read_only)
+
+
+def _leave_read_only(failure: ExceptionContext) -> None:
+    """Treat a connection that rejects writes as lost: the next one may lead to the new primary."""
+    if getattr(failure.original_exception, "pgcode", None) == READ_ONLY:
+        failure.is_disconnect = True
+        failure.invalidate_pool_on_disconnect = False
+
+
+def limit_sessions(engine: Engine, **seconds: float) -> None:
+    """Set PostgreSQL's own timeouts, by the names of its settings; 0 keeps the server's.
+
+    For processes that serve requests; a migration may take longer. PgBouncer must ignore the startup
+    parameter `options`, or all must be 0.
+    """
+    options = [f"-c {name}={ceil(limit * 1000)}" for name, limit in seconds.items() if limit]
+
+    def limit(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        own = parameters.get("options", os.environ.get("PGOPTIONS", ""))
+        parameters["options"] = " ".join(filter(None, [*options, own]))
+
+    if options and engine.dialect.name == "postgresql":
+        event.listen(engine, "do_connect", limit)

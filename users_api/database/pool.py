@@ -1,0 +1,158 @@
+"""The pool of connections: callers are served in the order of arrival, and greenlets suspend."""
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+from threading import Lock
+from typing import Any
+
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from users_api.database.greenlets import SharedLock, running_loop, waiting_greenlet
+from users_api.database.sqlalchemy_internals import (
+    CustomQueuePool,
+    Empty,
+    QueueCommon,
+    guard_first_connection,
+)
+
+Waiter = asyncio.Future[Any] | Future[Any]
+
+
+class FairQueue(QueueCommon[Any]):
+    """The idle connections of a pool; each goes to the caller that has waited longest.
+
+    SQLAlchemy's AsyncAdaptedQueue lets newcomers overtake, since asyncio's queue wakes a waiter that then
+    competes for what is left: with 64 clients the slowest hundredth of requests took half as long again for
+    the same CPU time.
+    """
+
+    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:  # noqa: FBT001, FBT002 -- the pool calls it so.
+        """Start empty."""
+        self.maxsize, self.use_lifo, self.max_waiting = maxsize, use_lifo, 0
+        self._idle: deque[Any] = deque()
+        self._waiters: deque[Waiter] = deque()
+        self._lock = Lock()  # Never held during a wait.
+
+    def qsize(self) -> int:
+        """Return the number of idle connections."""
+        return len(self._idle)
+
+    def put_nowait(self, item: Any) -> None:
+        """Hand the connection to the caller that has waited longest, or keep it."""
+        with self._lock:
+            waiter = self._next_waiter()
+            if waiter is None:
+                self._idle.append(item)
+                return
+        self._deliver(waiter, item)
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002, FBT001, FBT002 -- as above.
+        """Do the same; there is always room."""
+        self.put_nowait(item)
+
+    def get_nowait(self) -> Any:
+        """Return an idle connection.
+
+        Raises:
+            Empty: there is none.
+        """
+        with self._lock:
+            if not self._idle:
+                raise Empty
+            return self._idle.popleft()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 -- as above.
+        """Return a connection once it is this caller's turn.
+
+        Raises:
+            Empty: none became free within the timeout, in seconds.
+            PoolTimeout: `max_waiting` callers wait already, or this is the event loop, which must not wait.
+        """
+        if not block:
+            return self.get_nowait()
+        with self._lock:
+            if self._idle:
+                return self._idle.popleft()
+            greenlet, loop = waiting_greenlet(), running_loop()
+            if len(self._waiters) >= self.max_waiting or (loop and not greenlet):
+                message = f"no connection is free and {len(self._waiters)} requests wait for one already"
+                raise PoolTimeout(message)
+            waiter: Waiter = loop.create_future() if loop else Future()
+            self._waiters.append(waiter)
+        if isinstance(waiter, Future):
+            return self._block(waiter, timeout)
+        return greenlet.wait_for(self._suspend(waiter, timeout))  # type: ignore[union-attr]  # with a loop there is one.
+
+    async def _suspend(self, waiter: asyncio.Future[Any], seconds: float | None) -> Any:
+        """Return the connection that the waiter of a greenlet receives."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await waiter
+        except BaseException as failure:
+            if waiter.done() and not waiter.cancelled():  # It arrived just as its caller gave up: pass it on.
+                self.put_nowait(waiter.result())
+            self._forget(waiter)
+            if isinstance(failure, TimeoutError):
+                raise Empty from None
+            raise
+
+    def _block(self, waiter: Future[Any], seconds: float | None) -> Any:
+        """Return the connection that the waiter of a thread receives."""
+        try:
+            return waiter.result(seconds)
+        except TimeoutError:
+            if self._forget(waiter):
+                raise Empty from None
+            return waiter.result()  # Another thread is handing it over.
+
+    def _forget(self, waiter: Waiter) -> bool:
+        """Return whether the waiter was still waiting."""
+        with self._lock:
+            found = waiter in self._waiters
+            if found:
+                self._waiters.remove(waiter)
+            return found
+
+    def _next_waiter(self) -> Waiter | None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    def _deliver(self, waiter: Waiter, item: Any) -> None:
+        """Give the waiter its connection, in its own loop's thread if it has one."""
+        if isinstance(waiter, Future) or waiter.get_loop() is running_loop():
+            waiter.set_result(item)
+        else:
+            waiter.get_loop().call_soon_threadsafe(self._deliver_late, waiter, item)
+
+    def _deliver_late(self, waiter: asyncio.Future[Any], item: Any) -> None:
+        if waiter.done():
+            self.put_nowait(item)
+        else:
+            waiter.set_result(item)
+
+
+class GreenletPool(CustomQueuePool, queue_class=FairQueue):
+    """A pool that suspends a greenlet while it waits for a connection.
+
+    SQLAlchemy reserves its AsyncAdaptedQueuePool for asyncio drivers.
+    """
+
+    def __init__(self, creator: Any, max_waiting: int = 256, seconds: float = 30, **options: Any) -> None:
+        """Take QueuePool's arguments, how many callers may wait for a connection, and for how many seconds.
+
+        `pool_timeout` means the same as `seconds`, but SQLAlchemy's `engine_from_config` truncates it to
+        whole seconds.
+        """
+        super().__init__(creator, **{"timeout": seconds} | options)
+        self.queue.max_waiting = max_waiting
+
+    def recreate(self) -> "GreenletPool":
+        """Return a new pool with the same options; QueuePool copies its own only."""
+        pool: GreenletPool = super().recreate()  # type: ignore[assignment]  # it is of this pool's own class.
+        pool.queue.max_waiting = self.queue.max_waiting
+        guard_first_connection(pool, SharedLock())
+        return pool

@@ -1,0 +1,155 @@
+"""Statements prepared once: SQLAlchemy compiles them, and from then on only the driver runs.
+
+SQLAlchemy's own execution looks a statement up, binds its values and wraps its result each time, which takes
+longer than the driver does.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Insert, Select, Update
+from sqlalchemy.exc import CompileError, StatementError
+from sqlalchemy.sql.expression import SelectBase, UpdateBase
+
+from users_api.database.sqlalchemy_internals import CompiledStatement, raise_as_sqlalchemy
+
+Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
+Reader = tuple[int, Callable[[Any], Any]]
+
+
+class CannotBePrepared(CompileError):  # noqa: N818 -- exceptions here are named for what happened.
+    """The statement needs work for each execution that only SQLAlchemy's own execution does."""
+
+    def __init__(self, reason: str) -> None:
+        """Name the reason and the way out."""
+        super().__init__(f"The statement cannot be prepared: {reason}; run it through db.session.")
+
+
+class Prepared:
+    """A compiled statement: it takes values by name and returns named tuples."""
+
+    def __init__(self, statement: Statement, dialect: Dialect, names: Iterable[str]) -> None:
+        """Compile the statement for values with these names.
+
+        Raises:
+            CannotBePrepared: SQLAlchemy would do more with it than is done here.
+        """
+        names = frozenset(names)
+        if not isinstance(statement, SelectBase | UpdateBase):
+            reason = "it is not a select, insert, update or delete"
+            raise CannotBePrepared(reason)
+        compiled = CompiledStatement(statement, dialect, names)
+        for reason in _obstacles(statement, compiled, names):
+            raise CannotBePrepared(reason)
+        self._sql, self._order, self._dialect = compiled.sql, compiled.order, dialect
+        defaults = list(compiled.defaults())
+        self._values = compiled.values | {each.parameter: each.value for each in defaults if each.is_scalar}
+        self._calls = [(each.parameter, each.value) for each in defaults if each.is_callable]
+        writers = {name: _writer(bind, dialect) for name, bind in compiled.parameters.items()}
+        self._writers = [(name, convert) for name, convert in writers.items() if convert]
+        self._types, self._row = compiled.result_types, _row_factory(statement, compiled)
+        self._readers: list[Reader] | None = None
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Return the rows, or nothing for a statement without RETURNING.
+
+        Raises:
+            DBAPIError: the subclass that Connection.execute raises.
+            StatementError: a value does not fit its type.
+        """
+        parameters = self._parameters(values)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._sql, parameters)
+            found = cursor.fetchall() if self._row else ()
+        except BaseException as error:  # noqa: BLE001 -- SQLAlchemy raises it again.
+            raise_as_sqlalchemy(connection, error, self._sql, cursor)
+        readers = self._readers
+        if readers is None:
+            readers = self._readers = self._readers_for(cursor)
+        cursor.close()
+        return list(map(self._row, map(self._converted, found) if readers else found))
+
+    def _parameters(self, values: Mapping[str, Any]) -> Any:
+        parameters = {**self._values, **values}
+        if self._calls or self._writers:
+            self._convert(parameters)
+        return parameters if self._order is None else [parameters[name] for name in self._order]
+
+    def _convert(self, parameters: dict[str, Any]) -> None:
+        try:
+            for name, function in self._calls:
+                parameters[name] = function(None)
+            for name, convert in self._writers:
+                parameters[name] = convert(parameters[name])
+        except Exception as error:
+            raise StatementError(str(error), self._sql, None, error, hide_parameters=True) from error
+
+    def _readers_for(self, cursor: Any) -> list[Reader]:
+        """Return the conversions of the columns; psycopg2's depend on the types that PostgreSQL reports."""
+        readers = [
+            kind.dialect_impl(self._dialect).result_processor(self._dialect, column[1])
+            for kind, column in zip(self._types, cursor.description or (), strict=False)
+        ]
+        return [(place, convert) for place, convert in enumerate(readers) if convert]
+
+    def _converted(self, row: Iterable[Any]) -> list[Any]:
+        values = list(row)
+        for place, convert in self._readers or ():
+            values[place] = convert(values[place])
+        return values
+
+
+prepared = lru_cache(maxsize=256)(Prepared)
+
+
+def _writer(bind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    writer: Callable[[Any], Any] | None = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    return writer
+
+
+def _row_factory(statement: Any, compiled: CompiledStatement) -> Any:
+    """Return what makes a row of a tuple, None for a statement that returns no rows."""
+    keys = statement.exported_columns.keys()
+    if not keys:
+        return None
+    names = [label if key.startswith("_") else key for key, label in zip(keys, compiled.labels, strict=True)]
+    try:
+        return partial(tuple.__new__, namedtuple("Row", names))  # noqa: PYI024 -- the names are known only now.
+    except ValueError as error:
+        reason = f"{str(error)[0].lower()}{str(error)[1:]}"
+        raise CannotBePrepared(reason) from None
+
+
+def _obstacles(statement: Any, compiled: CompiledStatement, names: frozenset[str]) -> Iterator[str]:
+    """Yield what the statement needs and this module does not do."""
+    if compiled.is_rendered_per_execution:
+        yield "a parameter is rendered anew for each execution, as lists for IN and literal_execute are"
+    if compiled.has_escaped_names:
+        yield "the name of a parameter has characters that the driver reserves"
+    if statement.get_execution_options():
+        yield "it has execution options"
+    if 0 < len(statement.exported_columns) != len(compiled.result_types):
+        yield "it selects more columns than it names"
+    yield from _parameter_obstacles(compiled, names)
+    yield from _default_obstacles(compiled)
+
+
+def _parameter_obstacles(compiled: CompiledStatement, names: frozenset[str]) -> Iterator[str]:
+    for name in sorted(names - compiled.parameters.keys()):
+        yield f"it has no parameter or column {name!r}"
+    for name, bind in compiled.parameters.items():
+        if bind.callable:
+            yield f"the value of the parameter {name!r} is computed for each execution"
+        elif bind.required and name not in names:
+            yield f"a value is required for the parameter {name!r}"
+
+
+def _default_obstacles(compiled: CompiledStatement) -> Iterator[str]:
+    for default in compiled.defaults():
+        if default.needs_context:
+            yield f"the default of the column {default.column!r} reads the other values"
+        elif not (default.is_scalar or default.is_callable):
+            yield f"the default of the column {default.column!r} takes a statement of its own"

@@ -1,0 +1,40 @@
+"""Which migration the database is at, compared with the newest that this version of the program has."""
+
+from functools import cache
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+
+from users_api.database.handle import db
+
+
+@cache
+def newest_migration(directory: str) -> str:
+    """Return the number of the newest migration in the directory."""
+    return str(ScriptDirectory(directory).get_current_head())
+
+
+def schema_is_newest() -> bool:
+    """Return whether the database is at this version's newest migration, or at that of a newer version.
+
+    During a deploy and after a rollback this version runs on a schema that a newer one has migrated.
+    """
+    current, newest = _migrations()
+    return current == newest or _is_newer(current, newest)
+
+
+def schema_is_newer() -> bool:
+    """Return whether a newer version has migrated the database."""
+    return _is_newer(*_migrations())
+
+
+def _is_newer(current: str, newest: str) -> bool:
+    return current.isdigit() and current > newest
+
+
+def _migrations() -> tuple[str, str]:
+    """Return the database's migration, empty if there is none, and this version's newest."""
+    with db.autocommit_engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current or "", newest_migration(current_app.extensions["migrate"].directory)

@@ -1,0 +1,137 @@
+"""The development server's application, which reports errors in the code or the document instead of exiting.
+
+uvicorn imports this module in a new process on each reload. The modules that are most likely to break are therefore
+imported inside `try` blocks.
+"""
+
+import asyncio
+import logging
+import os
+import traceback
+from functools import cache, partial
+from http import HTTPStatus
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from yaml import MarkedYAMLError
+
+from users_api.server.protocol import Limits, Protocol
+from users_api.serving import render, server_options
+
+PACKAGE: Final = Path(__file__).parent
+STARTED: Final = "USERS_API_STARTED"  # This variable holds the text that is printed after each start.
+logger: Final = logging.getLogger("uvicorn.error")
+
+
+def create_app() -> ASGIApp:
+    """Return the application, or one that responds with the error if it cannot be created."""
+    try:
+        app: ASGIApp = import_module("users_api.app").create_app()
+    except Exception as error:  # noqa: BLE001 -- code under development raises any exception.
+        return _unavailable(error)
+    return Repairable(app, os.environ[STARTED])
+
+
+def _unavailable(error: Exception) -> "Unavailable":
+    reason = explain(error)
+    logger.error(reason)
+    return Unavailable(reason)
+
+
+def create_protocol(**options: Any) -> Protocol:
+    """Return the protocol for a new connection, with the limits from the settings."""
+    return Protocol(limits=_limits(), render=render, **options)
+
+
+@cache
+def _limits() -> Limits:
+    try:
+        return server_options(import_module("users_api.config").load_settings()).limits
+    except Exception:  # noqa: BLE001 -- the application reports this error and needs a protocol to do so.
+        return Limits()
+
+
+def explain(error: Exception) -> str:
+    """Return the error in one line, with the file and the line number where they are known."""
+    if isinstance(error, SyntaxError):
+        return f"{_relative(error.filename)}, line {error.lineno}: {error.msg}"
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"{_relative(mark.name)}, line {mark.line + 1}: {error.problem}"
+    if type(error).__module__.startswith("users_api."):  # The service's own errors name their cause.
+        return _in_one_line(error)
+    return f"{_place(error)}: {type(error).__name__}: {_in_one_line(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Return the innermost line of the service's code in the traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
+    frame = own[-1]
+    return f"{_relative(frame.filename)}, line {frame.lineno}"
+
+
+def _relative(name: str | None) -> str:
+    path = Path(name or "")
+    return str(path.relative_to(PACKAGE.parent)) if PACKAGE.parent in path.parents else str(path)
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).removeprefix(f"{PACKAGE.parent}{os.sep}")
+
+
+class Repairable:
+    """Wraps an application; prints a message after start-up, and replaces the application if start-up fails."""
+
+    def __init__(self, app: ASGIApp, message: str) -> None:
+        """Wrap the application."""
+        self.app, self._message = app, message
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application or its replacement."""
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def announce(message: Message) -> None:
+            nonlocal started
+            if message["type"] != "lifespan.startup.failed":
+                await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                started = True  # uvicorn logs the start before the loop's next callback.
+                asyncio.get_running_loop().call_soon(partial(click.echo, self._message, err=True))
+
+        try:
+            await self.app(scope, receive, announce)
+        except Exception as error:
+            if started:
+                raise
+            self.app = _unavailable(error)
+            await self.app(scope, receive, send)
+
+
+class Unavailable:
+    """Responds to every request with 503 and the reason."""
+
+    def __init__(self, reason: str) -> None:
+        """Render the response once."""
+        self._body, self._media_type = render(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response, or complete the lifespan's start-up and shutdown."""
+        if scope["type"] == "lifespan":
+            await send({"type": "lifespan.startup.complete"})
+            while (await receive())["type"] != "lifespan.shutdown":
+                pass
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        headers = [
+            (b"content-type", self._media_type.encode()),
+            (b"content-length", b"%d" % len(self._body)),
+        ]
+        await send({"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})

@@ -1,0 +1,196 @@
+"""`App`, in place of `connexion.FlaskApp`: the same interface, and everything compiled before the first request."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from connexion.apps.abstract import AbstractApp
+from connexion.middleware import MiddlewarePosition
+from connexion.middleware.main import ConnexionMiddleware
+from connexion.utils import get_root_path
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from users_api.engine.api import OPTION_NAMES, Api, Options
+from users_api.engine.calls import RunPlain, Threads
+from users_api.engine.contexts import EngineFlask, prepare
+from users_api.engine.document import Document
+from users_api.engine.error_handlers import ErrorHandlers, Handle
+from users_api.engine.pages import Pages
+from users_api.engine.pipeline import Pipeline
+from users_api.engine.reading import Reader
+
+STARTED: Final = "The application has started: register before the first request."
+THREADS: Final = 10  # As many as a2wsgi, Connexion's bridge to Flask, has.
+
+logger = logging.getLogger(__name__)
+
+
+class Middleware:
+    """The stack of an application; Connexion's programs find it in `app.middleware`, and may put a wrapper there."""
+
+    def __init__(self, app: "App") -> None:
+        """Belong to the application."""
+        self._app = app
+        self.stack: ASGIApp | None = None
+
+    def build(self) -> ASGIApp:
+        """Build the stack, once."""
+        if self.stack is None:
+            self.stack = Pipeline(self._app).stack()
+        return self.stack
+
+    _build_middleware_stack = build  # Connexion's programs call it so.
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        await self.build()(scope, receive, send)
+
+
+class App(AbstractApp):
+    """Serves OpenAPI 3.0 documents by plain functions; the documents are the router and the contract.
+
+    The constructor takes FlaskApp's arguments, and these of its own: `run_plain` runs plain handlers elsewhere than in a thread
+    pool; `threads` is the size of that pool; `body_limit` (bytes) and `body_seconds` bound what a client may send; `pages`
+    serves the documentation and pages of the program's own; with `raise_problems`, what a handler returns by `connexion.problem`
+    goes to the error handlers as if it were raised.
+    """
+
+    def __init__(  # noqa: PLR0913 -- FlaskApp's arguments, and a few more.
+        self,
+        import_name: str,
+        *,
+        lifespan: Any = None,
+        middlewares: list[Any] | None = None,
+        server_args: Mapping[str, Any] | None = None,
+        specification_dir: Path | str = "",
+        run_plain: RunPlain | None = None,
+        threads: int = THREADS,
+        body_limit: int | None = None,
+        body_seconds: float | None = None,
+        pages: Pages | None = None,
+        raise_problems: bool = False,
+        **options: Any,
+    ) -> None:
+        """Make the application; its APIs are added by `add_api`.
+
+        Raises:
+            TypeError: an option that neither FlaskApp nor this class has.
+        """
+        if unknown := options.keys() - OPTION_NAMES:
+            message = f"App() has no option {', '.join(sorted(unknown))}"
+            raise TypeError(message)
+        self.app = EngineFlask(import_name, **(server_args or {}))
+        prepare(self.app)
+        self.options = Options().replaced(options)
+        self.apis, self.extra_files = list[Api](), list[str]()
+        self._lifespan = Router(lifespan=lifespan)
+        self.error_handlers = ErrorHandlers()
+        self.pages = pages or Pages()
+        self.raise_problems = raise_problems
+        self.reader = Reader(body_limit, body_seconds)
+        self.threads = Threads(threads)
+        self.run_plain: RunPlain = run_plain or self.threads
+        self.middlewares = list(ConnexionMiddleware.default_middlewares if middlewares is None else middlewares)
+        self.wsgi_middlewares: list[Callable[[Any], Any]] = []
+        self._stack = Middleware(self)
+        self.middleware: Any = self._stack
+        self._folder = Path(get_root_path(import_name)) / specification_dir
+        self._serve: ASGIApp | None = None
+
+    def add_api(
+        self,
+        specification: Path | str | dict[str, Any],
+        *,
+        base_path: str | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> Api:
+        """Add the API of a document: a dict, a path beside the program, or a URL.
+
+        Other options than Connexion's are passed to `add_api` of the program's middleware that has it.
+
+        Raises:
+            DocumentError: the document is not valid OpenAPI 3.0, or asks for something that cannot be enforced.
+        """
+        self._refuse_when_started()
+        known = {option: value for option, value in options.items() if option in OPTION_NAMES}
+        chosen = self.options.replaced(known)
+        api = Api(self._load(specification, chosen.arguments), chosen, base_path=base_path, name=name)
+        api.middleware_options = {option: value for option, value in options.items() if option not in OPTION_NAMES}
+        self.apis.append(api)
+        return api
+
+    def _load(self, specification: Path | str | dict[str, Any], arguments: dict[str, Any] | None) -> Document:
+        if isinstance(specification, str) and specification.startswith(("http://", "https://")):
+            return Document.load(specification, arguments=arguments)
+        if isinstance(specification, (str, Path)):
+            path = self._folder / specification
+            self.extra_files.append(str(path))
+            return Document.load(path, arguments=arguments)
+        return Document.load(specification)
+
+    def add_error_handler(self, code_or_exception: int | type[Exception], function: Handle) -> None:
+        """Register the function that turns this exception, or HTTP exceptions of this status, into a response."""
+        self._refuse_when_started()
+        self.error_handlers.add(code_or_exception, function)
+
+    def add_middleware(
+        self,
+        middleware_class: Any,
+        position: MiddlewarePosition = MiddlewarePosition.BEFORE_CONTEXT,
+        **options: Any,
+    ) -> None:
+        """Add an ASGI middleware at a position of Connexion's stack.
+
+        Raises:
+            ValueError: the stack has no such position.
+        """
+        self._refuse_when_started()
+        for at, middleware in enumerate(self.middlewares):
+            if getattr(middleware, "func", middleware) == position.value:
+                self.middlewares.insert(at, partial(middleware_class, **options))
+                return
+        message = f"the stack has no {position.value.__name__}, so nothing can be added at {position.name}"
+        raise ValueError(message)
+
+    def add_wsgi_middleware(self, middleware: Callable[..., Any], **options: Any) -> None:
+        """Wrap the Flask application in a WSGI middleware; every request then passes through Flask."""
+        self.wsgi_middlewares.append(partial(middleware, **options))
+
+    def add_url_rule(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    ) -> None:
+        """Add a route of Flask's beside the documents' paths."""
+        self.app.add_url_rule(rule, endpoint=endpoint, view_func=view_func, **options)
+
+    def run(self, import_string: str | None = None, **options: Any) -> None:
+        """Serve for development with uvicorn; an import string such as `main:app` turns on reloading."""
+        logger.warning("`App.run` is made for development. In production, use a server such as gunicorn.")
+        if import_string:
+            options = {"reload": True, "reload_includes": self.extra_files, **options}
+        uvicorn.run(import_string or self, **options)
+
+    def build(self) -> ASGIApp:
+        """Compile every operation, once, and return the application that serves them; the first request does so otherwise.
+
+        Raises:
+            DocumentError: a document asks for something that cannot be enforced.
+        """
+        if self._serve is None:
+            stack = self._stack.build()
+            self._serve = stack if self.middleware is self._stack else self.middleware
+        return self._serve
+
+    def _refuse_when_started(self) -> None:
+        if self._serve is not None:
+            raise RuntimeError(STARTED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or the start and the end of the process."""
+        serve = self._serve or self.build()
+        scope["app"] = self
+        await (self._lifespan if scope["type"] == "lifespan" else serve)(scope, receive, send)

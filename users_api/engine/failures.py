@@ -1,0 +1,82 @@
+"""What can be wrong with a document or a request."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+from connexion.exceptions import (
+    BadRequestProblem,
+    ClientProblem,
+    InvalidSpecification,
+    ResolverError,
+    UnsupportedMediaTypeProblem,
+)
+from starlette.exceptions import HTTPException
+
+
+class DocumentError(InvalidSpecification, ValueError):
+    """The document says something that the engine cannot enforce; the message is one line.
+
+    Connexion's programs know it as InvalidSpecification. It holds the JSON pointer (RFC 6901), what is unsupported there,
+    and what to write instead.
+    """
+
+    def __init__(self, pointer: str, problem: str, instead: str = "") -> None:
+        """Compose the line."""
+        self.pointer, self.problem, self.instead = pointer, problem, instead
+        super().__init__(f"{pointer or '#'}: {problem}" + (f"; {instead}" if instead else ""))
+
+
+class FieldError(NamedTuple):
+    """One rejected value: `field` is the path to it (`owner.id`, `tags[2]`), empty for the whole."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(BadRequestProblem):
+    """A request does not conform to the document; `errors` names every violation."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        """Keep the errors, and say all of them in the problem's detail."""
+        self.errors = errors
+        detail = "; ".join(f"{error.field} {error.message}".strip() for error in errors)
+        super().__init__(detail=detail)  # type: ignore[no-untyped-call]  # Connexion leaves it bare.
+
+
+class InvalidParameter(InvalidRequest):
+    """Query, header or cookie parameters do not conform to the document."""
+
+
+class InvalidPayload(InvalidRequest):
+    """The request body does not conform to the document."""
+
+
+class InvalidPathParameter(ClientProblem):
+    """A path parameter does not conform to the document: nothing exists at this path."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        """Keep the errors."""
+        self.errors = errors
+        super().__init__(404, "Not Found", detail="; ".join(f"{error.field} {error.message}" for error in errors))
+
+
+class PathNotFound(HTTPException):
+    """No path of the documents matches, and no route of the program's own."""
+
+    def __init__(self) -> None:
+        """Return 404."""
+        super().__init__(HTTPStatus.NOT_FOUND)
+
+
+class UnsupportedMediaType(UnsupportedMediaTypeProblem):
+    """The operation does not accept a body of this media type, charset or content coding."""
+
+
+class HandlerNotFound(DocumentError, ResolverError):  # noqa: N818 -- it says what happened.
+    """An operationId leads to no function; Connexion's programs know it as ResolverError."""
+
+    def __init__(self, pointer: str, error: ResolverError, operation_id: str) -> None:
+        """Say what was looked for."""
+        problem = str(error.args[0]) if error.args else f"no function for {operation_id!r}"
+        DocumentError.__init__(self, pointer, problem, "write the function, or correct the operationId")

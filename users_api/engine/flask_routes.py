@@ -1,0 +1,85 @@
+"""What a program asks of Flask itself: its own routes, and hooks, sessions and extensions that see every request."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from asgiref.sync import async_to_sync
+from connexion.frameworks.flask import flaskify_endpoint, flaskify_path
+from flask import Blueprint, Flask, request
+from starlette.types import Scope
+from werkzeug.exceptions import HTTPException, NotFound
+
+from users_api.engine.api import Api
+from users_api.engine.calls import RunPlain, finish
+from users_api.engine.contexts import fits_wsgi, head_of, through_flask, to_werkzeug, uses_hooks
+from users_api.engine.operation import Operation
+from users_api.engine.responses import Response
+
+NO_NAME: Final = re.compile(r"\W")
+
+
+class FlaskRoutes:
+    """The Flask application behind the engine: the documents' paths by their endpoints, for `url_for`, and the program's own."""
+
+    def __init__(self, app: Flask, wsgi_middlewares: Sequence[Callable[[Any], Any]]) -> None:
+        """Wrap the application in the program's WSGI middleware."""
+        self.app = app
+        self.wsgi: Callable[..., Iterable[bytes]] = app.wsgi_app
+        for middleware in wsgi_middlewares:
+            self.wsgi = middleware(self.wsgi)
+        self.sees_every_request = bool(wsgi_middlewares) or uses_hooks(app)
+        self._endpoints: set[str] = set()
+
+    def add_api(self, api: Api, operations: Sequence[Operation]) -> None:
+        """Register the operations as Connexion does: in a blueprint named for the base path."""
+        name = flaskify_endpoint(api.base_path) or "/"
+        blueprint = Blueprint(name, __name__, url_prefix=api.base_path)
+        for operation in operations:
+            path = flaskify_path(operation.path, operation.path_types)
+            view = partial(_view, self.app, operation)
+            blueprint.add_url_rule(path, _endpoint(operation), view, methods=[operation.method.upper()])
+        known = set(self.app.view_functions)
+        self.app.register_blueprint(blueprint, name=api.name or name)
+        added = set(self.app.view_functions) - known
+        self._endpoints |= added
+        rules = {rule.endpoint.rpartition(".")[2]: rule for rule in self.app.url_map.iter_rules() if rule.endpoint in added}
+        for operation in operations:
+            operation.rule = rules[_endpoint(operation)]
+
+    def has_own_rules(self) -> bool:
+        """Return whether the program has routes beside the documents' paths."""
+        return any(rule.endpoint not in self._endpoints for rule in self.app.url_map.iter_rules())
+
+    def has(self, scope: Scope) -> bool:
+        """Return whether a route of the program's own matches, if only with another method or by a redirect."""
+        try:
+            rule, _ = self.app.url_map.bind("localhost").match(scope["path"], scope["method"], return_rule=True)
+        except NotFound:
+            return False
+        except HTTPException:
+            return True
+        return rule.endpoint not in self._endpoints
+
+    async def respond(self, scope: Scope, body: bytes, run_plain: RunPlain) -> Response:
+        """Return Flask's response."""
+        response: Response = await run_plain(partial(through_flask, self.wsgi, scope, body))
+        return response
+
+
+def _endpoint(operation: Operation) -> str:
+    return flaskify_endpoint(operation.operation_id) or NO_NAME.sub("_", operation.metric_name)
+
+
+def _view(app: Flask, operation: Operation, **_texts: Any) -> Any:
+    """Call the operation's handler as a view, with the arguments that the engine has checked."""
+    arguments = request.environ["asgi.scope"]["arguments"]
+    returned = operation.function(**arguments)
+    if operation.handler.is_async:
+        returned = async_to_sync(finish)(returned)
+    response = operation.responses.convert(returned)
+    if fits_wsgi(response):
+        return to_werkzeug(app, response)
+    request.environ["asgi.scope"]["response"] = response
+    return head_of(app, response)

@@ -1,0 +1,185 @@
+"""Forms as request bodies: `application/x-www-form-urlencoded` and `multipart/form-data` (RFC 7578)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from connexion.uri_parsing import AbstractURIParser, OpenAPIURIParser
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
+
+from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
+from users_api.engine.fields import Compiler, Filled, Nodes, Part, RejectedError, Resolve
+from users_api.engine.json_text import MOST_NAMES
+from users_api.engine.schemas import Direction, Schemas
+from users_api.engine.sources import child_pointer
+from users_api.engine.styles import Types, View
+
+MOST_PARTS: Final = 1000  # As many as Flask lets through by default.
+BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+TOO_MANY_FIELDS: Final = f"must have {MOST_NAMES} or fewer properties"
+TOO_MANY_PARTS: Final = f"must have {MOST_PARTS} or fewer parts"
+NOT_URLENCODED: Final = "must be percent-encoded UTF-8"
+NOT_MULTIPART: Final = "must be multipart/form-data with the boundary of its Content-Type"
+NO_BOUNDARY: Final = "must have a boundary in its Content-Type"
+NAMELESS: Final = "must have a name in each part"
+UNKNOWN: Final = "is not a known property"
+NO_HEADERS: Final = Headers()
+
+Parts = dict[str, list[Part]]
+
+
+class Form:
+    """The fields of one form, compiled from its schema and its `encoding`."""
+
+    def __init__(  # noqa: PLR0913 -- each is a fact of its own, and all are named.
+        self,
+        media: Mapping[str, Any],
+        pointer: str,
+        *,
+        resolve: Resolve,
+        schemas: Schemas,
+        strict: bool,
+        multipart: bool,
+        uri_parser_class: type[AbstractURIParser] | None,
+    ) -> None:
+        """Compile each field.
+
+        Raises:
+            DocumentError: the schema is not an object's, or a field cannot be read as the document says.
+        """
+        node, schema_pointer = media.get("schema", {}), f"{pointer}/schema"
+        self._schema = schemas.compile(node, schema_pointer, Direction.REQUEST)
+        types, view = Types(schemas, schema_pointer), View((node,))
+        if self._schema.schema and types.shapes(view) != {"object"}:
+            raise DocumentError(schema_pointer, "a form is an object", "declare its fields as properties of one")
+        self._default = self._schema.schema.get("default") or {}
+        properties = _properties(types, view)
+        encodings = media.get("encoding", {})
+        if unknown := sorted(encodings.keys() - properties.keys()):
+            raise DocumentError(
+                child_pointer(f"{pointer}/encoding", unknown[0]),
+                "the schema has no such property",
+                "declare it",
+            )
+        uri_parser = None
+        if uri_parser_class not in {None, OpenAPIURIParser}:
+            uri_parser = uri_parser_class([], _definition(media, self._schema.schema, schemas))
+        compiler = Compiler(schemas, resolve, pointer, strict=strict, multipart=multipart, uri_parser=uri_parser)
+        self._fields = {name: compiler.compile(name, nodes, encodings.get(name, {})) for name, nodes in properties.items()}
+        additional = types.outline(view).additional
+        is_closed = strict and self._schema.schema and not additional
+        self._other = None if is_closed else compiler.compile("*", additional, {})
+
+    def fill(self, parts: Parts) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the values, typed and with the defaults, and the files; no parts make the empty form.
+
+        Raises:
+            InvalidPayload: they do not conform.
+        """
+        form = Filled(deepcopy(self._default), {}, {})
+        errors = [error for name, given in parts.items() for error in self._take(name, given, form)]
+        rejected = tuple(error.field for error in errors)
+        whole = form.values | form.texts
+        errors += [error for error in self._schema.errors(whole) if not _is_within(error.field, rejected)]
+        if errors:
+            raise InvalidPayload(errors)
+        values = self._schema.fill_defaults(whole)
+        return {name: value for name, value in values.items() if name not in form.texts}, form.files
+
+    def _take(self, name: str, given: list[Part], form: Filled) -> list[FieldError]:
+        """Put the field into the form, or return why it is rejected."""
+        field = self._fields.get(name, self._other)
+        if field is None:
+            return [FieldError(name, UNKNOWN)]
+        try:
+            field.put(name, given, form)
+        except RejectedError as error:
+            return [FieldError(f"{name}.{error.path}".rstrip("."), error.message)]
+        return []
+
+
+def parse_urlencoded(body: bytes, _parameters: Mapping[str, str]) -> Parts:
+    """Return the texts by their names.
+
+    Raises:
+        RejectedError: an escape is broken, the text is not UTF-8, or has more than 12,000 fields.
+    """
+    if body.count(b"&") >= MOST_NAMES:
+        raise RejectedError(TOO_MANY_FIELDS)
+    parts: Parts = {}
+    try:
+        text = body.decode()
+        if not BROKEN_ESCAPE.search(text):
+            for name, value in parse_qsl(text, keep_blank_values=True, errors="strict"):
+                parts.setdefault(name, []).append(Part(value, None, NO_HEADERS))
+            return parts
+    except UnicodeDecodeError:
+        pass
+    raise RejectedError(NOT_URLENCODED)
+
+
+def parse_multipart(body: bytes, parameters: Mapping[str, str]) -> Parts:
+    """Return the parts by their names; the boundary is a parameter of the media type.
+
+    Raises:
+        RejectedError: it is no multipart body of this boundary, or has a nameless part or more than 1000.
+    """
+    boundary = parameters.get("boundary")
+    if not boundary:
+        raise RejectedError(NO_BOUNDARY)
+    parts: Parts = {}
+    try:
+        for part, content in _events(body, boundary.encode("latin-1")):
+            if part.name is None:
+                raise RejectedError(NAMELESS)
+            filename = part.filename if isinstance(part, File) else None
+            parts.setdefault(part.name, []).append(Part(content, filename, part.headers))
+    except RequestEntityTooLarge:
+        raise RejectedError(TOO_MANY_PARTS) from None
+    except ValueError as error:
+        raise (error if isinstance(error, RejectedError) else RejectedError(NOT_MULTIPART)) from None
+    return parts
+
+
+def _events(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:
+    """Yield the head and the content of each part."""
+    decoder = MultipartDecoder(boundary, max_parts=MOST_PARTS)
+    decoder.receive_data(body)
+    decoder.receive_data(None)
+    content = bytearray()
+    while not isinstance(event := decoder.next_event(), Epilogue):
+        if isinstance(event, (Field, File)):
+            head, content = event, bytearray()
+        elif isinstance(event, Data):
+            content += event.data
+            if not event.more_data:
+                yield head, bytes(content)
+
+
+def _properties(types: Types, view: View) -> dict[str, Nodes]:
+    """Return the schemas of the fields by their names; alternatives that differ become an `anyOf`."""
+    found: dict[str, list[Nodes]] = {}
+    for each in [view for view, _ in types.alternatives(view)] or [view]:
+        own = types.outline(each).properties if each is view else _properties(types, each)
+        for name, nodes in own.items():
+            if nodes not in found.setdefault(name, []):
+                found[name].append(nodes)
+    return {
+        name: several[0] if len(several) == 1 else ({"anyOf": [{"allOf": list(nodes)} for nodes in several]},)
+        for name, several in found.items()
+    }
+
+
+def _is_within(field: str, rejected: tuple[str, ...]) -> bool:
+    """Return whether the field, or one that holds it, is rejected already."""
+    return any(field == each or field.startswith((f"{each}.", f"{each}[")) for each in rejected)
+
+
+def _definition(media: Mapping[str, Any], schema: Mapping[str, Any], schemas: Schemas) -> dict[str, Any]:
+    """Return the media type as Connexion's parsers take it: without references down to the fields."""
+    properties = {name: schemas.resolve(node) for name, node in schema.get("properties", {}).items()}
+    return {"schema": {**schema, "properties": properties}, "encoding": media.get("encoding", {})}

@@ -1,0 +1,163 @@
+"""Which objects an OpenAPI 3.0 document has where: its published JSON schema, and where references stand."""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum, IntEnum, auto
+from functools import cache, reduce
+from typing import Any, Final, NamedTuple
+
+import jsonschema_rs
+from connexion.spec import OpenAPISpecification
+
+from users_api.engine.failures import DocumentError
+from users_api.engine.sources import child_pointer
+
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+ANY: Final = "*"
+SELECTORS: Final = frozenset({"in", "type"})
+
+
+class Shape(Enum):
+    """How the objects in a field are arranged."""
+
+    ONE = auto()
+    LIST = auto()
+    MAP = auto()
+
+
+class Field(NamedTuple):
+    """The kind of the objects in a field; the names are those of OpenAPI 3.0.3."""
+
+    kind: str
+    shape: Shape
+
+
+def _one(kind: str) -> Field:
+    return Field(kind, Shape.ONE)
+
+
+def _list(kind: str) -> Field:
+    return Field(kind, Shape.LIST)
+
+
+def _map(kind: str) -> Field:
+    return Field(kind, Shape.MAP)
+
+
+_VALUE: Final = {"schema": _one("Schema"), "content": _map("MediaType"), "examples": _map("Example")}
+FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
+    "Document": {"paths": _one("Paths"), "components": _one("Components")},
+    "Components": {
+        "schemas": _map("Schema"),
+        "responses": _map("Response"),
+        "parameters": _map("Parameter"),
+        "examples": _map("Example"),
+        "requestBodies": _map("RequestBody"),
+        "headers": _map("Header"),
+        "securitySchemes": _map("SecurityScheme"),
+        "links": _map("Link"),
+        "callbacks": _map("Callback"),
+    },
+    "Paths": {ANY: _one("PathItem")},
+    "PathItem": {"parameters": _list("Parameter"), **dict.fromkeys(METHODS, _one("Operation"))},
+    "Operation": {
+        "parameters": _list("Parameter"),
+        "requestBody": _one("RequestBody"),
+        "responses": _one("Responses"),
+        "callbacks": _map("Callback"),
+    },
+    "Parameter": _VALUE,
+    "Header": _VALUE,
+    "RequestBody": {"content": _map("MediaType")},
+    "MediaType": {"schema": _one("Schema"), "examples": _map("Example"), "encoding": _map("Encoding")},
+    "Encoding": {"headers": _map("Header")},
+    "Responses": {ANY: _one("Response")},
+    "Response": {"headers": _map("Header"), "content": _map("MediaType"), "links": _map("Link")},
+    "Callback": {ANY: _one("PathItem")},
+    "Schema": {
+        "properties": _map("Schema"),
+        "items": _one("Schema"),
+        "allOf": _list("Schema"),
+        "anyOf": _list("Schema"),
+        "oneOf": _list("Schema"),
+        "not": _one("Schema"),
+        "additionalProperties": _one("Schema"),
+        "discriminator": _one("Discriminator"),
+    },
+    "Discriminator": {},
+    "Example": {},
+    "Link": {},
+    "SecurityScheme": {},
+}
+
+
+class Place(NamedTuple):
+    """An object of the document, its kind, and the JSON pointer to it."""
+
+    node: Any
+    kind: str
+    pointer: str
+
+
+def children(place: Place) -> Iterator[Place]:
+    """Yield the objects directly inside another one; examples, defaults and extensions are only values."""
+    fields = FIELDS[place.kind]
+    for name, value in place.node.items():
+        field = fields.get(name) or (None if name.startswith("x-") else fields.get(ANY))
+        if field is None:
+            continue
+        pointer = child_pointer(place.pointer, name)
+        if field.shape is Shape.ONE:
+            yield Place(value, field.kind, pointer)
+        elif field.shape is Shape.LIST:
+            yield from (Place(item, field.kind, f"{pointer}/{at}") for at, item in enumerate(value))
+        else:
+            yield from (Place(item, field.kind, child_pointer(pointer, key)) for key, item in value.items())
+
+
+def check(place: Place) -> None:
+    """Validate an object and everything in it against the schema of its kind.
+
+    Raises:
+        DocumentError: the first violation, at the most specific place.
+    """
+    for error in _validator(place.kind).iter_errors(place.node):
+        path, message = _cause(error)
+        raise DocumentError(reduce(child_pointer, map(str, path), place.pointer), message)
+
+
+@cache
+def _validator(kind: str) -> jsonschema_rs.Draft4Validator:
+    schema: dict[str, Any] = OpenAPISpecification.openapi_schema
+    if kind != "Document":
+        schema = {"$ref": f"#/definitions/{kind}", "definitions": schema["definitions"]}
+    return jsonschema_rs.Draft4Validator(schema, validate_formats=False, mask="the value")
+
+
+def _cause(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
+    """Return the path and the message of the error inside the alternative that was most likely meant."""
+    alternatives: list[list[jsonschema_rs.ValidationError]] = getattr(error.kind, "context", [])
+    if not alternatives or not all(alternatives):
+        return error.instance_path, error.message
+    ranks = [max(map(_rank, errors)) for errors in alternatives]
+    best = min(ranks)
+    if ranks.count(best) > 1 and best is Rank.SELECTED_OTHER:
+        selector = next(each for errors in alternatives for each in errors if _rank(each) is best)
+        return selector.instance_path, "the value is not one that OpenAPI 3.0 knows"
+    meant = alternatives[ranks.index(best)]
+    return max(map(_cause, meant), key=lambda cause: len(cause[0]))
+
+
+class Rank(IntEnum):
+    """How unlikely it is that an alternative was meant, given an error in it."""
+
+    MEANT = 0
+    SELECTED_OTHER = 1
+    REFERENCE = 2
+
+
+def _rank(error: jsonschema_rs.ValidationError) -> Rank:
+    if error.kind.name == "required" and error.message.startswith('"$ref"'):
+        return Rank.REFERENCE
+    if error.kind.name == "enum" and error.instance_path[-1] in SELECTORS:
+        return Rank.SELECTED_OTHER
+    return Rank.MEANT

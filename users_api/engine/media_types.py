@@ -1,0 +1,52 @@
+"""Media types as Content-Type (RFC 9110, 8.3) and documents write them, ranges included."""
+
+import re
+from fnmatch import translate
+from typing import Final
+
+WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+NAME: Final = re.compile(rf"{WORD}/{WORD}")
+PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*(?:({WORD})=(?:([^\s;"]+)|"((?:[^"\\]|\\.)*+)")[ \t]*)?')
+ESCAPE: Final = re.compile(r"\\(.)")
+UTF8: Final = frozenset({"utf-8", "utf8"})
+ASCII: Final = frozenset({"us-ascii", "ascii"})
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+
+
+def parse_media_type(text: str) -> tuple[str, dict[str, str]] | None:
+    """Return the type in lower case and its parameters, or None where the text is no media type.
+
+    A parameter with two values makes it none: readers would differ in the one they take.
+    """
+    text = text.rstrip(" \t")
+    found = NAME.match(text)
+    if found is None:
+        return None
+    parameters: dict[str, str] = {}
+    position = found.end()
+    while position < len(text):
+        parameter = PARAMETER.match(text, position)
+        if parameter is None:
+            return None
+        name, plain, quoted = parameter.groups()
+        value = plain if quoted is None else ESCAPE.sub(r"\1", quoted)
+        if name and parameters.setdefault(name.lower(), value) != value:
+            return None
+        position = parameter.end()
+    return found[0].lower(), parameters
+
+
+def is_json(name: str) -> bool:
+    """Return whether bodies of this type are JSON, by the name itself or by its suffix (RFC 6839, 3.1)."""
+    return name.endswith(("/json", "+json"))
+
+
+def compile_range(name: str) -> re.Pattern[str]:
+    """Return the pattern of the types that a range such as `image/*` covers; names are in lower case."""
+    return re.compile(translate(name))
+
+
+def specificity(name: str) -> tuple[bool, str]:
+    """Return the key by which the most specific of several types and ranges sorts last."""
+    return "*" not in name, name

@@ -1,0 +1,182 @@
+"""The documentation of each API, the document itself and Swagger UI, and pages that the program adds."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+from connexion.options import SwaggerUIConfig, SwaggerUIOptions
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+from starlette.types import Receive, Scope, Send
+
+from users_api.engine.document import Document
+from users_api.engine.sources import dump
+
+Page = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Response]
+
+ALLOW: Final = "GET, HEAD"
+METHODS: Final = frozenset({"GET", "HEAD"})
+CONFIGURATION: Final = "swagger-ui-config.json"
+TEMPLATE: Final = "index.j2"
+INDEX: Final = "index.html"
+OPENAPI_VERSION: Final = (3, 0, 0)
+PREFIXES: Final = 8  # As many public paths of one document are kept in memory as text.
+
+
+class Pages:
+    """Serves pages by their exact path, each with the same extra headers, whole: ranges are not offered.
+
+    `packages` are folders inside packages, such as `("flask_swagger_ui", "dist")`, for files of the user
+    interface that the folder in the options does not have.
+    """
+
+    def __init__(self, headers: Mapping[str, str] | None = None, *, packages: Sequence[tuple[str, str]] = ()) -> None:
+        """Begin without pages."""
+        self._headers = dict(headers or {})
+        self._packages: list[str | tuple[str, str]] = list(packages)
+        self._pages: dict[str, Page] = {}
+        self._folders: tuple[str, ...] = ()
+
+    def add(self, path: str, endpoint: Endpoint) -> None:
+        """Add a page of the program's own; it precedes a page of an API at the same path."""
+        self._pages[path] = _page(endpoint)
+
+    def add_api(self, document: Document, options: SwaggerUIOptions | None = None) -> None:
+        """Add the document of an API and its user interface; the first API at a path keeps its pages.
+
+        Raises:
+            FileNotFoundError: the user interface has no start page.
+            RuntimeError: the folder of the user interface does not exist.
+            ValueError: the options are of another type.
+        """
+        config = SwaggerUIConfig(options, oas_version=OPENAPI_VERSION)
+        pages: dict[str, Page] = {}
+        if config.openapi_spec_available:
+            pages |= _document_pages(document, config)
+        if config.swagger_ui_available:
+            pages |= self._interface_pages(document.base_path, config)
+        self._pages = pages | self._pages
+
+    def serves(self, path: str) -> bool:
+        """Return whether a path below the root path is a page, or in the folder of a user interface."""
+        return path in self._pages or path.startswith(self._folders)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the page of the request.
+
+        Raises:
+            HTTPException: 404, there is no such page; 405, pages can only be read.
+        """
+        page = self._pages.get(path_below_root(scope))
+        if page is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        if scope["method"] not in METHODS:
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ALLOW})
+        scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
+        response = await page(Request(scope, receive))
+        response.headers.update(self._headers)
+        del response.headers["Accept-Ranges"]
+        await response(scope, receive, send)
+
+    def _interface_pages(self, base_path: str, config: SwaggerUIConfig) -> dict[str, Page]:
+        """Return the pages of Swagger UI: its start page, its files and its configuration."""
+        path = f"{base_path}/{config.swagger_ui_path.strip().strip('/')}".rstrip("/")
+        files = StaticFiles(directory=config.swagger_ui_template_dir, packages=self._packages)
+        pages: dict[str, Page] = {f"{path}/{name}": partial(_file, files, name) for name in _names(files)}
+        if Path(config.swagger_ui_template_dir, TEMPLATE).exists():
+            pages[f"{path}/{INDEX}"] = _start_page(base_path, config)
+        if f"{path}/{INDEX}" not in pages:
+            message = f"{config.swagger_ui_template_dir} has neither {TEMPLATE} nor {INDEX}"
+            raise FileNotFoundError(message)
+        if config.swagger_ui_config:
+            text = json.dumps(config.swagger_ui_config)
+            pages[f"{path}/{CONFIGURATION}"] = _page(lambda _: Response(text, media_type="application/json"))
+        pages[f"{path}/"] = pages[f"{path}/{INDEX}"]
+        if path:
+            pages[path] = _page(lambda request: RedirectResponse(f"{_root_path(request)}{path}/"))
+            self._folders += (f"{path}/",)
+        return pages
+
+
+def path_below_root(scope: Scope) -> str:
+    """Return the path below the root path, which a server may or may not have put before it."""
+    path: str = scope["path"]
+    if not (root_path := scope.get("root_path")):
+        return path
+    root_path = root_path.rstrip("/")
+    return path.removeprefix(root_path) if path.startswith(f"{root_path}/") else path
+
+
+def _document_pages(document: Document, config: SwaggerUIConfig) -> dict[str, Page]:
+    """Return the pages of the document: as it was given, or with the server that a proxy's clients see."""
+
+    @lru_cache(maxsize=PREFIXES)
+    def as_json(root_path: str) -> bytes:
+        return _json(document.with_base_path(root_path + document.base_path) if root_path else document.root)
+
+    @lru_cache(maxsize=PREFIXES)
+    def as_yaml(root_path: str) -> bytes:
+        if root_path:
+            return dump(document.with_base_path(root_path + document.base_path))
+        return dump(document.root) if document.source is None else document.source
+
+    def page(text: Callable[[str], bytes], media_type: str) -> Page:
+        return _page(lambda request: Response(text(_root_path(request)), media_type=media_type))
+
+    path = f"{document.base_path}{config.openapi_spec_path}"
+    pages = {path: page(as_json, "application/json")}
+    if path.endswith("json"):
+        pages[f"{path.removesuffix('json')}yaml"] = page(as_yaml, "application/yaml")
+    return pages
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # An integer of more than 64 bits, or a lone surrogate.
+        return json.dumps(value).encode()
+
+
+def _start_page(base_path: str, config: SwaggerUIConfig) -> Page:
+    """Return the page that the folder's template makes, with the variables of Connexion."""
+    templates = Jinja2Templates(directory=config.swagger_ui_template_dir)
+    templates.get_template(TEMPLATE)  # Fails at startup when it is malformed.
+    configuration = {"configUrl": CONFIGURATION} if config.swagger_ui_config else {}
+
+    def render(request: Request) -> Response:
+        url = quote(f"{_root_path(request)}{base_path}{config.openapi_spec_path}")
+        variables = {"openapi_spec_url": url, **config.swagger_ui_template_arguments, **configuration}
+        return templates.TemplateResponse(request, TEMPLATE, variables)
+
+    return _page(render)
+
+
+def _names(files: StaticFiles) -> set[str]:
+    """Return the paths of the files below all folders, with slashes."""
+    folders = map(Path, files.all_directories)
+    return {file.relative_to(folder).as_posix() for folder in folders for file in folder.rglob("*") if file.is_file()}
+
+
+async def _file(files: StaticFiles, name: str, request: Request) -> Response:
+    return await files.get_response(name, request.scope)
+
+
+def _page(endpoint: Endpoint) -> Page:
+    async def page(request: Request) -> Response:
+        return endpoint(request)
+
+    return page
+
+
+def _root_path(request: Request) -> str:
+    root_path: str = request.scope.get("root_path", "")
+    return root_path.rstrip("/")

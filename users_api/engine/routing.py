@@ -1,0 +1,199 @@
+"""From path and method to the operation: one look into a table, or one walk down a tree of segments.
+
+Connexion tries every route of the document in turn; here the cost does not depend on how many operations there are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from starlette.datastructures import URL
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.types import Scope
+
+from users_api.engine.failures import DocumentError, PathNotFound
+from users_api.engine.operation import Operation
+from users_api.engine.responses import Response, from_starlette
+
+NAME: Final = re.compile(r"\{([^}]+)\}")
+NO_TEXTS: Final[Mapping[str, str]] = {}
+
+
+class Match(NamedTuple):
+    """An operation, and the raw texts of its path parameters, still percent-encoded."""
+
+    operation: Operation
+    texts: Mapping[str, str]
+
+
+class Pattern(NamedTuple):
+    """A segment with parameters in it, `{name}.{extension}` for one; without literal text, any segment matches."""
+
+    literal: int
+    names: tuple[str, ...]
+    expression: re.Pattern[str] | None
+    node: "Node"
+
+    def match(self, segment: str) -> Mapping[str, str] | None:
+        """Return the texts of the parameters, or None."""
+        if self.expression is None:
+            return {self.names[0]: segment} if segment else None
+        found = self.expression.fullmatch(segment)
+        return dict(zip(self.names, found.groups(), strict=True)) if found else None
+
+
+class Node:
+    """One segment of the tree: what may follow it, and the operations of the path that ends here, by method."""
+
+    __slots__ = ("literals", "operations", "patterns")
+
+    def __init__(self) -> None:
+        """Begin without successors."""
+        self.literals: dict[str, Node] = {}
+        self.patterns: list[Pattern] = []
+        self.operations: dict[str, Operation] = {}
+
+    def child(self, template: str) -> "Node":
+        """Return the node behind a segment of a path template; made when it is new."""
+        names = tuple(NAME.findall(template))
+        if not names:
+            return self.literals.setdefault(template, Node())
+        literal = NAME.sub("", template)
+        text = "".join(re.escape(part) if at % 2 == 0 else "([^/]+?)" for at, part in enumerate(NAME.split(template)))
+        expression = re.compile(text) if literal or len(names) > 1 else None
+        for pattern in self.patterns:
+            if pattern.expression == expression and pattern.names == names:  # The same text compiles to the same object.
+                return pattern.node
+        pattern = Pattern(len(literal), names, expression, Node())
+        self.patterns.append(pattern)
+        self.patterns.sort(key=lambda each: -each.literal)
+        return pattern.node
+
+    def walk(self, segments: list[str], raw: list[str], at: int) -> Iterator[tuple["Node", Mapping[str, str]]]:
+        """Yield each node whose path matches, the most literal first, with the texts of its parameters."""
+        if at == len(segments):
+            if self.operations:
+                yield self, NO_TEXTS
+            return
+        if literal := self.literals.get(segments[at]):
+            yield from literal.walk(segments, raw, at + 1)
+        for pattern in self.patterns:
+            if (texts := pattern.match(raw[at])) is not None:
+                for node, more in pattern.node.walk(segments, raw, at + 1):
+                    yield node, {**texts, **more}
+
+
+class Spanning(NamedTuple):
+    """A path with a parameter of the format `path`, which may hold slashes: Connexion's own extension."""
+
+    expression: re.Pattern[str]
+    names: tuple[str, ...]
+    node: Node
+
+
+class Routes:
+    """The paths of all APIs; an encoded slash belongs to its segment (RFC 3986, 2.2)."""
+
+    def __init__(self) -> None:
+        """Begin without paths."""
+        self._literal: dict[str, Node] = {}
+        self._root = Node()
+        self._spanning: dict[str, Spanning] = {}
+        self._shapes: dict[tuple[str, str], Operation] = {}
+
+    def add(self, operation: Operation) -> None:
+        """Add an operation under its whole path; GET serves HEAD as well unless the document has its own.
+
+        Raises:
+            DocumentError: another operation has the same method and a path of the same shape.
+        """
+        shape = (NAME.sub("{}", operation.whole_path), operation.method.upper())
+        if (other := self._shapes.setdefault(shape, operation)) is not operation:
+            raise DocumentError(
+                operation.pointer,
+                f"the path {operation.whole_path} matches the same requests as {other.whole_path}",
+                "keep one of the two, or make their literal text differ",
+            )
+        operations = self._node(operation).operations
+        operations[operation.method.upper()] = operation
+        if operation.method == "get":
+            operations.setdefault("HEAD", operation)
+
+    def _node(self, operation: Operation) -> Node:
+        path, names = operation.whole_path, tuple(NAME.findall(operation.whole_path))
+        if operation.spanning_names:
+            return self._spanning.setdefault(path, _spanning(path, names, operation.spanning_names)).node
+        node = self._root
+        for segment in path.split("/"):
+            node = node.child(segment)
+        if not names:
+            self._literal[path] = node
+        return node
+
+    def find(self, scope: Scope) -> Match:
+        """Return the operation of a request and the texts of its path parameters.
+
+        Raises:
+            HTTPException: 404, no path matches; 405, none that matches has the method, with an `Allow` header.
+        """
+        path: str = scope["path"]
+        if root := scope.get("root_path"):
+            path = path.removeprefix(root)
+        raw_path: bytes = scope.get("raw_path") or path.encode()
+        if b"%" not in raw_path:
+            if (node := self._literal.get(path)) and (operation := node.operations.get(scope["method"])):
+                return Match(operation, NO_TEXTS)
+            segments = raw = path.split("/")
+        else:
+            text = raw_path.decode("latin-1")
+            raw = text.removeprefix(root).split("/") if root else text.split("/")
+            segments = [unquote(segment) for segment in raw]
+        return self._match(segments, raw, scope["method"])
+
+    def redirect(self, scope: Scope) -> Response | None:
+        """Return a redirect to the path that has one slash more or less at its end, as Connexion does unless it is strict."""
+        path, raw = (_other_end(text) for text in (scope["path"], scope.get("raw_path", b"").decode("latin-1")))
+        other = {**scope, "path": path, "raw_path": raw.encode("latin-1") if "raw_path" in scope else None}
+        try:
+            operation, _ = self.find(other)
+        except HTTPException:
+            return None
+        if operation.api.options.strict_validation:
+            return None
+        return from_starlette(RedirectResponse(str(URL(scope=other))))
+
+    def _match(self, segments: list[str], raw: list[str], method: str) -> Match:
+        allowed: set[str] = set()
+        for node, texts in self._candidates(segments, raw):
+            if (operation := node.operations.get(method)) and operation.takes(texts):
+                return Match(operation, texts)
+            allowed |= {name for name, each in node.operations.items() if each.takes(texts)}
+            if texts is NO_TEXTS:
+                break  # A concrete path is matched before its templated siblings, whatever the method (OpenAPI 3.0.3).
+        if not allowed:
+            raise PathNotFound
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(allowed))})
+
+    def _candidates(self, segments: list[str], raw: list[str]) -> Iterator[tuple[Node, Mapping[str, str]]]:
+        yield from self._root.walk(segments, raw, 0)
+        if self._spanning:
+            path = "/".join(raw)
+            for spanning in self._spanning.values():
+                if found := spanning.expression.fullmatch(path):
+                    yield spanning.node, dict(zip(spanning.names, found.groups(), strict=True))
+
+
+def _other_end(path: str) -> str:
+    return path.rstrip("/") if path.endswith("/") else f"{path}/"
+
+
+def _spanning(path: str, names: tuple[str, ...], wide: frozenset[str]) -> Spanning:
+    """Return the expression of a whole path, in which the wide parameters match slashes too."""
+    parts: list[Any] = NAME.split(path)
+    groups = ["(.+)" if part in wide else "([^/]+)" for part in parts[1::2]]
+    texts = [re.escape(part) for part in parts[::2]]
+    text = texts[0] + "".join(group + literal for group, literal in zip(groups, texts[1:], strict=True))
+    return Spanning(re.compile(text), names, Node())

@@ -1,0 +1,55 @@
+"""The JSON envelope of every response: `status`, with optional `message`, `data` and `errors`."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from users_api.engine.failures import FieldError
+from users_api.engine.responses import Response
+
+JSON: Final = (b"content-type", b"application/json")
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def success(
+    *,
+    message: str | None = None,
+    data: Any = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> Response:
+    """Return a response with `"status": "success"`, and with the message and data unless they are None."""
+    envelope: dict[str, Any] = {"status": "success"}
+    if message is not None:
+        envelope["message"] = message
+    if data is not None:
+        envelope["data"] = data
+    body = orjson.dumps(envelope, option=orjson.OPT_UTC_Z)
+    return Response(status, [*_raw(headers), JSON] if headers else [JSON], body)
+
+
+def not_modified(headers: Mapping[str, str]) -> Response:
+    """Return 304, which has no body (RFC 9110, 15.4.5)."""
+    return Response(HTTPStatus.NOT_MODIFIED, _raw(headers))
+
+
+def failure(status: int, message: str, headers: Mapping[str, str] = NO_HEADERS, errors: Sequence[FieldError] = ()) -> Response:
+    """Return a response whose envelope's status is `fail` for a 4xx status and `error` for a 5xx status."""
+    body = failure_body(status, message, errors)
+    return Response(status, [*_raw(headers), (b"content-length", b"%d" % len(body)), JSON], body)
+
+
+def failure_body(status: int, message: str, errors: Sequence[FieldError] = ()) -> bytes:
+    """Return the JSON body of such a response."""
+    outcome = "error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "fail"
+    body: dict[str, Any] = {"status": outcome, "message": message}
+    if errors:
+        body["errors"] = [error._asdict() for error in errors]
+    return orjson.dumps(body)
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,1 +1,0 @@
-"""How Connexion meets the network: what stock Connexion lets through or does slowly, each matter in one module."""

@@ -1,0 +1,148 @@
+"""gunicorn's configuration, built from options that the service passes in."""
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from users_api.server.balance import WorkerLoad
+from users_api.server.failures import Render, render_problem
+from users_api.server.listener import is_taken, port_taken_message, refuse_handshakes
+from users_api.server.metrics import shared_counters
+from users_api.server.protocol import Limits, Protocol
+from users_api.server.slots import MAX_WORKERS
+from users_api.server.worker import Worker
+
+GC_THRESHOLD: Final = 10_000
+PR_SET_PDEATHSIG: Final = 1
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a tmpfs for gunicorn's heartbeat, not a file of ours.
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How to serve; times are seconds.
+
+    Raises:
+        ValueError: there are more workers than slots for them.
+    """
+
+    port: int = 8000
+    workers: int = 2
+    max_connections: int = 4000
+    """The limit of each worker; further clients wait in the listener's queue."""
+    keep_alive_seconds: int = 95
+    graceful_seconds: int = 20
+    """How long a shutdown waits for requests in progress."""
+    exit_seconds: int = 4
+    """How long after that a worker may take to exit before gunicorn kills it."""
+    limits: Limits = field(default_factory=Limits)
+    render: Render = render_problem
+
+    def __post_init__(self) -> None:
+        """Check the number of workers."""
+        if self.workers > MAX_WORKERS:
+            message = f"There are slots for {MAX_WORKERS} workers, not {self.workers}."
+            raise ValueError(message)
+
+    @property
+    def protocol(self) -> Callable[..., Protocol]:
+        """The protocol with these options, as uvicorn's option `http` takes it."""
+        return partial(Protocol, limits=self.limits, render=self.render)
+
+
+def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
+    """Return gunicorn's settings by their names, hooks included.
+
+    Call it once, in the module that `gunicorn --config python:…` names: it creates the memory that the workers
+    share, which must exist before they are forked and survive a reload.
+    """
+    load = WorkerLoad(options.max_connections)
+    shared_counters()
+    return {
+        "bind": f"0.0.0.0:{options.port}",
+        "workers": options.workers,
+        "worker_class": _worker_class(options, load),
+        "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
+        "timeout": 60,
+        "graceful_timeout": options.graceful_seconds + options.exit_seconds,
+        "keepalive": options.keep_alive_seconds,
+        "control_socket_disable": True,
+        "on_starting": exit_if_port_is_taken,
+        "when_ready": refuse_handshakes_on_stop,
+        "pre_fork": _claim_slot,
+        "post_fork": _begin_worker,
+        "post_worker_init": freeze_startup_objects,
+        "child_exit": _release_slot,
+    }
+
+
+def _worker_class(options: ServerOptions, load: WorkerLoad) -> type[Worker]:
+    class ConfiguredWorker(Worker):
+        CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 -- as the base class declares it.
+            "loop": "uvloop",
+            "http": options.protocol,
+            "lifespan": "on",
+            "ws": "none",
+            "server_header": False,
+            "timeout_graceful_shutdown": options.graceful_seconds,
+        }
+
+    ConfiguredWorker.load = load
+    return ConfiguredWorker
+
+
+def exit_if_port_is_taken(arbiter: Any) -> None:
+    """Report a taken port in one line; gunicorn retries for seconds and prints ten."""
+    for address in arbiter.cfg.address:
+        if isinstance(address, tuple) and not _shares_listeners(arbiter) and is_taken(*address):
+            arbiter.log.error(port_taken_message(address[1]))
+            sys.exit(1)
+
+
+def refuse_handshakes_on_stop(arbiter: Any) -> None:
+    """Make graceful shutdown refuse new connections before gunicorn closes the listeners; no hook runs then."""
+    stop = arbiter.stop
+
+    def refuse_and_stop(graceful: bool = True) -> None:  # noqa: FBT001, FBT002 -- as gunicorn declares it.
+        if not _shares_listeners(arbiter):
+            refuse_handshakes([listener.sock for listener in arbiter.LISTENERS])
+        stop(graceful)
+
+    arbiter.stop = refuse_and_stop
+
+
+def _shares_listeners(arbiter: Any) -> bool:
+    """Return whether the listeners belong to a predecessor, a successor, systemd or several masters too."""
+    systemd = arbiter.systemd or os.environ.get("LISTEN_FDS")  # gunicorn removes the variable and then sets the former.
+    return bool(arbiter.master_pid or arbiter.reexec_pid or systemd or arbiter.cfg.reuse_port)
+
+
+def _claim_slot(_arbiter: Any, worker: Worker) -> None:
+    """Give a worker its slot before it is forked."""
+    worker.slot = worker.load.claim()
+
+
+def _begin_worker(_arbiter: Any, worker: Worker) -> None:
+    """Count into the worker's own row, and stop the worker when the master is killed and cannot do so."""
+    shared_counters().claim(worker.slot)
+    with suppress(AttributeError):  # Only Linux has prctl.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def freeze_startup_objects(_worker: Worker) -> None:
+    """Raise the GC threshold above what a large response allocates, and exempt start-up objects from collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+
+
+def _release_slot(_arbiter: Any, worker: Worker) -> None:
+    """Free the slot of a worker that has exited."""
+    worker.load.release(worker.slot)

@@ -1,0 +1,56 @@
+"""The failures that the server itself answers, because no application sees such a request."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+
+Render = Callable[[HTTPStatus, str], tuple[bytes, str]]
+"""Turns a status and a message into a response body and its media type."""
+
+
+class RequestFailure(Exception):  # noqa: N818 -- exceptions here are named for what happened.
+    """A request that the server rejects; it closes the connection after the response."""
+
+    status: HTTPStatus
+    message: str
+
+
+class InvalidRequest(RequestFailure):
+    """The bytes are not a request, or two readers could understand them differently."""
+
+    status = HTTPStatus.BAD_REQUEST
+    message = "The request is not valid HTTP/1.1."
+
+
+class HeadTooLarge(RequestFailure):
+    """The request line and the headers exceed the limit."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+    def __init__(self, limit: int) -> None:
+        """Name the limit, in bytes."""
+        self.message = f"The request line and the headers must not be larger than {format_size(limit)} together."
+
+
+class HeadTimeout(RequestFailure):
+    """The request line and the headers did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        """Name the limit."""
+        self.message = f"The request line and the headers did not arrive within {seconds:g} seconds."
+
+
+def render_problem(status: HTTPStatus, message: str) -> tuple[bytes, str]:
+    """Return the failure as `application/problem+json` (RFC 9457)."""
+    problem = {"type": "about:blank", "title": status.phrase, "detail": message, "status": status}
+    return json.dumps(problem).encode(), "application/problem+json"
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes in the largest unit that divides it."""
+    for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} bytes"

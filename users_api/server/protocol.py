@@ -1,0 +1,252 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol with limits, and with a response to bytes that are not a request."""
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from users_api.server.failures import (
+    HeadTimeout,
+    HeadTooLarge,
+    InvalidRequest,
+    Render,
+    RequestFailure,
+    render_problem,
+)
+from users_api.server.transport import LingeringTransport
+
+IDLE_CLOSE_SECONDS: Final = 1
+MAX_PIPELINED: Final = 100
+RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client may send, and how long it may take."""
+
+    head_bytes: int = 64 * 1024
+    """The size of the request line and the headers together, and of everything around the chunks of a body."""
+    head_seconds: float = 10
+    """How long the request line and the headers may take to arrive."""
+    send_seconds: float = 20
+    """How long a client may take to read what is ready to be sent."""
+
+
+class Phase(Enum):
+    """Which part of a request arrives next."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection; a request that the server rejects is answered in the service's own format."""
+
+    phase = Phase.IDLE
+    _overhead = 0  # Bytes received since the head began or since the last piece of the body.
+    _received = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
+    _draining = False
+    _previous: RequestResponseCycle | None = None
+
+    def __init__(self, *arguments: Any, limits: Limits | None = None, render: Render = render_problem, **options: Any) -> None:
+        """Take the arguments of uvicorn's protocol, the limits, and what renders failures."""
+        super().__init__(*arguments, **options)
+        self._limits, self._render = limits or Limits(), render
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the first request, for as long as a head may take."""
+        super().connection_made(LingeringTransport(transport, self, self._is_receiving))  # type: ignore[arg-type]  # it passes everything else through.
+        self._head_timer = self.loop.call_later(self._limits.head_seconds, self._on_head_timeout)
+        transport.set_write_buffer_limits(0)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the timers."""
+        self._cancel_head_timer()
+        self._cancel_send_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse the data; after the last request of the connection it is ignored."""
+        if self.transport.is_closing() or self.parser is None:
+            return
+        self._received = len(data)
+        try:
+            self._parse(data)
+            self._check_limits()
+        except (HttpParserError, HeadTooLarge) as error:
+            failure = error if isinstance(error, RequestFailure) else error.__context__
+            self._stop_reading(failure if isinstance(failure, RequestFailure) else InvalidRequest())
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps its own half open.
+        """Send the responses that are due to a client that has closed only its own half of the connection."""
+        return self._stop_reading(None)
+
+    def on_message_begin(self) -> None:
+        """Start a head."""
+        super().on_message_begin()
+        self._unset_keepalive_if_required()
+        self.phase, self._overhead = Phase.HEAD, -self._received
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header; ignore trailers, which could contradict headers that were already validated (RFC 9110, 6.5.1)."""
+        if self.phase is Phase.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Call the application.
+
+        Reject a head that is too large or not HTTP/1.1, which requires exactly one Host (RFC 9112, 3.2). Reject
+        transfer codings other than chunked, whose result the parser would pass on as the body (RFC 9112, 6.1).
+        """
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._limits.head_bytes:
+            raise HeadTooLarge(self._limits.head_bytes)
+        if not self._is_valid_head() or len(self.pipeline) >= MAX_PIPELINED:
+            raise InvalidRequest  # After the responses that are due; the last of them closes the connection.
+        if not self.parser.should_upgrade():
+            previous = self.cycle
+            super().on_headers_complete()
+            self.cycle.keep_alive = self.cycle.keep_alive and not self._draining
+            self._previous, self.phase = previous, Phase.BODY
+            self._cancel_head_timer()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a piece of the body on."""
+        super().on_body(body)
+        self._overhead = -self._received
+
+    def on_message_complete(self) -> None:
+        """Finish the request, unless its head is about to be parsed again without its upgrade."""
+        if self.phase is Phase.BODY:
+            super().on_message_complete()
+            self.phase = Phase.IDLE
+
+    def on_response_complete(self) -> None:
+        """Start the next request of the pipeline; resume reading, which uvicorn always does, only when it is empty."""
+        self.transport.flush()  # type: ignore[attr-defined]  # it is a LingeringTransport.
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+
+    def pause_writing(self) -> None:
+        """Disconnect a client that does not read in time what is ready to be sent."""
+        super().pause_writing()
+        self._send_timer = self._send_timer or self.loop.call_later(self._limits.send_seconds, self._reset)
+
+    def resume_writing(self) -> None:
+        """Stop the timer: the kernel has taken everything."""
+        super().resume_writing()
+        self._cancel_send_timer()
+
+    def shutdown(self) -> None:
+        """Close the connection after the next response, or soon if the client sends no request.
+
+        Closing an idle connection at once would lose a request that is on its way.
+        """
+        self._draining = True
+        if self.cycle and not self.cycle.response_complete:
+            super().shutdown()
+        else:
+            self.loop.call_later(IDLE_CLOSE_SECONDS, super().shutdown)
+
+    def _is_valid_head(self) -> bool:
+        version = self.parser.get_http_version()
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                return False
+        known = version == "1.0" or (version == "1.1" and hosts == 1)
+        return known and self.parser.get_method() != b"CONNECT"
+
+    def _is_receiving(self) -> bool:
+        """Return whether part of a request is still to arrive."""
+        return self.phase is not Phase.IDLE
+
+    def _parse(self, data: bytes) -> None:
+        """Parse; a head that asks for another protocol is parsed again without that header (RFC 9110, 7.8).
+
+        The parser assumes that no body follows such a head, and would take the body for the next request.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            version = self.parser.get_http_version().encode()
+            lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+            request_line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._parse(b"\r\n".join([request_line, *lines, b"\r\n"]) + data[upgrade.args[0] :])
+
+    def _check_limits(self) -> None:
+        """Limit the size of a head and of everything around chunks, and start the timer of a head."""
+        if self.phase is not Phase.IDLE:
+            self._overhead += self._received
+            if self._overhead > self._limits.head_bytes:
+                raise HeadTooLarge(self._limits.head_bytes)
+        if self.phase is Phase.HEAD and not self._head_timer:
+            self._head_timer = self.loop.call_later(self._limits.head_seconds, self._on_head_timeout)
+
+    def _on_head_timeout(self) -> None:
+        is_late = self.phase is Phase.HEAD
+        self._stop_reading(HeadTimeout(self._limits.head_seconds) if is_late else None)
+
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _cancel_send_timer(self) -> None:
+        if self._send_timer:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def _reset(self) -> None:
+        """Reset the connection: after a plain close the kernel would keep the data that the client does not read."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
+
+    def _stop_reading(self, failure: RequestFailure | None) -> bool:
+        """Ignore further data; return whether earlier requests are in progress, whose last response closes the connection.
+
+        If there is none, send the failure and close. A request whose body broke off gets no other response.
+        """
+        self._cancel_head_timer()
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does when the connection is lost.
+        last: RequestResponseCycle | None = self.cycle
+        if self.phase is Phase.BODY:
+            failure = None if self.cycle.response_started else failure
+            self._abandon(self.cycle)
+            last = self._previous
+        if last and not last.response_complete:
+            last.keep_alive = False
+            return True
+        if failure:
+            self._send_failure(failure)
+        self.transport.close()
+        return False
+
+    def _abandon(self, cycle: RequestResponseCycle) -> None:
+        """Report to the application that the client disconnected; drop the request if it still waits in the pipeline."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)
+
+    def _send_failure(self, failure: RequestFailure) -> None:
+        body, media_type = self._render(failure.status, failure.message)
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", media_type.encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[failure.status] + lines + b"\r\n" + body)

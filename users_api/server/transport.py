@@ -1,0 +1,65 @@
+"""A transport that sends a response's head along with its body, and closes without losing either."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+LINGER_SECONDS: Final = 5
+
+
+class Exchanges(Protocol):
+    """What the transport reads from the HTTP protocol: its event loop and its current request-response cycle."""
+
+    loop: asyncio.AbstractEventLoop
+    cycle: Any
+
+
+class LingeringTransport:
+    """Wraps the event loop's transport; everything that it does not define is passed through.
+
+    A transport that closes while the client is still sending a request first closes its own half and reads on
+    for a moment. Otherwise the kernel resets the connection, and the client loses the response (RFC 9112, 9.6).
+
+    The head of a response waits for the first piece of the body: one system call, and one wake-up of the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: Exchanges, is_receiving: Callable[[], bool]) -> None:
+        """Wrap a transport; `is_receiving` returns whether part of a request is still to arrive."""
+        self._transport, self._protocol, self._is_receiving = transport, protocol, is_receiving
+        self._closing = False
+        self._head, self._responding = b"", protocol.cycle
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the wrapped transport's attribute."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send the data, or keep it until the next call if it is the head of a response."""
+        cycle = self._protocol.cycle
+        if cycle is not self._responding and cycle.response_started:
+            self._head, self._responding = data, cycle
+        elif not self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
+            self._transport.write(self._head + data)
+            self._head = b""
+
+    def flush(self) -> None:
+        """Send a head that no body has followed."""
+        if self._head:
+            self.write(b"")
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is closed or no longer accepts responses."""
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close the connection: at once between requests, after `LINGER_SECONDS` while one is arriving."""
+        if self.is_closing():
+            return
+        self.flush()
+        self._closing = True
+        if self._is_receiving() and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
+        else:
+            self._transport.close()

@@ -1,0 +1,35 @@
+"""The server's options for this service, and the format of the server's error responses."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import orjson
+
+from users_api.server.configuration import ServerOptions
+from users_api.server.protocol import Limits
+
+if TYPE_CHECKING:  # The development server imports this module while config.py may be broken.
+    from users_api.config import Config
+
+
+def render(status: HTTPStatus, message: str) -> tuple[bytes, str]:
+    """Return the body and the media type of an error response."""
+    outcome = "error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "fail"
+    return orjson.dumps({"status": outcome, "message": message}), "application/json"
+
+
+def server_options(settings: "type[Config]") -> ServerOptions:
+    """Return the server's options for these settings."""
+    return ServerOptions(
+        port=settings.PORT,
+        workers=settings.WEB_CONCURRENCY,
+        max_connections=settings.CLIENT_CONNECTIONS,
+        keep_alive_seconds=settings.KEEP_ALIVE,
+        graceful_seconds=settings.GRACEFUL_TIMEOUT,
+        limits=Limits(
+            head_bytes=settings.HEAD_LIMIT,
+            head_seconds=settings.HEAD_TIMEOUT,
+            send_seconds=settings.SEND_TIMEOUT,
+        ),
+        render=render,
+    )
