@@ -72,6 +72,21 @@ class Node:
         self.patterns.sort(key=lambda each: -each.literal)
         return pattern.node
 
+    def straight(self, segments: list[str]) -> tuple["Node", dict[str, str]] | None:
+        """Return the node of a path and the texts of its parameters where no segment leaves a choice, else None."""
+        node, texts = self, dict[str, str]()
+        for segment in segments:
+            if literal := node.literals.get(segment):
+                if node.patterns:
+                    return None
+                node = literal
+            elif segment and len(node.patterns) == 1 and (pattern := node.patterns[0]).expression is None:
+                texts[pattern.names[0]] = segment
+                node = pattern.node
+            else:
+                return None
+        return node, texts
+
     def walk(self, segments: list[str], raw: list[str], at: int) -> Iterator[tuple["Node", Mapping[str, str]]]:
         """Yield each node whose path matches, the most literal first, with the texts of its parameters."""
         if at == len(segments):
@@ -147,6 +162,9 @@ class Routes:
             if (node := self._literal.get(path)) and (operation := node.operations.get(scope["method"])):
                 return Match(operation, NO_TEXTS)
             segments = raw = path.split("/")
+            straight = self._root.straight(segments)
+            if straight and (operation := straight[0].operations.get(scope["method"])):
+                return Match(operation, straight[1])
         else:
             text = raw_path.decode("latin-1")
             raw = text.removeprefix(root).split("/") if root else text.split("/")
