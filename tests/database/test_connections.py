@@ -42,14 +42,10 @@ def test_a_wait_may_end_in_the_moment_that_its_socket_is_ready() -> None:
     assert faults == []
 
 
-@pytest.fixture
-def only_postgresql(backend: str) -> None:
-    """Skips a test on SQLite, which has no server."""
-    if backend == "sqlite":
-        pytest.skip("SQLite has no server")
+on_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has no server.
 
 
-@pytest.mark.usefixtures("only_postgresql")
+@on_postgresql
 def test_requests_wait_for_the_server_at_the_same_time(serve: Callable[..., list[Any]]) -> None:
     def pause() -> None:
         db.session.execute(text("SELECT pg_sleep(0.3)"))
@@ -59,7 +55,7 @@ def test_requests_wait_for_the_server_at_the_same_time(serve: Callable[..., list
     assert time.monotonic() - start < 0.3 * POOL_SIZE
 
 
-@pytest.mark.usefixtures("only_postgresql")
+@on_postgresql
 def test_a_connection_that_ended_while_idle_is_replaced(one: Callable[..., Any], postgres: PostgreSQL) -> None:
     def handler() -> list[Any]:
         pid = db.session.execute(text("SELECT pg_backend_pid()")).scalar_one()
@@ -72,7 +68,7 @@ def test_a_connection_that_ended_while_idle_is_replaced(one: Callable[..., Any],
     assert one(handler) == []
 
 
-@pytest.mark.usefixtures("only_postgresql")
+@on_postgresql
 def test_a_connection_that_ends_during_a_statement_is_an_outage(one: Callable[..., Any]) -> None:
     with pytest.raises(OperationalError) as failure:
         one(lambda: db.session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())")))
@@ -80,7 +76,7 @@ def test_a_connection_that_ends_during_a_statement_is_an_outage(one: Callable[..
     assert failure.value.connection_invalidated
 
 
-@pytest.mark.usefixtures("only_postgresql")
+@on_postgresql
 def test_a_statement_that_times_out_costs_its_connection_only(one: Callable[..., Any]) -> None:
     with pytest.raises(TimeoutError):
         one(lambda: db.session.execute(text("SELECT pg_sleep(30)")), seconds=0.1)
@@ -96,7 +92,7 @@ def test_a_server_that_does_not_answer_is_an_outage() -> None:
             asyncio.run(run_in_greenlet(lambda: LoopConnection(dsn, connect_seconds=0.1), SECONDS))
 
 
-@pytest.mark.usefixtures("only_postgresql")
+@on_postgresql
 def test_a_closed_connection_stays_as_it_is(postgres: PostgreSQL) -> None:
     connection = psycopg2.connect(postgres.url("notes"))
     connection.close()
@@ -105,7 +101,7 @@ def test_a_closed_connection_stays_as_it_is(postgres: PostgreSQL) -> None:
     return_to_autocommit(None, None)
 
 
-@pytest.mark.usefixtures("only_postgresql")
+@on_postgresql
 def test_a_connection_serves_greenlets_threads_and_the_next_loop(application: Flask, postgres: PostgreSQL) -> None:
     connection: Any = None
 

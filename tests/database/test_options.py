@@ -36,10 +36,8 @@ def test_libpq_takes_whole_seconds() -> None:
     assert (options["connect_timeout"], options["tcp_user_timeout"]) == (3, 2500)
 
 
-def test_sqlite_checks_foreign_keys_and_lets_readers_go_on(one: Callable[..., Any], backend: str) -> None:
-    if backend == "postgresql":
-        pytest.skip("PostgreSQL does both by itself")
-
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL does both without being told.
+def test_sqlite_checks_foreign_keys_and_lets_readers_go_on(one: Callable[..., Any]) -> None:
     def pragmas() -> tuple[Any, ...]:
         pragma = db.session.connection().exec_driver_sql
         return pragma("PRAGMA foreign_keys").scalar_one(), pragma("PRAGMA journal_mode").scalar_one()
@@ -47,10 +45,8 @@ def test_sqlite_checks_foreign_keys_and_lets_readers_go_on(one: Callable[..., An
     assert one(pragmas) == (1, "wal")
 
 
-def test_a_server_that_has_become_read_only_is_left(one: Callable[..., Any], backend: str) -> None:
-    if backend == "sqlite":
-        pytest.skip("SQLite has no server")
-
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has no server.
+def test_a_server_that_has_become_read_only_is_left(one: Callable[..., Any]) -> None:
     def write() -> None:
         db.session.execute(text("SET TRANSACTION READ ONLY"))
         db.session.execute(text("INSERT INTO labels VALUES ('Ada')"))

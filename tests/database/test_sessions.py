@@ -268,9 +268,8 @@ def test_a_foreign_key_is_checked(one: One) -> None:
         one(lambda: rows(ADD, text="lost", topic_id=999))
 
 
-def test_a_session_costs_three_round_trips_and_a_single_statement_one(postgres: PostgreSQL, backend: str, one: One) -> None:
-    if backend == "sqlite":
-        pytest.skip("SQLite has no round trips")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has no round trips.
+def test_a_session_costs_three_round_trips_and_a_single_statement_one(postgres: PostgreSQL, one: One) -> None:
     log = postgres.folder / "log"
     one(lambda: db.session.execute(text("ALTER DATABASE notes SET log_statement = 'all'")) and db.session.commit())
 

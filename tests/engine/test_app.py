@@ -284,6 +284,9 @@ def test_flasks_own_routes_are_served_beside_the_document(staged: bool) -> None:
         return f"{name} {flask.request.get_data(as_text=True)}"
 
     app.add_url_rule("/stream", view_func=lambda: flask.Response(iter(["a", "b"])))
+    blueprint = flask.Blueprint("more", __name__, url_prefix="/more")
+    blueprint.add_url_rule("/page", view_func=lambda: "a page")
+    app.app.register_blueprint(blueprint)
     if staged:
         app.add_middleware(Mark, name="", seen=[])
     client = app.test_client()
@@ -291,6 +294,7 @@ def test_flasks_own_routes_are_served_beside_the_document(staged: bool) -> None:
     assert client.post("/plain/ada", content="body").text == "ada body"
     assert client.get("/plain/ada").status_code == 405
     assert client.get("/stream").text == "ab"
+    assert client.get("/more/page").text == "a page"
     assert client.get("/nothing").status_code == 404
     assert client.get("/x").json() == {"limit": None}
 
