@@ -92,6 +92,7 @@ def test_a_server_that_does_not_answer_is_an_outage() -> None:
             asyncio.run(run_in_greenlet(lambda: LoopConnection(dsn, connect_seconds=0.1), SECONDS))
 
 
+@pytest.mark.usefixtures("application")
 @on_postgresql
 def test_a_closed_connection_stays_as_it_is(postgres: PostgreSQL) -> None:
     connection = psycopg2.connect(postgres.url("notes"))
