@@ -33,7 +33,7 @@ run: .venv/run.stamp ## Serve two users on 127.0.0.1:5000 (PORT overrides) from 
 	@exec $(BIN)/users-api run --migrate --seed
 
 test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" selects some, without coverage)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov)
+	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/with-coverage $(BIN)/python)
 
 contract: .venv/dev.stamp chromium lint compat sdk ## Test the engine, the document, the clients and Swagger UI against the service
 	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/fuzz tests/contract/engine tests/contract/mutants tests/contract/document tests/contract/sdk tests/contract/browser tests/extending)
@@ -68,7 +68,7 @@ check: .venv/dev.stamp ## Check lint rules, formatting, types, and the schemas o
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile tests/delivery/*/Dockerfile
-	$(BIN)/shellcheck .ci/run tests/delivery/production/pgbouncer.sh
+	$(BIN)/shellcheck .ci/run tests/with-coverage tests/delivery/production/pgbouncer.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml compose.prod.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml

@@ -1,1 +1,1 @@
-"""Benchmarks of the service, compared with its peers and as load and data grow; all on 127.0.0.1 and bounded in time."""
+"""Benchmarks of the service, against its peers and as load and data grow; all local and bounded in time."""

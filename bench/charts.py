@@ -15,7 +15,9 @@ from bench.load import OPERATIONS, Cost
 from bench.systems import PEERS, SERVICE
 
 RESULTS: Final = Path(__file__).with_name("results")
-COLORS: Final = dict(zip((SERVICE, *PEERS), ("#d62728", "#7f7f7f", "#1f77b4", "#9467bd", "#bcbd22"), strict=True))
+COLORS: Final = dict(
+    zip((SERVICE, *PEERS), ("#d62728", "#7f7f7f", "#1f77b4", "#9467bd", "#bcbd22"), strict=True)
+)
 NOISE: Final = (
     (r"^.*?(?=<svg)|<!--.*?-->|<metadata>.*?</metadata>", ""),
     (r"(\.\d)\d+(?=[^<>]*>)", r"\1"),
@@ -51,7 +53,11 @@ def draw_costs(costs: Costs) -> None:
     """Draw a bar chart of CPU times for each operation, with one bar per system."""
     figure, axes = plt.subplots(2, (len(OPERATIONS) + 1) // 2, figsize=(10, 4.5))
     for axis, operation in zip(axes.flat, (operation.name for operation in OPERATIONS), strict=False):
-        _bars(axis, operation, {system: costs[system, operation].cpu for system in COLORS if (system, operation) in costs})
+        _bars(
+            axis,
+            operation,
+            {system: costs[system, operation].cpu for system in COLORS if (system, operation) in costs},
+        )
     figure.suptitle("CPU time of the server per request in ms (less is better)")
     figure.tight_layout()
     _save(figure, "compare")

@@ -1,4 +1,4 @@
-"""Compares this service with its peers: each operation runs on all systems in turn, so that noise affects all of them."""
+"""Compares this service with its peers: each operation runs on all systems in turn, so noise affects all."""
 
 import json
 import tomllib
@@ -27,7 +27,9 @@ class Plan(NamedTuple):
 
 
 QUICK: Final = Plan(peers=("tutorial",), rounds=1)
-GUARD: Final = Plan(peers=("tutorial",), operations=[NAMED[name] for name in GOALS["cpu"]["tutorial"]], rounds=5)
+GUARD: Final = Plan(
+    peers=("tutorial",), operations=[NAMED[name] for name in GOALS["cpu"]["tutorial"]], rounds=5
+)
 
 
 class FailuresError(Exception):
@@ -43,7 +45,10 @@ def compare(plan: Plan) -> Costs:
     found: dict[tuple[str, str], list[Cost]] = {}
     with ExitStack() as stack:
         shared = stack.enter_context(database())
-        systems = [stack.enter_context(users_api(shared)), *(stack.enter_context(peer(name, shared)) for name in plan.peers)]
+        systems = [
+            stack.enter_context(users_api(shared)),
+            *(stack.enter_context(peer(name, shared)) for name in plan.peers),
+        ]
         shared.reset(USERS)
         _check_answers(systems)
         for system in systems:
@@ -51,7 +56,9 @@ def compare(plan: Plan) -> Costs:
         for _ in range(plan.rounds):
             shared.reset(USERS)
             for operation, system in product(plan.operations, systems):
-                found.setdefault((system.name, operation.name), []).append(_measure(operation, system, shared))
+                found.setdefault((system.name, operation.name), []).append(
+                    _measure(operation, system, shared)
+                )
     return {key: median(runs) for key, runs in found.items()}
 
 
@@ -61,15 +68,25 @@ def ratio(costs: Costs, operation: str, peer: str) -> float:
 
 
 def misses(costs: Costs) -> list[str]:
-    """Return a line for each missed goal: CPU time relative to the peers, rate and p99 relative to the tutorial."""
+    """Return a line for each missed goal: CPU time against the peers, rate and p99 against the tutorial."""
     rate, p99 = GOALS["rate"], GOALS["p99"]
     slower = {
-        name: costs[SERVICE, name].rate / costs[rate["peer"], name].rate for name in rate["operations"] if _known(costs, name)
+        name: costs[SERVICE, name].rate / costs[rate["peer"], name].rate
+        for name in rate["operations"]
+        if _known(costs, name)
     }
-    later = {name: costs[SERVICE, name].p99 / costs[p99["peer"], name].p99 for name in p99["operations"] if _known(costs, name)}
+    later = {
+        name: costs[SERVICE, name].p99 / costs[p99["peer"], name].p99
+        for name in p99["operations"]
+        if _known(costs, name)
+    }
     return [
         *losses(costs),
-        *(f"{name} serves {found:.2f} times the peer's rate" for name, found in slower.items() if found < rate["times"]),
+        *(
+            f"{name} serves {found:.2f} times the peer's rate"
+            for name, found in slower.items()
+            if found < rate["times"]
+        ),
         *(f"{name} has {found:.2f} times the peer's p99" for name, found in later.items() if found > 1),
     ]
 
@@ -95,7 +112,8 @@ def _measure(operation: Operation, system: System, shared: Database) -> Cost:
         shared.reset(USERS)
     cost = run(_with_etag(operation, system), target, seconds=1)
     print(
-        f"{operation.name:16} {system.name:16} {cost.cpu:7.3f} ms CPU {cost.rate:7.0f}/s {cost.failures:5.0f} failures",
+        f"{operation.name:16} {system.name:16} {cost.cpu:7.3f} ms CPU "
+        f"{cost.rate:7.0f}/s {cost.failures:5.0f} failures",
         flush=True,
     )
     settle(target.processes)

@@ -23,7 +23,9 @@ BODIES: Final = (0, 1_000, 10_000, 100_000, 1_000_000)
 REQUESTS: Final = 100_000
 MIX: Final = ("get one", "list 100", "filter by email", "PUT", "PATCH", "POST", "refused POST")
 RUNS: Final = 3
-MOST_GROWTH: Final = 1.2  # growth of a request's CPU time on server and database, from the smallest to the largest table
+MOST_GROWTH: Final = (
+    1.2  # growth of a request's CPU time on server and database, from the smallest to the largest table
+)
 MOST_MEGABYTES: Final = 120
 MOST_LEAK: Final = 1.02
 MOST_SECONDS: Final = 2
@@ -46,7 +48,11 @@ class Bench(NamedTuple):
         settle(target.processes)
         self.database.run("DELETE FROM users WHERE id > %s", users)
         found = run(operation, target, seconds=1)
-        print(f"{operation.name:16} {users:8} users {operation.connections:4} connections {found.cpu:7.3f} ms CPU", flush=True)
+        print(
+            f"{operation.name:16} {users:8} users "
+            f"{operation.connections:4} connections {found.cpu:7.3f} ms CPU",
+            flush=True,
+        )
         if found.failures:
             raise FailuresError(operation.name, found)
         return found
@@ -82,7 +88,13 @@ def _by_table(shared: Database) -> list[Row]:
             own = Database(shared.server, shared.server.create(f"users_{users}"))
             benches[users] = Bench(stack.enter_context(users_api(own)), own)
             own.reset(users)
-        return _in_turn([(_paged(operation, users), users, bench) for operation in PAGED for users, bench in benches.items()])
+        return _in_turn(
+            [
+                (_paged(operation, users), users, bench)
+                for operation in PAGED
+                for users, bench in benches.items()
+            ]
+        )
 
 
 def _paged(operation: Operation, users: int) -> Operation:
@@ -96,8 +108,13 @@ def _by_connections(bench: Bench) -> list[Row]:
 
 
 def _by_body(bench: Bench) -> list[Row]:
-    operations = [NAMED[name]._replace(padding=padding) for name in ("POST", "refused POST") for padding in BODIES]
-    return [(padded.name, len(padded.body) + padded.padding, cost) for padded, (_, _, cost) in _each(operations, bench)]
+    operations = [
+        NAMED[name]._replace(padding=padding) for name in ("POST", "refused POST") for padding in BODIES
+    ]
+    return [
+        (padded.name, len(padded.body) + padded.padding, cost)
+        for padded, (_, _, cost) in _each(operations, bench)
+    ]
 
 
 def _each(operations: Sequence[Operation], bench: Bench) -> Iterator[tuple[Operation, Row]]:
@@ -107,7 +124,10 @@ def _each(operations: Sequence[Operation], bench: Bench) -> Iterator[tuple[Opera
 def _in_turn(cases: Sequence[tuple[Operation, int, Bench]]) -> list[Row]:
     """Return the median cost of each case over several rounds."""
     rounds = [[bench.cost(operation, users) for operation, users, bench in cases] for _ in range(RUNS)]
-    return [(operation.name, users, median(costs)) for (operation, users, _), *costs in zip(cases, *rounds, strict=True)]
+    return [
+        (operation.name, users, median(costs))
+        for (operation, users, _), *costs in zip(cases, *rounds, strict=True)
+    ]
 
 
 def _by_uptime(bench: Bench) -> list[tuple[float, list[float]]]:
@@ -151,7 +171,12 @@ def _misses(tables: list[Row], memory: list[tuple[float, list[float]]], start: f
 
 
 def _write(tables: dict[str, list[Row]], memory: list[tuple[float, list[float]]], start: float) -> None:
-    parts = [f"# How the cost of a request grows\n\n{machine()}\nFrom start to the first response: {start:.1f} s.\n"]
+    parts = [
+        (
+            f"# How the cost of a request grows\n\n{machine()}\n"
+            f"From start to the first response: {start:.1f} s.\n"
+        )
+    ]
     for label, rows in tables.items():
         head = ("operation", label, "CPU ms", "DB CPU ms", "req/s", "p50 ms", "p99 ms")
         cells = [
@@ -168,5 +193,12 @@ def _write(tables: dict[str, list[Row]], memory: list[tuple[float, list[float]]]
         ]
         parts.append(markdown([head, *cells]))
     workers = ("requests", *(f"worker {number}, MB" for number in range(1, len(memory[0][1]) + 1)))
-    parts.append(markdown([workers, *((f"{requests:.0f}", *(f"{size:.1f}" for size in sizes)) for requests, sizes in memory)]))
+    parts.append(
+        markdown(
+            [
+                workers,
+                *((f"{requests:.0f}", *(f"{size:.1f}" for size in sizes)) for requests, sizes in memory),
+            ]
+        )
+    )
     (RESULTS / "growth.md").write_text("\n".join(parts))

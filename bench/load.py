@@ -15,7 +15,7 @@ SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
 
 class Operation(NamedTuple):
-    """A kind of request; each run replaces `{run}`, wrk.lua replaces `{id}` and `{n}` and pads the body with spaces."""
+    """A kind of request; each run replaces `{run}`, wrk.lua replaces `{id}` and `{n}` and pads the body."""
 
     name: str
     method: str
@@ -33,9 +33,13 @@ OPERATIONS: Final = (
     Operation("not modified", "GET", "/users/1", 304),
     Operation("list 100", "GET", "/users?limit=100"),
     Operation("filter by email", "GET", "/users?email=user-{id}@example.org"),
-    Operation("PUT", "PUT", "/users/{id}", 200, '{"username": "put {n}", "email": "put-{run}-{n}@example.org"}'),
+    Operation(
+        "PUT", "PUT", "/users/{id}", 200, '{"username": "put {n}", "email": "put-{run}-{n}@example.org"}'
+    ),
     Operation("PATCH", "PATCH", "/users/{id}", 200, '{"username": "patched {n}"}'),
-    Operation("POST", "POST", "/users", 201, '{"username": "posted {n}", "email": "posted-{run}-{n}@example.org"}'),
+    Operation(
+        "POST", "POST", "/users", 201, '{"username": "posted {n}", "email": "posted-{run}-{n}@example.org"}'
+    ),
     Operation("refused POST", "POST", "/users", 400, '{"username": "refused {n}"}'),
     Operation("DELETE", "DELETE", "/users/{id}"),
 )
@@ -65,7 +69,9 @@ def cpu_seconds(pid: int) -> float:
     root = psutil.Process(pid)
     used = 0.0
     for process in (*root.children(recursive=True), root):
-        with suppress(psutil.NoSuchProcess):  # The process has just finished, so the time of its parent, read later, includes it.
+        with suppress(
+            psutil.NoSuchProcess
+        ):  # The process has just finished, so the time of its parent, read later, includes it.
             used += sum(process.cpu_times()[:4])
     return used
 
@@ -82,7 +88,16 @@ def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
     """Run the load and return the cost of a request on the server and its database."""
     settle(target.processes)
     before = [cpu_seconds(pid) for pid in target.processes]
-    load = ["wrk", "-t1", f"-c{operation.connections}", f"-d{seconds}s", "--timeout=10s", f"--script={SCRIPT}", target.url, "--"]
+    load = [
+        "wrk",
+        "-t1",
+        f"-c{operation.connections}",
+        f"-d{seconds}s",
+        "--timeout=10s",
+        f"--script={SCRIPT}",
+        target.url,
+        "--",
+    ]
     body = operation.body.replace("{run}", str(time.time_ns()))
     request = [
         operation.method,
@@ -92,7 +107,9 @@ def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
         str(target.users),
         str(operation.padding),
     ]
-    done = subprocess.run([*load, *request, *operation.headers], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [*load, *request, *operation.headers], stdout=subprocess.PIPE, text=True, check=True
+    )
     found = json.loads(done.stdout.splitlines()[-1])
     spent = [cpu_seconds(pid) - start for pid, start in zip(target.processes, before, strict=True)]
     requests = found["requests"]

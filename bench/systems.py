@@ -1,4 +1,4 @@
-"""The systems under load: this service and its peers, each run as its authors recommend, all on one database."""
+"""The systems under load: this service and its peers, run as their authors recommend, all on one database."""
 
 import os
 import subprocess

@@ -38,7 +38,9 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def database_url(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def database_url(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """The database of the in-process tests; DATABASE_TEST_URL replaces the temporary PostgreSQL server."""
     if backend == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/test.db"
@@ -88,7 +90,9 @@ def make_user(client: TestClient) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def server(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def server(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     """The production server with two workers and a separate database."""
     if backend == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('server')}/server.db"

@@ -1,1 +1,1 @@
-"""A user directory with a spec-first HTTP API: `openapi/users.yaml` defines the routes and validates the requests."""
+"""A user directory with a spec-first HTTP API: `openapi/users.yaml` defines its routes and requests."""

@@ -1,4 +1,4 @@
-"""Creates the application; no other module but the commands imports this one."""
+"""Creates the application; only the commands and the development server import this module."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,14 @@ from starlette.responses import RedirectResponse, Response
 
 from users_api import errors
 from users_api.config import Config, load_settings
-from users_api.database import db, engine_options, limit_sessions, run_in_greenlet, tune, wait_on_the_loop
+from users_api.database import (
+    db,
+    engine_options,
+    listen_to_engine_events,
+    run_in_greenlet,
+    set_session_timeouts,
+    wait_on_the_loop,
+)
 from users_api.document import document_path
 from users_api.engine import App
 from users_api.engine.pages import Pages
@@ -24,7 +31,7 @@ from users_api.models import User
 from users_api.server.metrics import MEDIA_TYPE, Metrics, MetricsMiddleware
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
-USER_INTERFACE: Final = Path(__file__).with_name("ui")
+SWAGGER_UI_TEMPLATES: Final = Path(__file__).with_name("ui")
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -46,12 +53,12 @@ def create_app() -> App:
     pages = Pages(PAGE_HEADERS, packages=[("flask_swagger_ui", "dist")])
     app = App(
         "users_api",
-        lifespan=partial(_serving, settings),
+        lifespan=partial(_lifespan, settings),
         resolver=RelativeResolver("users_api.handlers"),
         server_args={"static_folder": None},
         strict_validation=True,
         pythonic_params=True,
-        swagger_ui_options=SwaggerUIOptions(swagger_ui_template_dir=str(USER_INTERFACE)),
+        swagger_ui_options=SwaggerUIOptions(swagger_ui_template_dir=str(SWAGGER_UI_TEMPLATES)),
         validate_responses=settings.TESTING,
         run_plain=partial(run_in_greenlet, seconds=settings.REQUEST_TIMEOUT),
         body_limit=settings.BODY_LIMIT,
@@ -71,7 +78,7 @@ def create_app() -> App:
 
 
 def create_flask_app() -> Flask:
-    """Return the inner Flask application with the document's routes, as Flask's and Flask-Migrate's commands require it."""
+    """Return the inner Flask application with the document's routes, for Flask's own commands."""
     return create_app().app
 
 
@@ -88,16 +95,16 @@ def configure(app: Flask, settings: type[Config]) -> None:
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS))
     with app.app_context():
-        tune(db.engine)
+        listen_to_engine_events(db.engine)
     app.shell_context_processor(lambda: {"app": app, "db": db, "User": User})
 
 
 @asynccontextmanager
-async def _serving(settings: type[Config], app: App) -> AsyncIterator[None]:
+async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
     """Connect database waits to the event loop and limit sessions, while the process serves requests."""
     with app.app.app_context():
         wait_on_the_loop(db.engine)
-        limit_sessions(
+        set_session_timeouts(
             db.engine,
             statement_timeout=settings.DATABASE_STATEMENT_TIMEOUT,
             lock_timeout=settings.DATABASE_LOCK_TIMEOUT,

@@ -21,58 +21,66 @@ from users_api import seeds
 from users_api.app import create_flask_app
 from users_api.config import Config, SettingsError, load_settings
 from users_api.database import db, schema_is_newer, schema_is_newest
-from users_api.development import STARTED, explain
+from users_api.development import STARTUP_MESSAGE_VARIABLE, describe_error
 from users_api.document import document_path
 from users_api.engine.failures import DocumentError
-from users_api.server.listener import is_taken, port_taken_message
+from users_api.server.listener import is_port_in_use, port_in_use_message
 
-APPLICATION: Final = "users_api.app:create_app"
-DEVELOPMENT: Final = "users_api.development:create_app"
-PROTOCOL: Final = "users_api.development:create_protocol"
-SERVER: Final = "python:users_api.gunicorn_conf"
-RELOADED: Final = ("--reload-include=*.py", "--reload-include=*.yaml")
+APPLICATION_FACTORY: Final = "users_api.app:create_app"
+DEVELOPMENT_FACTORY: Final = "users_api.development:create_app"
+DEVELOPMENT_PROTOCOL: Final = "users_api.development:create_protocol"
+GUNICORN_CONFIG: Final = "python:users_api.gunicorn_conf"
+RELOAD_OPTIONS: Final = ("--reload-include=*.py", "--reload-include=*.yaml")
 STARTED_MESSAGE: Final = """
   Swagger UI  http://{host}:{port}/ui/
   Database    {database}
   Stop        Ctrl-C
 """
-NEWER_SCHEMA_HELP: Final = "If a newer version has already migrated the database, the command reports that and changes nothing."
-DEVELOPMENT_NOTICE: Final = "Serving {database} with development settings; set APP_SETTINGS and DATABASE_URL for production."
+NEWER_SCHEMA_HELP: Final = (
+    "If a newer version has already migrated the database, the command reports that and changes nothing."
+)
+DEVELOPMENT_NOTICE: Final = (
+    "Serving {database} with development settings; set APP_SETTINGS and DATABASE_URL for production."
+)
 
 
-class Commands(AppGroup):
-    """Flask's command group; a wrong setting, document or database ends a command with one line in place of a traceback."""
+class CommandGroup(AppGroup):
+    """Flask's command group; a wrong setting, document or database ends a command with one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except (SettingsError, DocumentError, MarkedYAMLError) as error:
-            raise click.ClickException(explain(error)) from None
+            raise click.ClickException(describe_error(error)) from None
         except DBAPIError as error:
             raise click.ClickException(" ".join(str(error.orig).split())) from None
 
 
-CONTEXT: Final = {"obj": ScriptInfo(create_app=create_flask_app, set_debug_flag=False), "help_option_names": ["-h", "--help"]}
+CONTEXT_SETTINGS: Final = {
+    "obj": ScriptInfo(create_app=create_flask_app, set_debug_flag=False),
+    "help_option_names": ["-h", "--help"],
+}
 
 
-@click.group(cls=Commands, context_settings=CONTEXT)
+@click.group(cls=CommandGroup, context_settings=CONTEXT_SETTINGS)
 @click.version_option(package_name="users-api", prog_name="users-api")
 def main() -> None:
     """Run and administer the users service.
 
     Environment variables configure the service; docs/settings.md describes each one and its default.
 
-    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY, FORWARDED_ALLOW_IPS.
+    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY,
+    FORWARDED_ALLOW_IPS.
 
     Limits: DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUT, DATABASE_CONNECT_TIMEOUT, DATABASE_STATEMENT_TIMEOUT,
-    DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS, HEAD_LIMIT,
-    HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, SEND_TIMEOUT, KEEP_ALIVE, GRACEFUL_TIMEOUT.
+    DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS,
+    HEAD_LIMIT, HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, SEND_TIMEOUT, KEEP_ALIVE, GRACEFUL_TIMEOUT.
     """
 
 
-def _unless_newer(command: click.Command) -> click.Command:
-    """Return the command, which succeeds without effect on a newer schema: a release that is rolled back may still run it."""
+def _skip_on_newer_schema(command: click.Command) -> click.Command:
+    """Return the command, which does nothing on a newer schema: a rolled-back release still runs it."""
 
     @with_appcontext
     def invoke(**options: Any) -> None:
@@ -81,39 +89,49 @@ def _unless_newer(command: click.Command) -> click.Command:
         else:
             click.get_current_context().invoke(command, **options)
 
-    return _described(command, f"{command.help}\n\n{NEWER_SCHEMA_HELP}", invoke)
+    return _with_help(command, f"{command.help}\n\n{NEWER_SCHEMA_HELP}", invoke)
 
 
-def _described(command: click.Command, text: str, callback: Callable[..., Any] | None = None) -> click.Command:
+def _with_help(
+    command: click.Command, text: str, callback: Callable[..., Any] | None = None
+) -> click.Command:
     """Return a copy of a library's command with this service's help text."""
-    return click.Command(command.name, callback=callback or command.callback, params=command.params, help=text)
+    return click.Command(
+        command.name, callback=callback or command.callback, params=command.params, help=text
+    )
 
 
 for name in ("upgrade", "current"):
-    migrations.add_command(_unless_newer(migrations.commands[name]))
+    migrations.add_command(_skip_on_newer_schema(migrations.commands[name]))
 main.add_command(migrations)
-main.add_command(_described(shell_command, "Start a Python shell with `app`, `db` and `User` defined."))
-main.add_command(_described(routes_command, "List the paths of the OpenAPI document with their methods and endpoints."))
+main.add_command(_with_help(shell_command, "Start a Python shell with `app`, `db` and `User` defined."))
+main.add_command(
+    _with_help(routes_command, "List the paths of the OpenAPI document with their methods and endpoints.")
+)
 
 
-port_option = click.option("--port", type=click.IntRange(1, 65535), help="Listen on this port instead of $PORT.")
+port_option = click.option(
+    "--port", type=click.IntRange(1, 65535), help="Listen on this port instead of $PORT."
+)
 
 
 @main.command(with_appcontext=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @port_option
 @click.option("--migrate", is_flag=True, help="Upgrade the database to the newest migration first.")
-@click.option("--seed", is_flag=True, help="Add two example users first, if the development database is empty.")
+@click.option(
+    "--seed", is_flag=True, help="Add two example users first, if the development database is empty."
+)
 def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
     """Start the development server.
 
-    The server listens on $PORT and reloads when the code or the OpenAPI document changes. If a change breaks the
-    application, every response is a 503 that names the error and its line.
+    The server listens on $PORT and reloads when the code or the OpenAPI document changes. If a change breaks
+    the application, every response is a 503 that names the error and its line.
     """
     settings = load_settings()
     port = port or settings.PORT
-    if is_taken(host, port):
-        raise click.ClickException(port_taken_message(port))
+    if is_port_in_use(host, port):
+        raise click.ClickException(port_in_use_message(port))
     if migrate or seed:
         _prepare_database(migrate=migrate, seed=seed and settings.DEBUG)
     package = Path(__file__).parent
@@ -121,17 +139,24 @@ def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
         "--app-dir": package.parent,
         "--host": host,
         "--port": port,
-        "--http": PROTOCOL,
+        "--http": DEVELOPMENT_PROTOCOL,
         "--lifespan": "on",
         "--ws": "none",
         "--timeout-keep-alive": settings.KEEP_ALIVE,
         "--timeout-graceful-shutdown": settings.GRACEFUL_TIMEOUT,
     }
-    watched = ["--reload", f"--reload-dir={package}", f"--reload-dir={document_path().parent}", *RELOADED]
+    watched = [
+        "--reload",
+        f"--reload-dir={package}",
+        f"--reload-dir={document_path().parent}",
+        *RELOAD_OPTIONS,
+    ]
     arguments = [f"{name}={value}" for name, value in options.items()]
-    command = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT, "--factory", *watched, *arguments]
-    started = STARTED_MESSAGE.format(host=_clickable(host), port=port, database=_database(settings))
-    os.execve(sys.executable, command, os.environ | {STARTED: started, "PORT": str(port)})  # noqa: S606 -- see `serve`.
+    command = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT_FACTORY, "--factory", *watched, *arguments]
+    started = STARTED_MESSAGE.format(
+        host=_browser_host(host), port=port, database=_database_location(settings)
+    )
+    os.execve(sys.executable, command, os.environ | {STARTUP_MESSAGE_VARIABLE: started, "PORT": str(port)})  # noqa: S606 -- see `serve`.
 
 
 def _prepare_database(*, migrate: bool, seed: bool) -> None:
@@ -143,16 +168,18 @@ def _prepare_database(*, migrate: bool, seed: bool) -> None:
         db.engine.dispose()
 
 
-def _clickable(host: str) -> str:
-    """Return the host as part of a URL that a browser can open; a wildcard address becomes the loopback address."""
+def _browser_host(host: str) -> str:
+    """Return the host as part of a URL for a browser; a wildcard address becomes the loopback address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- replaced, not listened on.
     return f"[{host}]" if ":" in host else host
 
 
-def _database(settings: type[Config]) -> str:
+def _database_location(settings: type[Config]) -> str:
     """Return the file or the URL of the database, without the password."""
     url = make_url(settings.SQLALCHEMY_DATABASE_URI)
-    if url.get_backend_name() == "sqlite":  # Flask-SQLAlchemy's paths are relative to Flask's instance folder.
+    if (
+        url.get_backend_name() == "sqlite"
+    ):  # Flask-SQLAlchemy's paths are relative to Flask's instance folder.
         return f"the SQLite file {Path(Flask('users_api').instance_path, url.database or '')}"
     return url.set(drivername="postgresql").render_as_string()
 
@@ -162,21 +189,21 @@ def _database(settings: type[Config]) -> str:
 def serve(port: int | None) -> None:
     """Start the production server.
 
-    gunicorn listens on $PORT of all IPv4 addresses with $WEB_CONCURRENCY workers. On SIGTERM it finishes running requests
-    for up to $GRACEFUL_TIMEOUT seconds.
+    gunicorn listens on $PORT of all IPv4 addresses with $WEB_CONCURRENCY workers. On SIGTERM it finishes
+    running requests for up to $GRACEFUL_TIMEOUT seconds.
 
     GUNICORN_CMD_ARGS passes further options, for example `--access-logfile -`.
     """
     settings = load_settings()
     if settings.DEBUG and not os.environ.get("DATABASE_URL"):
-        click.echo(DEVELOPMENT_NOTICE.format(database=_database(settings)), err=True)
+        click.echo(DEVELOPMENT_NOTICE.format(database=_database_location(settings)), err=True)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
     environment = os.environ | {
         "PORT": str(port or settings.PORT),
         "WEB_CONCURRENCY": str(settings.WEB_CONCURRENCY),  # gunicorn rejects an empty value.
     }
-    command = [sys.executable, "-m", "gunicorn", "--config", SERVER, f"{APPLICATION}()"]
-    os.execve(sys.executable, command, environment)  # noqa: S606 -- gunicorn replaces this process, so that it receives its signals.
+    command = [sys.executable, "-m", "gunicorn", "--config", GUNICORN_CONFIG, f"{APPLICATION_FACTORY}()"]
+    os.execve(sys.executable, command, environment)  # noqa: S606 -- gunicorn replaces this process and receives its signals.
 
 
 @main.command("recreate_db")
@@ -207,7 +234,7 @@ def seed_db(count: int | None) -> None:
 
 
 def _add_generated_users(count: int) -> int:
-    """Return how many users were added; the first Ctrl-C stops after the current batch, a second one stops immediately."""
+    """Return how many users were added; the first Ctrl-C finishes the batch, a second stops at once."""
     added, interrupted = 0, Event()
 
     def interrupt(*_: Any) -> None:

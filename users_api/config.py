@@ -1,4 +1,4 @@
-"""The settings: read from the environment when the application is created, and rejected when they are wrong."""
+"""The settings: read from the environment when the application is created; invalid values are rejected."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from users_api.server.slots import MAX_WORKERS
 
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
 DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, refused in production.
-SHORTEST_SECRET_KEY: Final = 32
-SEVERAL_HOSTS: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
-SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+MIN_SECRET_KEY_LENGTH: Final = 32
+MULTI_HOST_URL: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
+DECIMAL_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class SettingsError(ValueError):
@@ -26,15 +26,17 @@ class SettingsError(ValueError):
 Value = TypeVar("Value")
 
 
-class Variable(Generic[Value]):
+class EnvironmentVariable(Generic[Value]):
     """A class attribute that reads its value from the environment each time.
 
     Raises:
         SettingsError: the value is wrong, or there is none and no default.
     """
 
-    def __init__(self, name: str, parse: Callable[[str], Value], *, default: str | None = None, missing: str = "") -> None:
-        """Take the variable's name, the parser of its text, and a default or the message for a missing value."""
+    def __init__(
+        self, name: str, parse: Callable[[str], Value], *, default: str | None = None, missing: str = ""
+    ) -> None:
+        """Store the variable's name, the parser, and a default or the message for a missing value."""
         self.name, self.parse, self.default, self.missing = name, parse, default, missing
 
     def __get__(self, _settings: object, _owner: type) -> Value:
@@ -50,12 +52,12 @@ class Variable(Generic[Value]):
 
 
 def database_url(text: str) -> str:
-    """Return the SQLAlchemy URL; PostgreSQL always uses the psycopg2 driver, and only SQLite is accepted besides.
+    """Return the SQLAlchemy URL, always with psycopg2 for PostgreSQL; the only other database is SQLite.
 
-    Heroku writes `postgres://`, and SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3. libpq reads several hosts before
-    the path (PostgreSQL's documentation, 32.1.1.3), and SQLAlchemy reads them from the query.
+    Heroku writes `postgres://`, and SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3. libpq reads
+    several hosts before the path (PostgreSQL's documentation, 32.1.1.3), and SQLAlchemy in the query.
     """
-    before, hosts, after = found.groups() if (found := SEVERAL_HOSTS.fullmatch(text)) else (text, "", "")
+    before, hosts, after = found.groups() if (found := MULTI_HOST_URL.fullmatch(text)) else (text, "", "")
     try:
         url = make_url(before + after).update_query_pairs(("host", host) for host in hosts.split(",") if host)
     except (ArgumentError, ValueError):  # ValueError is for a port that is not a number.
@@ -69,7 +71,7 @@ def database_url(text: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
+def integer_between(smallest: int, largest: int) -> Callable[[str], int]:
     """Return a parser of whole numbers between the bounds, both included."""
 
     def parse(text: str) -> int:
@@ -81,11 +83,11 @@ def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
     return parse
 
 
-def seconds(smallest: float, largest: float) -> Callable[[str], float]:
+def seconds_between(smallest: float, largest: float) -> Callable[[str], float]:
     """Return a parser of seconds between the bounds, both included; fractions are allowed."""
 
     def parse(text: str) -> float:
-        if SECONDS.fullmatch(text) and smallest <= (number := float(text)) <= largest:
+        if DECIMAL_NUMBER.fullmatch(text) and smallest <= (number := float(text)) <= largest:
             return number
         message = f"must be seconds from {smallest:g} to {largest:g}, not {text!r}"
         raise ValueError(message)
@@ -106,8 +108,11 @@ def networks(text: str) -> str:
 
 def secret_key(text: str) -> str | None:
     """Return the key, or None for an empty text: nothing is signed yet, so no key is needed."""
-    if text and (text == DEFAULT_SECRET_KEY or len(text) < SHORTEST_SECRET_KEY):
-        message = f"must have at least {SHORTEST_SECRET_KEY} characters and not be the default; unset it, or use 32 random bytes"
+    if text and (text == DEFAULT_SECRET_KEY or len(text) < MIN_SECRET_KEY_LENGTH):
+        message = (
+            f"must have at least {MIN_SECRET_KEY_LENGTH} characters and not be the default; "
+            "unset it, or use 32 random bytes"
+        )
         raise ValueError(message)
     return text or None
 
@@ -122,7 +127,10 @@ class ConnectionsPerWorker:
     def __get__(self, _settings: object, owner: "type[Config]") -> int:
         """Return the current share."""
         if owner.WEB_CONCURRENCY > owner.DATABASE_CONNECTIONS:
-            message = f"DATABASE_CONNECTIONS must be at least {owner.WEB_CONCURRENCY}, one for each of WEB_CONCURRENCY's workers"
+            message = (
+                f"DATABASE_CONNECTIONS must be at least {owner.WEB_CONCURRENCY}, "
+                "one for each of WEB_CONCURRENCY's workers"
+            )
             raise SettingsError(message)
         return owner.DATABASE_CONNECTIONS // owner.WEB_CONCURRENCY
 
@@ -134,50 +142,64 @@ class Config:
     DEBUG = False
     SECRET_KEY: Any = DEFAULT_SECRET_KEY
     SQLALCHEMY_DATABASE_URI: Any = ""
-    PORT = Variable("PORT", whole_number(1, 65535), default="5000")
-    WEB_CONCURRENCY = Variable("WEB_CONCURRENCY", whole_number(1, MAX_WORKERS), default="2")
-    FORWARDED_ALLOW_IPS = Variable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
-    DATABASE_CONNECTIONS = Variable("DATABASE_CONNECTIONS", whole_number(1, 1000), default="16")
+    PORT = EnvironmentVariable("PORT", integer_between(1, 65535), default="5000")
+    WEB_CONCURRENCY = EnvironmentVariable("WEB_CONCURRENCY", integer_between(1, MAX_WORKERS), default="2")
+    FORWARDED_ALLOW_IPS = EnvironmentVariable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
+    DATABASE_CONNECTIONS = EnvironmentVariable("DATABASE_CONNECTIONS", integer_between(1, 1000), default="16")
     POOL_SIZE = ConnectionsPerWorker()
-    DATABASE_POOL_TIMEOUT = Variable("DATABASE_POOL_TIMEOUT", seconds(0.1, 60), default="2")
-    DATABASE_CONNECT_TIMEOUT = Variable("DATABASE_CONNECT_TIMEOUT", seconds(1, 60), default="3")
-    DATABASE_STATEMENT_TIMEOUT = Variable("DATABASE_STATEMENT_TIMEOUT", seconds(0, 600), default="5")
-    DATABASE_LOCK_TIMEOUT = Variable("DATABASE_LOCK_TIMEOUT", seconds(0, 600), default="4")
-    DATABASE_IDLE_TIMEOUT = Variable("DATABASE_IDLE_TIMEOUT", seconds(0, 600), default="10")
-    REQUESTS_IN_FLIGHT = Variable("REQUESTS_IN_FLIGHT", whole_number(1, 100_000), default="256")
-    REQUEST_TIMEOUT = Variable("REQUEST_TIMEOUT", seconds(0.1, 600), default="8")
-    CLIENT_CONNECTIONS = Variable("CLIENT_CONNECTIONS", whole_number(1, 1_000_000), default="4000")
-    HEAD_LIMIT = Variable("HEAD_LIMIT", whole_number(1024, 1024**2), default="65536")
-    HEAD_TIMEOUT = Variable("HEAD_TIMEOUT", seconds(0.1, 600), default="10")
-    BODY_LIMIT = Variable("BODY_LIMIT", whole_number(1024, 1024**3), default="1048576")
-    BODY_TIMEOUT = Variable("BODY_TIMEOUT", seconds(0.1, 600), default="10")
-    SEND_TIMEOUT = Variable("SEND_TIMEOUT", seconds(0.1, 600), default="20")
-    KEEP_ALIVE = Variable("KEEP_ALIVE", whole_number(1, 3600), default="95")
-    GRACEFUL_TIMEOUT = Variable("GRACEFUL_TIMEOUT", whole_number(1, 600), default="20")
+    DATABASE_POOL_TIMEOUT = EnvironmentVariable(
+        "DATABASE_POOL_TIMEOUT", seconds_between(0.1, 60), default="2"
+    )
+    DATABASE_CONNECT_TIMEOUT = EnvironmentVariable(
+        "DATABASE_CONNECT_TIMEOUT", seconds_between(1, 60), default="3"
+    )
+    DATABASE_STATEMENT_TIMEOUT = EnvironmentVariable(
+        "DATABASE_STATEMENT_TIMEOUT", seconds_between(0, 600), default="5"
+    )
+    DATABASE_LOCK_TIMEOUT = EnvironmentVariable("DATABASE_LOCK_TIMEOUT", seconds_between(0, 600), default="4")
+    DATABASE_IDLE_TIMEOUT = EnvironmentVariable(
+        "DATABASE_IDLE_TIMEOUT", seconds_between(0, 600), default="10"
+    )
+    REQUESTS_IN_FLIGHT = EnvironmentVariable("REQUESTS_IN_FLIGHT", integer_between(1, 100_000), default="256")
+    REQUEST_TIMEOUT = EnvironmentVariable("REQUEST_TIMEOUT", seconds_between(0.1, 600), default="8")
+    CLIENT_CONNECTIONS = EnvironmentVariable(
+        "CLIENT_CONNECTIONS", integer_between(1, 1_000_000), default="4000"
+    )
+    HEAD_LIMIT = EnvironmentVariable("HEAD_LIMIT", integer_between(1024, 1024**2), default="65536")
+    HEAD_TIMEOUT = EnvironmentVariable("HEAD_TIMEOUT", seconds_between(0.1, 600), default="10")
+    BODY_LIMIT = EnvironmentVariable("BODY_LIMIT", integer_between(1024, 1024**3), default="1048576")
+    BODY_TIMEOUT = EnvironmentVariable("BODY_TIMEOUT", seconds_between(0.1, 600), default="10")
+    SEND_TIMEOUT = EnvironmentVariable("SEND_TIMEOUT", seconds_between(0.1, 600), default="20")
+    KEEP_ALIVE = EnvironmentVariable("KEEP_ALIVE", integer_between(1, 3600), default="95")
+    GRACEFUL_TIMEOUT = EnvironmentVariable("GRACEFUL_TIMEOUT", integer_between(1, 600), default="20")
 
 
 class DevelopmentConfig(Config):
-    """Development on a local machine: an SQLite file in the `instance` folder unless DATABASE_URL names another database."""
+    """Development on a local machine: an SQLite file in `instance` unless DATABASE_URL is set."""
 
     DEBUG = True
-    SQLALCHEMY_DATABASE_URI = Variable("DATABASE_URL", database_url, default="sqlite:///users.db")
+    SQLALCHEMY_DATABASE_URI = EnvironmentVariable("DATABASE_URL", database_url, default="sqlite:///users.db")
 
 
 class TestingConfig(Config):
-    """The tests."""
+    """Settings for the tests."""
 
     TESTING = True
-    SQLALCHEMY_DATABASE_URI = Variable(
-        "DATABASE_TEST_URL", database_url, missing="Set DATABASE_TEST_URL to the database of the tests: they empty it."
+    SQLALCHEMY_DATABASE_URI = EnvironmentVariable(
+        "DATABASE_TEST_URL",
+        database_url,
+        missing="Set DATABASE_TEST_URL to the database of the tests: they empty it.",
     )
 
 
 class ProductionConfig(Config):
-    """Production: no setting has a default that could be wrong."""
+    """Production: no setting has an unsafe default."""
 
-    SECRET_KEY = Variable("SECRET_KEY", secret_key, default="")
-    SQLALCHEMY_DATABASE_URI = Variable(
-        "DATABASE_URL", database_url, missing="Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME."
+    SECRET_KEY = EnvironmentVariable("SECRET_KEY", secret_key, default="")
+    SQLALCHEMY_DATABASE_URI = EnvironmentVariable(
+        "DATABASE_URL",
+        database_url,
+        missing="Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.",
     )
 
 

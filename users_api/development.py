@@ -1,7 +1,7 @@
 """The development server's application, which reports errors in the code or the document instead of exiting.
 
-uvicorn imports this module in a new process on each reload. The modules that are most likely to break are therefore
-imported inside `try` blocks.
+uvicorn imports this module in a new process on each reload. The modules that are most likely to break are
+therefore imported inside `try` blocks.
 """
 
 import asyncio
@@ -19,10 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from yaml import MarkedYAMLError
 
 from users_api.server.protocol import Limits, Protocol
-from users_api.serving import render, server_options
+from users_api.serving import render_failure, server_options
 
 PACKAGE: Final = Path(__file__).parent
-STARTED: Final = "USERS_API_STARTED"  # This variable holds the text that is printed after each start.
+STARTUP_MESSAGE_VARIABLE: Final = (
+    "USERS_API_STARTED"  # This variable holds the text that is printed after each start.
+)
 logger: Final = logging.getLogger("uvicorn.error")
 
 
@@ -31,19 +33,19 @@ def create_app() -> ASGIApp:
     try:
         app: ASGIApp = import_module("users_api.app").create_app()
     except Exception as error:  # noqa: BLE001 -- code under development raises any exception.
-        return _unavailable(error)
-    return Repairable(app, os.environ[STARTED])
+        return _error_app(error)
+    return FallbackApp(app, os.environ[STARTUP_MESSAGE_VARIABLE])
 
 
-def _unavailable(error: Exception) -> "Unavailable":
-    reason = explain(error)
+def _error_app(error: Exception) -> "ErrorApp":
+    reason = describe_error(error)
     logger.error(reason)
-    return Unavailable(reason)
+    return ErrorApp(reason)
 
 
 def create_protocol(**options: Any) -> Protocol:
     """Return the protocol for a new connection, with the limits from the settings."""
-    return Protocol(limits=_limits(), render=render, **options)
+    return Protocol(limits=_limits(), render=render_failure, **options)
 
 
 @cache
@@ -54,37 +56,37 @@ def _limits() -> Limits:
         return Limits()
 
 
-def explain(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return the error in one line, with the file and the line number where they are known."""
     if isinstance(error, SyntaxError):
-        return f"{_relative(error.filename)}, line {error.lineno}: {error.msg}"
+        return f"{_relative_path(error.filename)}, line {error.lineno}: {error.msg}"
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
-        return f"{_relative(mark.name)}, line {mark.line + 1}: {error.problem}"
+        return f"{_relative_path(mark.name)}, line {mark.line + 1}: {error.problem}"
     if type(error).__module__.startswith("users_api."):  # The service's own errors name their cause.
-        return _in_one_line(error)
-    return f"{_place(error)}: {type(error).__name__}: {_in_one_line(error)}"
+        return _message_in_one_line(error)
+    return f"{_location(error)}: {type(error).__name__}: {_message_in_one_line(error)}"
 
 
-def _place(error: Exception) -> str:
+def _location(error: Exception) -> str:
     """Return the innermost line of the service's code in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
     frame = own[-1]
-    return f"{_relative(frame.filename)}, line {frame.lineno}"
+    return f"{_relative_path(frame.filename)}, line {frame.lineno}"
 
 
-def _relative(name: str | None) -> str:
+def _relative_path(name: str | None) -> str:
     path = Path(name or "")
     return str(path.relative_to(PACKAGE.parent)) if PACKAGE.parent in path.parents else str(path)
 
 
-def _in_one_line(error: Exception) -> str:
+def _message_in_one_line(error: Exception) -> str:
     return " ".join(str(error).split()).removeprefix(f"{PACKAGE.parent}{os.sep}")
 
 
-class Repairable:
-    """Wraps an application; prints a message after start-up, and replaces the application if start-up fails."""
+class FallbackApp:
+    """Wraps an application; prints a message after startup, and replaces the application if startup fails."""
 
     def __init__(self, app: ASGIApp, message: str) -> None:
         """Wrap the application."""
@@ -110,16 +112,16 @@ class Repairable:
         except Exception as error:
             if started:
                 raise
-            self.app = _unavailable(error)
+            self.app = _error_app(error)
             await self.app(scope, receive, send)
 
 
-class Unavailable:
+class ErrorApp:
     """Responds to every request with 503 and the reason."""
 
     def __init__(self, reason: str) -> None:
         """Render the response once."""
-        self._body, self._media_type = render(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        self._body, self._media_type = render_failure(HTTPStatus.SERVICE_UNAVAILABLE, reason)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response, or complete the lifespan's start-up and shutdown."""
@@ -133,5 +135,7 @@ class Unavailable:
             (b"content-type", self._media_type.encode()),
             (b"content-length", b"%d" % len(self._body)),
         ]
-        await send({"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE, "headers": headers})
+        await send(
+            {"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE, "headers": headers}
+        )
         await send({"type": "http.response.body", "body": self._body})

@@ -10,7 +10,7 @@ import orjson
 from users_api.engine.failures import FieldError
 from users_api.engine.responses import Response
 
-JSON: Final = (b"content-type", b"application/json")
+JSON_CONTENT_TYPE: Final = (b"content-type", b"application/json")
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -28,22 +28,28 @@ def success(
     if data is not None:
         envelope["data"] = data
     body = orjson.dumps(envelope, option=orjson.OPT_UTC_Z)
-    return Response(status, [*_raw(headers), JSON] if headers else [JSON], body)
+    return Response(
+        status, [*_encode_headers(headers), JSON_CONTENT_TYPE] if headers else [JSON_CONTENT_TYPE], body
+    )
 
 
 def not_modified(headers: Mapping[str, str]) -> Response:
     """Return 304, which has no body (RFC 9110, 15.4.5)."""
-    return Response(HTTPStatus.NOT_MODIFIED, _raw(headers))
+    return Response(HTTPStatus.NOT_MODIFIED, _encode_headers(headers))
 
 
-def failure(status: int, message: str, headers: Mapping[str, str] = NO_HEADERS, errors: Sequence[FieldError] = ()) -> Response:
+def failure(
+    status: int, message: str, headers: Mapping[str, str] = NO_HEADERS, errors: Sequence[FieldError] = ()
+) -> Response:
     """Return a response whose envelope's status is `fail` for a 4xx status and `error` for a 5xx status."""
     body = failure_body(status, message, errors)
-    return Response(status, [*_raw(headers), (b"content-length", b"%d" % len(body)), JSON], body)
+    return Response(
+        status, [*_encode_headers(headers), (b"content-length", b"%d" % len(body)), JSON_CONTENT_TYPE], body
+    )
 
 
 def failure_body(status: int, message: str, errors: Sequence[FieldError] = ()) -> bytes:
-    """Return the JSON body of such a response."""
+    """Return the JSON body of a failure response."""
     outcome = "error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "fail"
     body: dict[str, Any] = {"status": outcome, "message": message}
     if errors:
@@ -51,5 +57,5 @@ def failure_body(status: int, message: str, errors: Sequence[FieldError] = ()) -
     return orjson.dumps(body)
 
 
-def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -13,18 +13,26 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from users_api.database import is_unavailable, is_undefined, violated_constraint
+from users_api.database import is_missing_schema_object, is_unavailable, violated_constraint
 from users_api.engine import App, Response
-from users_api.engine.failures import InvalidParameter, InvalidPathParameter, InvalidPayload, PathNotFound, UnsupportedMediaType
-from users_api.engine.reading import BodyTimeout, BodyTooLarge
+from users_api.engine.body_reader import BodyTimeout, BodyTooLarge
+from users_api.engine.failures import (
+    InvalidParameter,
+    InvalidPathParameter,
+    InvalidPayload,
+    PathNotFound,
+    UnsupportedMediaType,
+)
 from users_api.envelope import failure
 
 RETRY_AFTER: Final = MappingProxyType({"Retry-After": "1"})
-FAULT: Final = "Something went wrong on our side."
-UNAVAILABLE: Final = "The service is unavailable for the moment. Please try again."
-NO_PATH: Final = "There is nothing at this path. See /ui/ for what there is."
-NO_METHOD: Final = "Method not allowed. See the Allow header for what this path has."
-NOT_JSON: Final = "The request body must be application/json in UTF-8, without a content coding."
+INTERNAL_ERROR_MESSAGE: Final = "Something went wrong on our side."
+UNAVAILABLE_MESSAGE: Final = "The service is unavailable for the moment. Please try again."
+PATH_NOT_FOUND_MESSAGE: Final = "There is nothing at this path. See /ui/ for what there is."
+METHOD_NOT_ALLOWED_MESSAGE: Final = "Method not allowed. See the Allow header for what this path has."
+UNSUPPORTED_MEDIA_TYPE_MESSAGE: Final = (
+    "The request body must be application/json in UTF-8, without a content coding."
+)
 
 
 class RateLimitFilter(logging.Filter):
@@ -42,8 +50,8 @@ class RateLimitFilter(logging.Filter):
 
 
 logger = logging.getLogger(__name__)
-outages = logger.getChild("outages")
-outages.addFilter(RateLimitFilter())
+outage_logger = logger.getChild("outages")
+outage_logger.addFilter(RateLimitFilter())
 
 
 class Rejection(Exception):  # noqa: N818 -- exceptions are named for what happened.
@@ -83,8 +91,8 @@ class SchemaOutdated(Rejection):
     headers = RETRY_AFTER
 
 
-CONSTRAINTS: Final[Mapping[str, type[Rejection]]] = {"uq_users_email": EmailTaken}
-PATH_PARAMETERS: Final[Mapping[str, type[Rejection]]] = {"user_id": UserNotFound}
+REJECTIONS_BY_CONSTRAINT: Final[Mapping[str, type[Rejection]]] = {"uq_users_email": EmailTaken}
+REJECTIONS_BY_PATH_PARAMETER: Final[Mapping[str, type[Rejection]]] = {"user_id": UserNotFound}
 
 
 def register(app: App) -> None:
@@ -93,15 +101,21 @@ def register(app: App) -> None:
         Rejection: lambda error: failure(error.status, error.message, error.headers),
         InvalidPayload: lambda error: failure(400, "Invalid payload.", errors=error.errors),
         InvalidParameter: lambda error: failure(400, "Invalid parameter.", errors=error.errors),
-        UnsupportedMediaType: lambda _: failure(415, NOT_JSON, {"Accept-Encoding": "identity"}),
-        BodyTooLarge: lambda error: failure(413, too_large("request body", error.limit), error.headers),
-        BodyTimeout: lambda error: failure(408, too_late("request body", error.seconds), error.headers),
-        PathNotFound: lambda _: failure(404, NO_PATH),
-        InvalidPathParameter: path_parameter_invalid,
+        UnsupportedMediaType: lambda _: failure(
+            415, UNSUPPORTED_MEDIA_TYPE_MESSAGE, {"Accept-Encoding": "identity"}
+        ),
+        BodyTooLarge: lambda error: failure(
+            413, too_large_message("request body", error.limit), error.headers
+        ),
+        BodyTimeout: lambda error: failure(
+            408, timeout_message("request body", error.seconds), error.headers
+        ),
+        PathNotFound: lambda _: failure(404, PATH_NOT_FOUND_MESSAGE),
+        InvalidPathParameter: invalid_path_parameter,
         OAuthProblem: lambda _: failure(401, "Authentication required."),
         OAuthResponseProblem: lambda _: failure(401, "Invalid token."),
         OAuthScopeProblem: lambda _: failure(403, "Insufficient scope."),
-        405: lambda error: failure(405, NO_METHOD, error.headers),
+        405: lambda error: failure(405, METHOD_NOT_ALLOWED_MESSAGE, error.headers),
         HTTPException: rejected_by_library,
         ProblemException: rejected_by_library,
         IntegrityError: constraint_violated,
@@ -110,7 +124,7 @@ def register(app: App) -> None:
         InterfaceError: database_failed,
         PoolTimeout: database_unavailable,
         TimeoutError: database_unavailable,
-        Exception: fault,
+        Exception: internal_error,
     }
     for failed, respond in handlers.items():
         app.add_error_handler(failed, _handler(respond))
@@ -123,59 +137,59 @@ def _handler(respond: Callable[[Any], Response]) -> Callable[[ConnexionRequest, 
     return handle
 
 
-def path_parameter_invalid(error: InvalidPathParameter) -> Response:
+def invalid_path_parameter(error: InvalidPathParameter) -> Response:
     """Return 404 for the resource that the path names: `/users/blah` is a user that does not exist."""
-    rejection = PATH_PARAMETERS.get(error.errors[0].field)
-    return failure(rejection.status, rejection.message) if rejection else failure(404, NO_PATH)
+    rejection = REJECTIONS_BY_PATH_PARAMETER.get(error.errors[0].field)
+    return failure(rejection.status, rejection.message) if rejection else failure(404, PATH_NOT_FOUND_MESSAGE)
 
 
 def constraint_violated(error: IntegrityError) -> Response:
     """Return the response for the violated constraint, or 500 for one that no client can violate."""
-    rejection = CONSTRAINTS.get(violated_constraint(error))
-    return failure(rejection.status, rejection.message) if rejection else fault(error)
+    rejection = REJECTIONS_BY_CONSTRAINT.get(violated_constraint(error))
+    return failure(rejection.status, rejection.message) if rejection else internal_error(error)
 
 
 def database_failed(error: DBAPIError) -> Response:
     """Return 503 when the database is unavailable or needs a migration, otherwise 500."""
-    if is_undefined(error):
+    if is_missing_schema_object(error):
         reason = str(error.orig).partition("\n")[0]
-        outages.error("The database needs a migration, run `users-api db upgrade`: %s", reason)
-        return failure(503, UNAVAILABLE, RETRY_AFTER)
-    return database_unavailable(error) if is_unavailable(error) else fault(error)
+        outage_logger.error("The database needs a migration, run `users-api db upgrade`: %s", reason)
+        return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
+    return database_unavailable(error) if is_unavailable(error) else internal_error(error)
 
 
 def database_unavailable(error: Exception) -> Response:
     """Return 503, when the database is unavailable, overloaded or too slow."""
-    outages.error("Database unavailable: %s", str(error) or "no response in time")
-    return failure(503, UNAVAILABLE, RETRY_AFTER)
+    outage_logger.error("Database unavailable: %s", str(error) or "no response in time")
+    return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
 
 
 def rejected_by_library(error: Any) -> Response:
-    """Return the status and the words that a handler or a library chose, in the envelope; those of our own fault are fixed."""
+    """Return the status and message of a handler or a library in the envelope; 5xx messages are fixed."""
     status = HTTPStatus(error.status_code)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%d %s", status, error.detail, exc_info=error)
-        return failure(status, FAULT, error.headers or {})
+        return failure(status, INTERNAL_ERROR_MESSAGE, error.headers or {})
     return failure(status, error.detail or status.phrase, error.headers or {})
 
 
-def fault(error: Exception) -> Response:
+def internal_error(error: Exception) -> Response:
     """Log the traceback and return 500 with a fixed message."""
     logger.error("Unhandled exception", exc_info=error)
-    return failure(500, FAULT)
+    return failure(500, INTERNAL_ERROR_MESSAGE)
 
 
-def too_large(what: str, limit: int) -> str:
+def too_large_message(what: str, limit: int) -> str:
     """Return the message for a limit in bytes."""
-    return f"The {what} must not be larger than {size(limit)}."
+    return f"The {what} must not be larger than {format_size(limit)}."
 
 
-def too_late(what: str, seconds: float) -> str:
+def timeout_message(what: str, seconds: float) -> str:
     """Return the message for a limit in seconds."""
     return f"The {what} did not arrive within {seconds:g} seconds."
 
 
-def size(number: int) -> str:
+def format_size(number: int) -> str:
     """Return a number of bytes in the largest unit that divides it."""
     for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
         if number % unit == 0:

@@ -3,7 +3,19 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Identity, Index, Integer, String, TypeDecorator, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Identity,
+    Index,
+    Integer,
+    String,
+    TypeDecorator,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from users_api.database import db
@@ -13,7 +25,7 @@ LONGEST_USERNAME: Final = 128
 LONGEST_EMAIL: Final = 128
 
 
-class NaiveDateTime(TypeDecorator[datetime]):
+class UtcDateTimeType(TypeDecorator[datetime]):
     """A UTC timestamp for SQLite, which stores no time zone."""
 
     impl = DateTime
@@ -38,12 +50,18 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
 
     __tablename__ = "users"
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), Identity(maxvalue=LARGEST_ID), primary_key=True)
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), Identity(maxvalue=LARGEST_ID), primary_key=True
+    )
     username: Mapped[str] = mapped_column(String(LONGEST_USERNAME))
-    email: Mapped[str] = mapped_column(String(LONGEST_EMAIL).with_variant(String(LONGEST_EMAIL, collation="C"), "postgresql"))
+    email: Mapped[str] = mapped_column(
+        String(LONGEST_EMAIL).with_variant(String(LONGEST_EMAIL, collation="C"), "postgresql")
+    )
     active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     created_date: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True).with_variant(NaiveDateTime, "sqlite"), default=utc_now, server_default=func.now()
+        DateTime(timezone=True).with_variant(UtcDateTimeType, "sqlite"),
+        default=utc_now,
+        server_default=func.now(),
     )
     version: Mapped[int] = mapped_column(Integer, default=1, server_default=text("1"))
 
@@ -59,5 +77,5 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
 
 
 def etag(user: Any) -> str:
-    """Return a user's entity tag without quotes; its timestamp differs even if `recreate_db` reuses the id."""
+    """Return a user's entity tag without quotes; its timestamp differs even if `recreate_db` reuses ids."""
     return f"{user.version}-{round(user.created_date.timestamp() * 1_000_000):x}"

@@ -14,10 +14,12 @@ class UtcDateTime(fields.Field[datetime]):
     """A UTC timestamp in the format of RFC 3339, with `Z` and microseconds."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002 -- marshmallow's signature.
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if value else None
+        return (
+            value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if value else None
+        )
 
     @staticmethod
-    def orjson_writes(value: Any) -> bool:
+    def is_native_to_orjson(value: Any) -> bool:
         """Return whether orjson formats the timestamp identically; it omits microseconds that are 0."""
         return type(value) is datetime and value.tzinfo is UTC and value.microsecond != 0
 

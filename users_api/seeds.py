@@ -4,20 +4,55 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Case, ColumnElement, Insert, Integer, String, bindparam, case, cast, func, insert, select
+from sqlalchemy import (
+    Case,
+    ColumnElement,
+    Insert,
+    Integer,
+    String,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from users_api.database import db, transaction
 from users_api.models import User
 
-KNOWN_USERS: Final = (
+EXAMPLE_USERS: Final = (
     {"username": "michael", "email": "hermanmu@gmail.com"},
     {"username": "michaelherman", "email": "michael@mherman.org"},
 )
-BATCH: Final = 10_000
-ACTIVE: Final = 10  # One user in this many is inactive.
-FIRST_NAMES: Final = ("Ada", "Alan", "Barbara", "Dennis", "Edsger", "Frances", "Grace", "Hedy", "Ken", "Linus", "Margaret")
-LAST_NAMES: Final = ("Allen", "Berners", "Dijkstra", "Hamilton", "Hopper", "Lamarr", "Liskov", "Lovelace", "Ritchie", "Turing")
+BATCH_SIZE: Final = 10_000
+INACTIVE_INTERVAL: Final = 10  # One user in this many is inactive.
+FIRST_NAMES: Final = (
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Dennis",
+    "Edsger",
+    "Frances",
+    "Grace",
+    "Hedy",
+    "Ken",
+    "Linus",
+    "Margaret",
+)
+LAST_NAMES: Final = (
+    "Allen",
+    "Berners",
+    "Dijkstra",
+    "Hamilton",
+    "Hopper",
+    "Lamarr",
+    "Liskov",
+    "Lovelace",
+    "Ritchie",
+    "Turing",
+)
 
 
 def add_known_users() -> int:
@@ -25,7 +60,7 @@ def add_known_users() -> int:
     dialect = {"postgresql": postgresql, "sqlite": sqlite}[db.engine.dialect.name]
     statement = dialect.insert(User).on_conflict_do_nothing().returning(User.id)
     with transaction() as connection:
-        return len(connection.execute(statement.values(KNOWN_USERS)).all())
+        return len(connection.execute(statement.values(EXAMPLE_USERS)).all())
 
 
 def add_known_users_to_empty_table() -> int:
@@ -40,24 +75,34 @@ def add_generated_users(count: int) -> Iterator[int]:
 
     The database generates the rows, since sending them takes more than twice the time.
     """
-    statement, run = _generated(), secrets.token_hex(6)
-    for first in range(0, count, BATCH):
-        last = min(first + BATCH, count) - 1
+    statement, run = _insert_generated(), secrets.token_hex(6)
+    for first in range(0, count, BATCH_SIZE):
+        last = min(first + BATCH_SIZE, count) - 1
         with transaction() as connection:
             connection.execute(statement, {"first": first, "last": last, "run": run})
         yield last - first + 1
 
 
-def _generated() -> Insert:
-    """Return the statement that adds the users numbered `first` to `last`; `run` makes their emails unique."""
+def _insert_generated() -> Insert:
+    """Return the statement that adds users numbered `first` to `last`; `run` makes their emails unique."""
     start = select(bindparam("first", type_=Integer).label("number")).cte("numbers", recursive=True)
-    numbers = start.union_all(select(start.c.number + 1).where(start.c.number < bindparam("last", type_=Integer)))
+    numbers = start.union_all(
+        select(start.c.number + 1).where(start.c.number < bindparam("last", type_=Integer))
+    )
     number = numbers.c.number
-    first, last = _pick(FIRST_NAMES, number), _pick(LAST_NAMES, number)
-    address = func.lower(first) + "." + func.lower(last) + "." + bindparam("run", type_=String) + "." + cast(number, String)
-    rows = select(first + " " + last, address + "@example.org", number % ACTIVE != 0)
+    first, last = _cycle(FIRST_NAMES, number), _cycle(LAST_NAMES, number)
+    address = (
+        func.lower(first)
+        + "."
+        + func.lower(last)
+        + "."
+        + bindparam("run", type_=String)
+        + "."
+        + cast(number, String)
+    )
+    rows = select(first + " " + last, address + "@example.org", number % INACTIVE_INTERVAL != 0)
     return insert(User.__table__).from_select(["username", "email", "active"], rows)
 
 
-def _pick(names: Sequence[str], number: ColumnElement[int]) -> Case[Any]:
+def _cycle(names: Sequence[str], number: ColumnElement[int]) -> Case[Any]:
     return case(dict(enumerate(names)), value=number % len(names))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # The development server imports this module while config.py 
     from users_api.config import Config
 
 
-def render(status: HTTPStatus, message: str) -> tuple[bytes, str]:
+def render_failure(status: HTTPStatus, message: str) -> tuple[bytes, str]:
     """Return the body and the media type of an error response."""
     outcome = "error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "fail"
     return orjson.dumps({"status": outcome, "message": message}), "application/json"
@@ -31,5 +31,5 @@ def server_options(settings: "type[Config]") -> ServerOptions:
             head_seconds=settings.HEAD_TIMEOUT,
             send_seconds=settings.SEND_TIMEOUT,
         ),
-        render=render,
+        render=render_failure,
     )

@@ -1,1 +1,1 @@
-"""The same service with other frameworks: the same table, payloads and rule for email addresses, in one file each."""
+"""The same service with other frameworks, in one file each: the same table, payloads and rule for emails."""

@@ -8,13 +8,16 @@ import asyncpg
 import orjson
 
 GET = "SELECT id, username, email, active, created_date, version FROM users WHERE id = $1"
-LIST = "SELECT id, username, email, active, created_date, version FROM users WHERE id > $1 ORDER BY id LIMIT $2"
+LIST = (
+    "SELECT id, username, email, active, created_date, version FROM users WHERE id > $1 ORDER BY id LIMIT $2"
+)
 FILTER = """SELECT id, username, email, active, created_date, version FROM users
     WHERE id > $1 AND lower(email) = lower($3) ORDER BY id LIMIT $2"""
 INSERT = """INSERT INTO users (username, email) VALUES ($1, $2)
     RETURNING id, username, email, active, created_date, version"""
 UPDATE = """UPDATE users SET
-    username = coalesce($2, username), email = coalesce($3, email), active = coalesce($4, active), version = version + 1
+    username = coalesce($2, username), email = coalesce($3, email), active = coalesce($4, active),
+    version = version + 1
     WHERE id = $1 RETURNING id, username, email, active, created_date, version"""
 DELETE = "DELETE FROM users WHERE id = $1 RETURNING email"
 Answer = tuple[int, Any, dict[str, str]]
@@ -33,7 +36,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     except asyncpg.UniqueViolationError:
         status, answer, headers = DUPLICATE
     body = b"" if answer is None else orjson.dumps(answer, option=orjson.OPT_UTC_Z)
-    headers = {"content-type": "application/json", "content-length": str(len(body))} | headers if body else headers
+    headers = (
+        {"content-type": "application/json", "content-length": str(len(body))} | headers if body else headers
+    )
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
@@ -52,7 +57,9 @@ async def route(scope: Any, receive: Any) -> Answer:
     if path == "/ping":
         return 200, {"status": "success", "message": "pong"}, {}
     if path == "/users":
-        return await (create(pool, await read(receive)) if method == "POST" else page(pool, scope["query_string"]))
+        return await (
+            create(pool, await read(receive)) if method == "POST" else page(pool, scope["query_string"])
+        )
     user_id = int(path.removeprefix("/users/"))
     if method == "GET":
         return await get(pool, user_id, dict(scope["headers"]).get(b"if-none-match", b"").decode())
@@ -60,7 +67,9 @@ async def route(scope: Any, receive: Any) -> Answer:
         email = await pool.fetchval(DELETE, user_id)
         return (200, {"status": "success", "message": f"{email} was removed!"}, {}) if email else MISSING
     change = await read(receive)
-    row = await pool.fetchrow(UPDATE, user_id, change.get("username"), change.get("email"), change.get("active"))
+    row = await pool.fetchrow(
+        UPDATE, user_id, change.get("username"), change.get("email"), change.get("active")
+    )
     return stored(row, f"{user_id} was updated!") if row else MISSING
 
 

@@ -1,4 +1,4 @@
-"""Stock Connexion: FlaskApp with this service's document and default settings, and Flask-SQLAlchemy's session."""
+"""Stock Connexion: FlaskApp with this service's document, default settings and Flask-SQLAlchemy's session."""
 
 import os
 from datetime import UTC
@@ -21,7 +21,9 @@ document = yaml.safe_load(DOCUMENT.read_text())
 document["paths"] = {path: document["paths"][path] for path in PATHS}
 
 app = FlaskApp(__name__)
-app.app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg2:")
+app.app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace(
+    "postgresql:", "postgresql+psycopg2:"
+)
 db = SQLAlchemy(app.app)
 app.add_api(document, resolver=RelativeResolver(__name__))
 
@@ -51,7 +53,11 @@ class User(db.Model):  # type: ignore[name-defined]
 
 
 def answer(user: User, message: str, status: int = 200, **headers: str) -> Any:
-    return {"status": "success", "message": message, "data": user.to_json()}, status, headers | {"ETag": user.etag}
+    return (
+        {"status": "success", "message": message, "data": user.to_json()},
+        status,
+        headers | {"ETag": user.etag},
+    )
 
 
 def ping() -> Any:

@@ -1,4 +1,4 @@
-"""A typical tutorial: Flask-RESTful over Flask-SQLAlchemy's session, SELECT before INSERT, gunicorn's sync workers."""
+"""A typical tutorial: Flask-RESTful, Flask-SQLAlchemy's session, SELECT before INSERT, and sync workers."""
 
 import os
 from datetime import UTC
@@ -11,7 +11,9 @@ from sqlalchemy import exc, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 app = Flask(__name__)
-app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg2:")
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace(
+    "postgresql:", "postgresql+psycopg2:"
+)
 db = SQLAlchemy(app)
 api = Api(app)
 
@@ -48,8 +50,14 @@ def find_by_email(email: str) -> User | None:
     return User.query.filter(func.lower(User.email) == email.lower()).first()
 
 
-def answer(user: User, message: str, status: int = 200, **headers: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    return {"status": "success", "message": message, "data": user.to_json()}, status, headers | {"ETag": f'"{user.etag}"'}
+def answer(
+    user: User, message: str, status: int = 200, **headers: str
+) -> tuple[dict[str, Any], int, dict[str, str]]:
+    return (
+        {"status": "success", "message": message, "data": user.to_json()},
+        status,
+        headers | {"ETag": f'"{user.etag}"'},
+    )
 
 
 class Ping(Resource):
@@ -65,7 +73,10 @@ class UsersList(Resource):
             query = query.filter(func.lower(User.email) == email.lower())
         users = query.order_by(User.id).limit(limit + 1).all()
         link = f"/users?limit={limit}&after={users[limit - 1].id}" if len(users) > limit else None
-        body = {"status": "success", "data": {"users": [user.to_json() for user in users[:limit]], "next": link}}
+        body = {
+            "status": "success",
+            "data": {"users": [user.to_json() for user in users[:limit]], "next": link},
+        }
         return body, 200, {"Link": f'<{link}>; rel="next"'} if link else {}
 
     def post(self) -> Any:

@@ -1,4 +1,4 @@
-"""A Flask application with two tables of its own, on each database."""
+"""A Flask application with its own two tables, on each database."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -9,7 +9,14 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from tests.database.tables import Base
-from users_api.database import db, engine_options, run_in_greenlet, transaction, tune, wait_on_the_loop
+from users_api.database import (
+    db,
+    engine_options,
+    listen_to_engine_events,
+    run_in_greenlet,
+    transaction,
+    wait_on_the_loop,
+)
 
 POOL_SIZE = 3
 SECONDS = 30
@@ -27,11 +34,13 @@ def notes_url(backend: str, request: pytest.FixtureRequest, tmp_path_factory: py
 def application(notes_url: str) -> Flask:
     """The application, whose pool has POOL_SIZE connections."""
     app = Flask("notes")
-    options = engine_options(make_url(notes_url), pool_size=POOL_SIZE, max_waiting=1000, pool_timeout=SECONDS, connect_timeout=5)
+    options = engine_options(
+        make_url(notes_url), pool_size=POOL_SIZE, max_waiting=1000, pool_timeout=SECONDS, connect_timeout=5
+    )
     app.config |= {"SQLALCHEMY_DATABASE_URI": notes_url, "SQLALCHEMY_ENGINE_OPTIONS": options}
     db.init_app(app)
     with app.app_context():
-        tune(db.engine)
+        listen_to_engine_events(db.engine)
         Base.metadata.create_all(db.engine)
         wait_on_the_loop(db.engine)
     return app
@@ -69,7 +78,7 @@ def empty() -> None:
 
 @pytest.fixture
 def one(serve: Callable[..., list[Any]]) -> Callable[..., Any]:
-    """Runs one handler like a request and gives its result or raises its failure."""
+    """Runs one handler like a request, and returns its result or raises its exception."""
 
     def run(handler: Callable[[], Any], seconds: float = SECONDS) -> Any:
         (result,) = serve(handler, seconds=seconds)

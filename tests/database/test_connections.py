@@ -1,4 +1,4 @@
-"""psycopg2's connections wait on the event loop, and notice when they have ended."""
+"""psycopg2 connections wait on the event loop, and detect that they were closed."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ from users_api.database.connections import LoopConnection, return_to_autocommit,
 from users_api.database.greenlets import waiting_greenlet
 
 
-def test_a_wait_may_end_in_the_moment_that_its_socket_is_ready() -> None:
+def test_a_wait_may_be_cancelled_when_its_socket_becomes_ready() -> None:
     faults = []
 
     async def main() -> None:
@@ -56,7 +56,9 @@ def test_requests_wait_for_the_server_at_the_same_time(serve: Callable[..., list
 
 
 @on_postgresql
-def test_a_connection_that_ended_while_idle_is_replaced(one: Callable[..., Any], postgres: PostgreSQL) -> None:
+def test_a_connection_that_ended_while_idle_is_replaced(
+    one: Callable[..., Any], postgres: PostgreSQL
+) -> None:
     def handler() -> list[Any]:
         pid = db.session.execute(text("SELECT pg_backend_pid()")).scalar_one()
         db.session.rollback()
@@ -77,18 +79,18 @@ def test_a_connection_that_ends_during_a_statement_is_an_outage(one: Callable[..
 
 
 @on_postgresql
-def test_a_statement_that_times_out_costs_its_connection_only(one: Callable[..., Any]) -> None:
+def test_a_timeout_closes_only_its_connection(one: Callable[..., Any]) -> None:
     with pytest.raises(TimeoutError):
         one(lambda: db.session.execute(text("SELECT pg_sleep(30)")), seconds=0.1)
 
     assert one(lambda: rows(TEXTS)) == []
 
 
-def test_a_server_that_does_not_answer_is_an_outage() -> None:
+def test_an_unresponsive_server_counts_as_unavailable() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         dsn = f"host=127.0.0.1 port={silent.getsockname()[1]} dbname=notes user=users sslmode=disable"
 
-        with pytest.raises(psycopg2.OperationalError, match="the database does not answer"):
+        with pytest.raises(psycopg2.OperationalError, match="the database does not respond"):
             asyncio.run(run_in_greenlet(lambda: LoopConnection(dsn, connect_seconds=0.1), SECONDS))
 
 
@@ -103,7 +105,9 @@ def test_a_closed_connection_stays_as_it_is(postgres: PostgreSQL) -> None:
 
 
 @on_postgresql
-def test_a_connection_serves_greenlets_threads_and_the_next_loop(application: Flask, postgres: PostgreSQL) -> None:
+def test_a_connection_serves_greenlets_threads_and_the_next_loop(
+    application: Flask, postgres: PostgreSQL
+) -> None:
     connection: Any = None
 
     def ask() -> int:
@@ -131,7 +135,9 @@ def test_a_connection_serves_greenlets_threads_and_the_next_loop(application: Fl
         connection.close()
 
 
-def test_a_plain_connection_of_the_program_blocks_as_usual(one: Callable[..., Any], postgres: PostgreSQL) -> None:
+def test_a_plain_connection_of_the_program_blocks_as_usual(
+    one: Callable[..., Any], postgres: PostgreSQL
+) -> None:
     def ask() -> Any:
         with closing(psycopg2.connect(postgres.url("postgres"))) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1")

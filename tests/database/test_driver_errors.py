@@ -1,4 +1,4 @@
-"""Errors of both drivers are understood alike."""
+"""Errors of both drivers are interpreted identically."""
 
 import sqlite3
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tests.database.tables import ADD, Base, Topic
-from users_api.database import db, is_unavailable, is_undefined, rows, violated_constraint
+from users_api.database import db, is_missing_schema_object, is_unavailable, rows, violated_constraint
 
 One = Callable[..., Any]
 ADD_TOPIC = Topic.__table__.insert().returning(Topic.__table__.c.id)
@@ -20,7 +20,7 @@ OTHER = {"id": 2, "title": "Other", "reads": 2, "code": "b"}
 
 
 def failure(one: One, *statements: tuple[Any, dict[str, Any]]) -> Any:
-    """Return the error that the last of the statements raises, by `rows` and by `db.session` alike."""
+    """Return the error that the last of the statements raises, with `rows` as well as with `db.session`."""
     statement, values = statements[-1]
 
     def prepare() -> None:
@@ -32,7 +32,9 @@ def failure(one: One, *statements: tuple[Any, dict[str, Any]]) -> Any:
         one(lambda: rows(statement, **values))
     with pytest.raises(IntegrityError) as by_session:
         one(lambda: db.session.execute(statement, values))
-    assert violated_constraint(by_rows.value, Base.metadata) == violated_constraint(by_session.value, Base.metadata)
+    assert violated_constraint(by_rows.value, Base.metadata) == violated_constraint(
+        by_session.value, Base.metadata
+    )
     return by_rows.value
 
 
@@ -46,7 +48,9 @@ def failure(one: One, *statements: tuple[Any, dict[str, Any]]) -> Any:
         pytest.param({"title": None}, "topics_title_not_null", id="NOT NULL"),
     ],
 )
-def test_a_violated_constraint_is_known_by_its_name(one: One, difference: dict[str, Any], constraint: str) -> None:
+def test_a_violated_constraint_is_known_by_its_name(
+    one: One, difference: dict[str, Any], constraint: str
+) -> None:
     error = failure(one, (ADD_TOPIC, TOPIC), (ADD_TOPIC, OTHER | difference))
 
     assert violated_constraint(error, Base.metadata) == constraint
@@ -77,7 +81,10 @@ def test_a_violated_index_of_expressions_is_known_by_its_name(one: One) -> None:
 def test_a_violated_foreign_key_is_known_where_the_database_reports_it(one: One, backend: str) -> None:
     error = failure(one, (ADD, {"text": "lost", "topic_id": 999}))
 
-    assert violated_constraint(error, Base.metadata) == {"sqlite": "", "postgresql": "fk_notes_topic_id"}[backend]
+    assert (
+        violated_constraint(error, Base.metadata)
+        == {"sqlite": "", "postgresql": "fk_notes_topic_id"}[backend]
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,7 @@ def test_a_missing_table_or_column_is_undefined(one: One, statement: str, *, und
     with pytest.raises(DBAPIError) as error:
         one(lambda: db.session.execute(text(statement)))
 
-    assert is_undefined(error.value) is undefined
+    assert is_missing_schema_object(error.value) is undefined
     assert not is_unavailable(error.value)
 
 

@@ -1,12 +1,26 @@
-"""Functions in greenlets wait together, receive the outcome of each wait, and leave their greenlet."""
+"""Functions in greenlets wait concurrently, receive the result of each wait, and release their greenlet."""
 
 import asyncio
+import contextlib
+import gc
+import weakref
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from functools import partial
+from typing import Any
 
 import pytest
 from greenlet import getcurrent
 
-from users_api.database.greenlets import MAX_CACHED, ReusableGreenlet, SharedLock, pause, run_in_greenlet
+from users_api.database.greenlets import (
+    MAX_CACHED_GREENLETS,
+    Deadline,
+    ReusableGreenlet,
+    SharedLock,
+    idle_greenlets,
+    run_in_greenlet,
+    sleep_briefly,
+)
 
 SECONDS = 30
 name: ContextVar[str] = ContextVar("name")
@@ -22,7 +36,7 @@ def current() -> ReusableGreenlet:
     return greenlet
 
 
-def test_functions_wait_at_the_same_time() -> None:
+def test_functions_wait_concurrently() -> None:
     order = []
 
     def work(number: int) -> int:
@@ -32,7 +46,9 @@ def test_functions_wait_at_the_same_time() -> None:
         return got
 
     async def main() -> list[int]:
-        return await asyncio.gather(run_in_greenlet(lambda: work(1), SECONDS), run_in_greenlet(lambda: work(2), SECONDS))
+        return await asyncio.gather(
+            run_in_greenlet(lambda: work(1), SECONDS), run_in_greenlet(lambda: work(2), SECONDS)
+        )
 
     assert asyncio.run(main()) == [1, 2]
     assert order == [1, 2, 1, 2]
@@ -47,9 +63,58 @@ def test_a_function_receives_the_failure_of_its_wait() -> None:
     assert asyncio.run(run_in_greenlet(work, SECONDS)) == "received"
 
 
-def test_a_function_waits_no_longer_than_it_may() -> None:
+def test_a_wait_times_out() -> None:
     with pytest.raises(TimeoutError):
         asyncio.run(run_in_greenlet(lambda: current().wait_for(asyncio.sleep(SECONDS)), 0.01))
+
+
+async def outcome(deadline: Any, wait: float, cancelled_after: float | None, *, swallow: bool) -> str:
+    """Return how a wait under a deadline ends: in time, late, or cancelled from elsewhere."""
+
+    async def work() -> str:
+        try:
+            with contextlib.suppress(asyncio.CancelledError) if swallow else contextlib.nullcontext():
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            raise
+        return "finished"
+
+    async def limited() -> str:
+        async with deadline:
+            return await work()
+
+    task = asyncio.create_task(limited())
+    if cancelled_after is not None:
+        asyncio.get_running_loop().call_later(cancelled_after, task.cancel)
+    try:
+        return f"{await task}, {task.cancelling()}"
+    except (TimeoutError, asyncio.CancelledError) as error:
+        return f"{type(error).__name__} from {type(error.__cause__).__name__}, {task.cancelling()}"
+
+
+@contextlib.asynccontextmanager
+async def ours(seconds: float) -> AsyncIterator[None]:
+    with Deadline(seconds):
+        yield
+
+
+@pytest.mark.parametrize("swallow", [False, True])
+@pytest.mark.parametrize(
+    ("wait", "cancelled_after"), [(0, None), (5, None), (0, 0), (5, 0), (5, 0.02), (5, 0.5)]
+)
+def test_a_deadline_ends_as_the_standard_librarys_does(
+    wait: float, cancelled_after: float | None, *, swallow: bool
+) -> None:
+    async def both() -> list[str]:
+        return [
+            await outcome(each(0.02), wait, cancelled_after, swallow=swallow)
+            for each in (asyncio.timeout, ours)
+        ]
+
+    theirs, own = asyncio.run(both())
+
+    assert own == theirs
 
 
 def test_a_failure_reaches_the_awaiting_task() -> None:
@@ -77,10 +142,28 @@ def test_no_more_than_the_maximum_of_greenlets_is_cached() -> None:
         return current()
 
     async def main() -> list[bool]:
-        greenlets = await asyncio.gather(*(run_in_greenlet(work, SECONDS) for _ in range(2 * MAX_CACHED)))
+        greenlets = await asyncio.gather(
+            *(run_in_greenlet(work, SECONDS) for _ in range(2 * MAX_CACHED_GREENLETS))
+        )
         return [greenlet.dead for greenlet in greenlets]
 
-    assert sorted(asyncio.run(main())) == [False] * MAX_CACHED + [True] * MAX_CACHED
+    assert sorted(asyncio.run(main())) == [False] * MAX_CACHED_GREENLETS + [True] * MAX_CACHED_GREENLETS
+
+
+def test_an_idle_greenlet_keeps_nothing_of_the_last_call_alive() -> None:
+    class Request:
+        """What a handler holds."""
+
+    async def main() -> list[Any]:
+        request = Request()
+        kept = weakref.ref(request)
+        name.set("a context of its own")
+        await run_in_greenlet(partial(lambda request: [request], request), SECONDS)
+        del request
+        gc.collect()
+        return [kept(), idle_greenlets.greenlets[-1].gr_context]
+
+    assert asyncio.run(main()) == [None, None]
 
 
 def test_a_lock_is_shared_by_greenlets_and_threads() -> None:
@@ -89,7 +172,7 @@ def test_a_lock_is_shared_by_greenlets_and_threads() -> None:
     def hold(who: str) -> None:
         with lock:
             order.append(who)
-            pause()
+            sleep_briefly()
             order.append(who)
 
     async def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from users_api.database import db, engine_options, limit_sessions
+from users_api.database import db, engine_options, set_session_timeouts
 from users_api.database.pool import GreenletPool
 
 OPTIONS = {"pool_size": 2, "max_waiting": 5, "pool_timeout": 0.5, "connect_timeout": 2.5}
@@ -30,14 +30,14 @@ def test_every_pool_but_that_of_a_database_in_memory_suspends_greenlets(url: str
         assert (engine.pool.size(), engine.pool.timeout(), engine.pool.queue.max_waiting) == (2, 0.5, 5)
 
 
-def test_libpq_takes_whole_seconds() -> None:
+def test_libpq_timeouts_are_rounded_up_to_seconds() -> None:
     options = engine_options(make_url("postgresql+psycopg2://ada@database/users"), **OPTIONS)["connect_args"]
 
     assert (options["connect_timeout"], options["tcp_user_timeout"]) == (3, 2500)
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL does both without being told.
-def test_sqlite_checks_foreign_keys_and_lets_readers_go_on(one: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL does both by default.
+def test_sqlite_checks_foreign_keys_and_uses_wal(one: Callable[..., Any]) -> None:
     def pragmas() -> tuple[Any, ...]:
         pragma = db.session.connection().exec_driver_sql
         return pragma("PRAGMA foreign_keys").scalar_one(), pragma("PRAGMA journal_mode").scalar_one()
@@ -46,7 +46,7 @@ def test_sqlite_checks_foreign_keys_and_lets_readers_go_on(one: Callable[..., An
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has no server.
-def test_a_server_that_has_become_read_only_is_left(one: Callable[..., Any]) -> None:
+def test_a_connection_to_a_read_only_server_is_closed(one: Callable[..., Any]) -> None:
     def write() -> None:
         db.session.execute(text("SET TRANSACTION READ ONLY"))
         db.session.execute(text("INSERT INTO labels VALUES ('Ada')"))
@@ -60,7 +60,9 @@ def test_a_server_that_has_become_read_only_is_left(one: Callable[..., Any]) -> 
 @pytest.mark.parametrize(
     ("own", "options"),
     [
-        pytest.param("", "-c statement_timeout=5000", id="no trailing space, which PgBouncer 1.20 and newer reject"),
+        pytest.param(
+            "", "-c statement_timeout=5000", id="no trailing space, which PgBouncer 1.20 and newer reject"
+        ),
         pytest.param(
             "-c work_mem=8MB",
             "-c statement_timeout=5000 -c work_mem=8MB",
@@ -71,7 +73,7 @@ def test_a_server_that_has_become_read_only_is_left(one: Callable[..., Any]) -> 
 def test_the_timeouts_are_startup_options(monkeypatch: pytest.MonkeyPatch, own: str, options: str) -> None:
     monkeypatch.setenv("PGOPTIONS", own)
     engine = create_engine("postgresql+psycopg2://ada@database/users")
-    limit_sessions(engine, statement_timeout=5, lock_timeout=0)
+    set_session_timeouts(engine, statement_timeout=5, lock_timeout=0)
     parameters: dict[str, str] = {}
 
     engine.dialect.dispatch.do_connect(engine.dialect, None, [], parameters)
@@ -79,10 +81,12 @@ def test_the_timeouts_are_startup_options(monkeypatch: pytest.MonkeyPatch, own: 
     assert parameters == {"options": options}
 
 
-@pytest.mark.parametrize(("url", "seconds"), [("sqlite://", 5), ("postgresql+psycopg2://ada@database/users", 0)])
+@pytest.mark.parametrize(
+    ("url", "seconds"), [("sqlite://", 5), ("postgresql+psycopg2://ada@database/users", 0)]
+)
 def test_without_timeouts_there_are_no_options(url: str, seconds: float) -> None:
     engine = create_engine(url)
-    limit_sessions(engine, statement_timeout=seconds)
+    set_session_timeouts(engine, statement_timeout=seconds)
     parameters: dict[str, str] = {}
 
     engine.dialect.dispatch.do_connect(engine.dialect, None, [], parameters)

@@ -1,4 +1,4 @@
-"""The pool serves its callers in the order of arrival, and refuses those that it cannot serve."""
+"""The pool serves its callers in the order of arrival, and rejects those that it cannot serve."""
 
 import asyncio
 import sqlite3
@@ -17,9 +17,11 @@ SECONDS = 30
 
 
 def test_a_recreated_pool_has_the_same_options() -> None:
-    pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, max_waiting=0).recreate()
+    pool = GreenletPool(
+        lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, max_waiting=0
+    ).recreate()
 
-    with closing(pool.connect()), pytest.raises(PoolTimeout, match="0 requests wait for one already"):
+    with closing(pool.connect()), pytest.raises(PoolTimeout, match="0 requests are already waiting"):
         pool.connect()
     pool.dispose()
 
@@ -40,7 +42,7 @@ def test_the_caller_that_has_waited_longest_gets_the_next_connection() -> None:
     assert asyncio.run(main()) == [(0, "first"), (1, "second"), (2, "third"), (3, "fourth")]
 
 
-def test_a_connection_for_a_caller_that_gave_up_goes_to_the_next() -> None:
+def test_a_connection_for_a_timed_out_caller_goes_to_the_next() -> None:
     async def main() -> list[tuple[int, str]]:
         queue, got, callers = waiting(4)
         await asyncio.sleep(0)
@@ -56,7 +58,7 @@ def test_a_connection_for_a_caller_that_gave_up_goes_to_the_next() -> None:
     assert asyncio.run(main()) == [(3, "handed to the second caller as it leaves")]
 
 
-def test_a_wait_without_a_connection_ends() -> None:
+def test_waiting_for_a_connection_times_out() -> None:
     async def main() -> int:
         queue = FairQueue()
         queue.max_waiting = 1
@@ -71,11 +73,12 @@ def test_a_wait_without_a_connection_ends() -> None:
 
 
 def waiting(most: int) -> tuple[FairQueue, list[tuple[int, str]], list[asyncio.Task[None]]]:
-    """Return a queue that so many callers wait for, the list of who gets what, and the callers."""
+    """Return a queue with this many waiting callers, the list of deliveries, and the callers."""
     queue, got = FairQueue(), []
     queue.max_waiting = most
     callers = [
-        asyncio.create_task(run_in_greenlet(lambda who=who: got.append((who, queue.get())), SECONDS)) for who in range(most)
+        asyncio.create_task(run_in_greenlet(lambda who=who: got.append((who, queue.get())), SECONDS))
+        for who in range(most)
     ]
     return queue, got, callers
 
@@ -116,7 +119,7 @@ def test_a_greenlet_waits_for_what_a_thread_returns() -> None:
     assert asyncio.run(main()) == ("for the first", "for the second")
 
 
-def test_a_thread_hands_on_what_a_greenlet_no_longer_wants() -> None:
+def test_a_connection_for_a_cancelled_greenlet_goes_to_the_next_caller() -> None:
     async def main() -> int:
         queue = FairQueue()
         queue.max_waiting = 1
@@ -134,7 +137,7 @@ def test_a_thread_hands_on_what_a_greenlet_no_longer_wants() -> None:
     assert asyncio.run(main()) == 1
 
 
-def test_the_wait_of_a_thread_ends() -> None:
+def test_waiting_in_a_thread_times_out() -> None:
     queue = FairQueue()
     queue.max_waiting = 1
 
@@ -145,11 +148,11 @@ def test_the_wait_of_a_thread_ends() -> None:
     assert queue.get() == "late"
 
 
-def test_a_thread_takes_what_arrives_as_it_gives_up() -> None:
+def test_a_thread_gets_a_connection_that_arrives_at_its_timeout() -> None:
     class Late(FairQueue):
-        def _forget(self, waiter: Any) -> bool:
+        def _remove_waiter(self, waiter: Any) -> bool:
             self.put("just in time")
-            return super()._forget(waiter)
+            return super()._remove_waiter(waiter)
 
     queue = Late()
     queue.max_waiting = 1

@@ -1,4 +1,4 @@
-"""`db.session` is one transaction, single statements are their own, and neither stops the event loop."""
+"""`db.session` is one transaction, single statements are their own, and neither blocks the event loop."""
 
 import asyncio
 import sqlite3
@@ -32,13 +32,13 @@ def stored(one: One) -> list[str]:
 
 
 def wait_for_others() -> None:
-    """Let the other requests run."""
+    """Suspend, so that the other requests run."""
     waiting_greenlet().wait_for(asyncio.sleep(0.001))
 
 
 @contextmanager
 def lock_on_notes(url: str) -> Iterator[Any]:
-    """Give a connection of another process that holds a lock on the notes."""
+    """Yield another connection, which holds a lock on the notes."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
@@ -49,7 +49,7 @@ def lock_on_notes(url: str) -> Iterator[Any]:
             yield holder
 
 
-def test_two_writes_are_kept_together(one: One) -> None:
+def test_two_writes_are_committed_together(one: One) -> None:
     def handler() -> None:
         db.session.add(Note(text="first"))
         db.session.flush()
@@ -61,7 +61,7 @@ def test_two_writes_are_kept_together(one: One) -> None:
     assert stored(one) == ["first", "second"]
 
 
-def test_of_two_writes_none_is_kept_if_the_second_fails(one: One) -> None:
+def test_a_failed_second_write_rolls_back_the_first(one: One) -> None:
     def handler() -> None:
         db.session.add(Note(text="first"))
         db.session.flush()
@@ -75,7 +75,7 @@ def test_of_two_writes_none_is_kept_if_the_second_fails(one: One) -> None:
 
 
 @pytest.mark.parametrize("failure", [None, RequestFailed()])
-def test_a_request_that_ends_without_a_commit_keeps_nothing(one: One, failure: Exception | None) -> None:
+def test_a_request_without_a_commit_is_rolled_back(one: One, failure: Exception | None) -> None:
     def handler() -> None:
         db.session.execute(Note.__table__.insert(), {"text": "first"})
         if failure:
@@ -90,7 +90,7 @@ def test_a_request_that_ends_without_a_commit_keeps_nothing(one: One, failure: E
     assert stored(one) == []
 
 
-def test_a_rolled_back_session_is_of_use_again(one: One) -> None:
+def test_a_session_is_usable_after_a_rollback(one: One) -> None:
     def handler() -> None:
         db.session.add(Note(text="first"))
         db.session.flush()
@@ -134,7 +134,9 @@ def test_each_request_has_a_session_of_its_own(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("way", ["session", "transaction", "rows"])
-def test_the_event_loop_runs_while_a_write_waits_for_a_lock(application: Flask, serve: Serve, notes_url: str, way: str) -> None:
+def test_the_event_loop_runs_while_a_write_waits_for_a_lock(
+    application: Flask, serve: Serve, notes_url: str, way: str
+) -> None:
     def write() -> str:
         with application.app_context():
             if way == "session":
@@ -220,7 +222,7 @@ def test_a_transaction_is_kept_as_a_whole(one: One) -> None:
     assert stored(one) == ["first None", "second None"]
 
 
-def test_a_transaction_refuses_to_begin_in_an_open_session(one: One) -> None:
+def test_transaction_raises_in_an_open_session(one: One) -> None:
     def handler() -> None:
         rows(TEXTS)
         db.session.execute(TEXTS)
@@ -242,7 +244,7 @@ def test_a_hundred_transactions_change_one_row_and_none_fails(serve: Serve, one:
     assert one(lambda: rows(select(Topic.__table__.c.reads))) == [(100,)]
 
 
-def test_a_serializable_transaction_says_so(one: One, backend: str) -> None:
+def test_serializable_sets_the_isolation_level(one: One, backend: str) -> None:
     def handler() -> str:
         with transaction(serializable=True) as connection:
             if backend == "sqlite":
@@ -271,7 +273,11 @@ def test_a_foreign_key_is_checked(one: One) -> None:
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has no round trips.
 def test_a_session_costs_three_round_trips_and_a_single_statement_one(postgres: PostgreSQL, one: One) -> None:
     log = postgres.folder / "log"
-    one(lambda: db.session.execute(text("ALTER DATABASE notes SET log_statement = 'all'")) and db.session.commit())
+    one(
+        lambda: (
+            db.session.execute(text("ALTER DATABASE notes SET log_statement = 'all'")) and db.session.commit()
+        )
+    )
 
     def handler() -> None:
         rows(TEXTS)
@@ -285,19 +291,25 @@ def test_a_session_costs_three_round_trips_and_a_single_statement_one(postgres: 
     one(handler)
 
     one(lambda: db.session.execute(text("ALTER DATABASE notes RESET log_statement")) and db.session.commit())
-    statements = [line.partition("statement: ")[2].split()[0] for line in log.read_text().splitlines() if "statement: " in line]
-    lines = [line.partition("statement: ")[2] for line in log.read_text().splitlines() if "statement: " in line]
+    statements = [
+        line.partition("statement: ")[2].split()[0]
+        for line in log.read_text().splitlines()
+        if "statement: " in line
+    ]
+    lines = [
+        line.partition("statement: ")[2] for line in log.read_text().splitlines() if "statement: " in line
+    ]
     start, end = lines.index("SELECT 'mark'"), lines.index("SELECT 'end'")
     assert statements[start - 1 : end + 1] == ["BEGIN", "SELECT", "COMMIT", "SELECT", "BEGIN", "SELECT"]
 
 
 def test_sqlite_gives_up_on_a_lock_after_a_while(tmp_path: Any) -> None:
-    from users_api.database.sqlite import PatientConnection  # noqa: PLC0415
+    from users_api.database.sqlite import RetryingConnection  # noqa: PLC0415
 
     path = f"{tmp_path}/locked.db"
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as holder,
-        closing(PatientConnection(path, busy_seconds=0.02, isolation_level=None)) as patient,
+        closing(RetryingConnection(path, busy_seconds=0.02, isolation_level=None)) as patient,
     ):
         holder.execute("BEGIN IMMEDIATE")
 

@@ -1,9 +1,10 @@
-"""What this package assumes of SQLAlchemy and Flask-SQLAlchemy beyond their documentation."""
+"""The package's undocumented assumptions about SQLAlchemy and Flask-SQLAlchemy."""
 
 import sqlite3
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
@@ -16,11 +17,12 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
+    event,
     insert,
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import queue
 
@@ -29,9 +31,10 @@ from users_api.database.sqlalchemy_internals import (
     CompiledStatement,
     CustomQueuePool,
     EngineFactory,
-    guard_first_connection,
     raise_as_sqlalchemy,
+    replace_first_connection_lock,
 )
+from users_api.database.statements import prepare
 
 table = Table(
     "things",
@@ -45,16 +48,18 @@ SQLITE = create_engine("sqlite://").dialect
 POSTGRESQL = create_engine("postgresql+psycopg2://ada@database/users").dialect
 
 
-def test_the_compiler_gives_its_parts() -> None:
+def test_the_compiler_exposes_sql_parameters_and_types() -> None:
     compiled = CompiledStatement(select(table.c.id).where(table.c.id == bindparam("x")), SQLITE, ["x"])
 
     gone = "SQLAlchemy renamed SQLCompiler's {}: look in SQLCompiler.__init__, sqlalchemy/sql/compiler.py"
-    assert compiled.order == ["x"], gone.format("positiontup")
+    assert compiled.positional_names == ["x"], gone.format("positiontup")
     assert set(compiled.parameters) == {"x"}, gone.format("bind_names")
     assert compiled.values == {"x": None}, gone.format("construct_params(_check)")
     assert compiled.labels == ["id"], gone.format("_result_columns, keyname")
     assert isinstance(compiled.result_types[0], Integer), gone.format("_result_columns, type")
-    assert CompiledStatement(select(table.c.id), POSTGRESQL, []).order is None, gone.format("positional")
+    assert CompiledStatement(select(table.c.id), POSTGRESQL, []).positional_names is None, gone.format(
+        "positional"
+    )
 
 
 def test_the_compiler_tells_what_is_rendered_later() -> None:
@@ -63,9 +68,15 @@ def test_the_compiler_tells_what_is_rendered_later() -> None:
     literally = select(table).where(table.c.id == bindparam("x", literal_execute=True))
     escaped = select(table).where(table.c.id == bindparam("a(b)"))
 
-    assert CompiledStatement(listed, SQLITE, []).is_rendered_per_execution, gone.format("post_compile_params")
-    assert CompiledStatement(literally, SQLITE, ["x"]).is_rendered_per_execution, gone.format("literal_execute_params")
-    assert CompiledStatement(escaped, POSTGRESQL, ["a(b)"]).has_escaped_names, gone.format("escaped_bind_names")
+    assert CompiledStatement(listed, SQLITE, []).has_post_compile_parameters, gone.format(
+        "post_compile_params"
+    )
+    assert CompiledStatement(literally, SQLITE, ["x"]).has_post_compile_parameters, gone.format(
+        "literal_execute_params"
+    )
+    assert CompiledStatement(escaped, POSTGRESQL, ["a(b)"]).has_escaped_names, gone.format(
+        "escaped_bind_names"
+    )
 
 
 def test_the_compiler_names_the_defaults() -> None:
@@ -79,7 +90,9 @@ def test_the_compiler_names_the_defaults() -> None:
     assert added["called"].is_callable, gone.format("ColumnDefault.is_callable")
     assert added["called"].parameter == "called", gone.format("SQLCompiler._within_exec_param_key_getter")
     needs = {name: each.needs_context for name, each in added.items()}
-    assert needs == {"scalar": False, "called": False, "contextual": True}, gone.format("CallableColumnDefault._fn")
+    assert needs == {"scalar": False, "called": False, "contextual": True}, gone.format(
+        "CallableColumnDefault._fn"
+    )
 
 
 def test_a_connection_translates_a_drivers_error() -> None:
@@ -93,7 +106,7 @@ def test_a_connection_translates_a_drivers_error() -> None:
 
 
 def fail(connection: Connection) -> None:
-    """Raise what no driver raised, through SQLAlchemy."""
+    """Pass an exception that is not the driver's through SQLAlchemy."""
     try:
         int("as it is")
     except ValueError as error:
@@ -114,7 +127,7 @@ def test_a_pool_takes_another_queue() -> None:
     assert pool.queue is pool._pool  # noqa: SLF001 -- the assumption under test.
 
 
-def test_a_pool_asks_no_more_of_its_queue_than_it_has() -> None:
+def test_a_pool_uses_only_implemented_queue_methods() -> None:
     assert {name for name in vars(queue.QueueCommon) if not name.startswith("_")} == {
         "empty",
         "full",
@@ -124,7 +137,119 @@ def test_a_pool_asks_no_more_of_its_queue_than_it_has() -> None:
         "get_nowait",
         "get",
     }, "SQLAlchemy changed QueueCommon: give FairQueue what it now asks for"
-    assert issubclass(queue.Empty, Exception), "SQLAlchemy renamed sqlalchemy.util.queue.Empty: look for what QueuePool catches"
+    assert issubclass(queue.Empty, Exception), (
+        "SQLAlchemy renamed sqlalchemy.util.queue.Empty: look for what QueuePool catches"
+    )
+
+
+class PlainPool(CustomQueuePool, queue_class=queue.Queue):
+    """A pool like ours with SQLAlchemy's own queue."""
+
+
+def plain_engine() -> Engine:
+    return create_engine("sqlite://", poolclass=PlainPool, connect_args={"check_same_thread": False})
+
+
+def test_a_pools_entry_is_taken_and_returned_without_a_proxy() -> None:
+    engine = plain_engine()
+    pool: Any = engine.pool
+    returned = []
+    event.listen(engine, "checkin", lambda connection, _entry: returned.append(connection))
+
+    first = pool.take(engine)
+    connection = first.dbapi_connection
+    pool.put_back(first)
+    again = pool.take(engine)
+
+    gone = (
+        "SQLAlchemy changed how a pool's entries are taken: "
+        "look in _ConnectionRecord.checkout, sqlalchemy/pool/base.py"
+    )
+    assert again is first, gone
+    assert again.dbapi_connection is connection, gone
+    assert returned == [connection], (
+        "SQLAlchemy's _ConnectionRecord.checkin no longer runs the listeners of checkin"
+    )
+
+
+def test_a_pools_entry_becomes_a_connection_where_a_statement_fails() -> None:
+    engine = plain_engine()
+    pool: Any = engine.pool
+    entry = pool.take(engine)
+    driver_connection = entry.dbapi_connection
+
+    with pool.as_connection(entry, engine) as connection:
+        assert connection.connection.driver_connection is driver_connection
+    assert pool.checkedout() == 0
+    with pool.as_connection(pool.take(engine), engine) as connection:
+        connection.invalidate()
+
+    gone = (
+        "SQLAlchemy changed what its proxy of a connection needs: "
+        "look in _ConnectionRecord.checkout, sqlalchemy/pool/base.py"
+    )
+    assert (entry.dbapi_connection, pool.checkedout()) == (None, 0), gone
+    assert pool.take(engine) is entry, gone
+    assert entry.dbapi_connection is not None, gone
+
+
+def test_a_pools_place_is_kept_when_an_entry_cannot_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = plain_engine()
+    pool: Any = engine.pool
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "prepare", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pool.take(engine)
+
+    assert pool.checkedout() == 0
+
+
+def test_a_pools_place_is_kept_when_a_connection_has_no_cursor() -> None:
+    engine = plain_engine()
+    pool: Any = engine.pool
+    statement = prepare(select(table.c.id), engine.dialect, ())
+    entry = pool.take(engine)
+    entry.dbapi_connection.close()
+    pool.put_back(entry)
+
+    with pytest.raises(DBAPIError):
+        statement.run_alone(engine, {})
+
+    assert pool.checkedout() == 0
+
+
+def test_a_pool_that_cannot_connect_keeps_its_place() -> None:
+    engine = create_engine(
+        "sqlite:////absent/folder/users.db", poolclass=PlainPool, pool_size=1, max_overflow=0
+    )
+    pool: Any = engine.pool
+
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            pool.take(engine)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("no"), KeyboardInterrupt()])
+def test_a_lost_connection_that_cannot_be_made_again_keeps_its_place(error: BaseException) -> None:
+    engine = plain_engine()
+    pool: Any = engine.pool
+    entry = pool.take(engine)
+    entry.invalidate()
+    pool.put_back(entry)
+    failures = [error]
+
+    @event.listens_for(engine, "do_connect")
+    def connect(*_arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+
+    with pytest.raises((OperationalError, KeyboardInterrupt)):
+        pool.take(engine)
+
+    assert pool.take(engine) is entry, (
+        "SQLAlchemy connects elsewhere than in _ConnectionRecord.get_connection"
+    )
+    assert entry.dbapi_connection is not None
 
 
 def test_the_first_connection_is_made_under_our_lock() -> None:
@@ -135,11 +260,13 @@ def test_the_first_connection_is_made_under_our_lock() -> None:
             entered.append(True)
 
     engine = create_engine("sqlite://")
-    guard_first_connection(engine.pool, Lock())
+    replace_first_connection_lock(engine.pool, Lock())
     for _ in range(2):
         engine.connect().close()
 
-    assert entered == [True], "SQLAlchemy guards a pool's first connection by another lock: look in event/attr.py"
+    assert entered == [True], (
+        "SQLAlchemy guards a pool's first connection by another lock: look in event/attr.py"
+    )
 
 
 def test_flask_sqlalchemy_makes_its_engines_in_one_place() -> None:
@@ -163,8 +290,12 @@ def test_the_views_of_an_engine_share_its_pool_after_dispose() -> None:
     view = engine.execution_options()
     view.dispose()
 
-    assert view is not engine, "SQLAlchemy's Engine.execution_options no longer returns a new engine: events would reach both"
-    assert view.pool is engine.pool, "SQLAlchemy gives a view of an engine a pool of its own: db.session would take twice as many"
+    assert view is not engine, (
+        "SQLAlchemy's Engine.execution_options no longer returns a new engine: events would reach both"
+    )
+    assert view.pool is engine.pool, (
+        "SQLAlchemy gives a view of an engine a pool of its own: db.session would take twice as many"
+    )
 
 
 def test_private_names_stay_in_one_module() -> None:
@@ -175,6 +306,10 @@ def test_private_names_stay_in_one_module() -> None:
         "_result_columns",
         "_within_exec",
         "_exec_once_mutex",
+        "_ConnectionFairy",
+        "_checkin_failed",
+        "_do_get",
+        "_fairy_was_created",
         "._pool",
     )
     package = Path(users_api.database.__file__).parent

@@ -44,7 +44,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import joinedload
 
 from tests.database.tables import Note
-from users_api.database import CannotBePrepared, prepared
+from users_api.database import CannotBePrepared, prepare
 
 
 class Color(enum.Enum):
@@ -106,15 +106,21 @@ numbered = Table(
     Column("id", Integer, Sequence("numbers"), primary_key=True),
     Column("text", String(9)),
 )
-contextual = Table("contextual", metadata, Column("a", Integer), Column("b", Integer, default=lambda context: context))
+contextual = Table(
+    "contextual", metadata, Column("a", Integer), Column("b", Integer, default=lambda context: context)
+)
 five = select(literal(5)).scalar_subquery()
-primed = Table("primed", metadata, Column("id", Integer, primary_key=True, default=five), implicit_returning=False)
+primed = Table(
+    "primed", metadata, Column("id", Integer, primary_key=True, default=five), implicit_returning=False
+)
 odd = Table("odd", metadata, Column("a b(c)", Integer), Column("class", Integer))
 
 ADD = insert(things).returning(things)
 CHANGE = update(things).where(things.c.id == bindparam("thing")).returning(things)
 FIND = select(things).where(things.c.id == bindparam("thing"))
-letters = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cn"]), max_size=20)
+letters = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cn"]), max_size=20
+)
 moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- the strategy adds the zone.
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | letters,
@@ -141,7 +147,7 @@ VALUES: dict[str, Any] = {
 
 
 def some(values: dict[str, Any]) -> Any:
-    """Return a strategy of rows that leave out any of the columns."""
+    """Return a strategy of rows in which any columns may be missing."""
     return st.fixed_dictionaries({}, optional=values)
 
 
@@ -160,12 +166,14 @@ def by_sqlalchemy(connection: Connection, statement: Any, values: dict[str, Any]
     return result.all() if result.returns_rows else []
 
 
-def by_us(connection: Connection, statement: Any, values: dict[str, Any]) -> list[Any]:
-    return prepared(statement, connection.dialect, tuple(values)).run(connection, values)
+def with_prepared(connection: Connection, statement: Any, values: dict[str, Any]) -> list[Any]:
+    return prepare(statement, connection.dialect, tuple(values)).run(connection, values)
 
 
-def outcome(engine: Engine, run: Callable[..., list[Any]], *steps: tuple[Any, dict[str, Any]]) -> tuple[Any, ...]:
-    """Return the last step's rows, their names, and what the table then stores, as the driver reads it."""
+def outcome(
+    engine: Engine, run: Callable[..., list[Any]], *steps: tuple[Any, dict[str, Any]]
+) -> tuple[Any, ...]:
+    """Return the last step's rows, their column names, and the table's content as the driver reads it."""
     with engine.connect() as connection:
         transaction = connection.begin()
         rows = [run(connection, *step) for step in steps]
@@ -175,12 +183,14 @@ def outcome(engine: Engine, run: Callable[..., list[Any]], *steps: tuple[Any, di
 
 
 def assert_same(engine: Engine, *steps: tuple[Any, dict[str, Any]]) -> None:
-    assert outcome(engine, by_us, *steps) == outcome(engine, by_sqlalchemy, *steps)
+    assert outcome(engine, with_prepared, *steps) == outcome(engine, by_sqlalchemy, *steps)
 
 
 @given(new=some(VALUES), change=some(VALUES))
 @settings(max_examples=60, deadline=None)
-def test_rows_and_stored_values_are_the_same(engine: Engine, new: dict[str, Any], change: dict[str, Any]) -> None:
+def test_rows_and_stored_values_are_the_same(
+    engine: Engine, new: dict[str, Any], change: dict[str, Any]
+) -> None:
     steps = [(ADD, {"id": 1} | new), (FIND, {"thing": 1})]
     if change:
         steps += [(CHANGE, {"thing": 1} | change), (FIND, {"thing": 1})]
@@ -196,20 +206,28 @@ def test_values_may_stand_in_the_statement(engine: Engine, first: dict[str, Any]
 
 @cache
 def expressions() -> dict[str, Any]:
-    """Return statements of other kinds, to run after a thing with the id 1 was added."""
+    """Return statements of other kinds, for a table that contains a thing with id 1."""
     return {
-        "several rows": insert(things).values([{"id": 2, "name": "a"}, {"id": 3, "name": "b"}]).returning(things),
-        "from a select": insert(things).from_select(["id", "name"], select(things.c.id + 1, things.c.name)).returning(things),
+        "several rows": insert(things)
+        .values([{"id": 2, "name": "a"}, {"id": 3, "name": "b"}])
+        .returning(things),
+        "from a select": insert(things)
+        .from_select(["id", "name"], select(things.c.id + 1, things.c.name))
+        .returning(things),
         "without returning": insert(things).values(id=2, name="a"),
         "update without returning": update(things).values(name="changed"),
         "nothing but onupdate": update(things).returning(things.c.called, things.c.scalar, things.c.worded),
-        "a sum": select(func.sum(things.c.price), func.count(), things.c.weight / 2).group_by(things.c.weight),
+        "a sum": select(func.sum(things.c.price), func.count(), things.c.weight / 2).group_by(
+            things.c.weight
+        ),
         "an expression": select(things.c.price * 2, literal("%"), things.c.name.label("other")),
         "a union": union_all(select(things.c.id, things.c.name), select(things.c.id, things.c.name)),
         "a page": select(things).order_by(things.c.id).limit(1).offset(0),
         "a percent sign": select(things.c.id).where(things.c.served.like("ser%")),
         "an upper bound": select(func.max(things.c.at), things.c.color).group_by(things.c.color),
-        "removal": things.delete().where(things.c.color == Color.RED).returning(things.c.color, things.c.payload),
+        "removal": things.delete()
+        .where(things.c.color == Color.RED)
+        .returning(things.c.color, things.c.payload),
         "a CTE": select(select(things.c.token).cte("tokens")),
         "a column with a key": select(things.c.known_as),
     }
@@ -233,7 +251,7 @@ def test_other_statements_are_the_same(engine: Engine, kind: str) -> None:
 
 def test_rows_have_the_names_of_the_columns(engine: Engine) -> None:
     with engine.connect() as connection:
-        (ours,) = by_us(connection, ADD, {"id": 1, "name": "ada"})
+        (ours,) = with_prepared(connection, ADD, {"id": 1, "name": "ada"})
         theirs = connection.execute(FIND, {"thing": 1}).one()
         connection.rollback()
 
@@ -241,25 +259,34 @@ def test_rows_have_the_names_of_the_columns(engine: Engine) -> None:
     assert all(getattr(ours, name) == getattr(theirs, name) for name in ours._fields)
 
 
+def test_a_statement_runs_alone_on_any_pool() -> None:
+    engine = create_engine("sqlite://")
+    statement = prepare(select(literal(1).label("number")), engine.dialect, ())
+
+    assert [statement.run_alone(engine, {}) for _ in range(2)] == [[(1,)], [(1,)]]
+
+
 def test_a_sequence_numbers_the_rows(engine: Engine) -> None:
     with engine.connect() as connection:
         add = insert(numbered).returning(numbered.c.id)
-        (first,) = by_us(connection, add, {"text": "a"})
+        (first,) = with_prepared(connection, add, {"text": "a"})
         (second,) = by_sqlalchemy(connection, add, {"text": "b"})
-        (third,) = by_us(connection, add, {"text": "c"})
+        (third,) = with_prepared(connection, add, {"text": "c"})
 
     assert (second.id, third.id) == (first.id + 1, first.id + 2)
 
 
 def test_a_default_is_called_for_each_row(engine: Engine) -> None:
     numbers = iter(range(9))
-    table = Table("numbered", MetaData(), Column("id", Integer, primary_key=True, default=lambda: next(numbers) + 1000))
+    table = Table(
+        "numbered", MetaData(), Column("id", Integer, primary_key=True, default=lambda: next(numbers) + 1000)
+    )
     several = insert(table).values([{"id": 1}, {}, {}]).returning(table.c.id)
     with engine.connect() as connection:
-        statement = prepared(insert(table).returning(table.c.id), connection.dialect, ())
+        statement = prepare(insert(table).returning(table.c.id), connection.dialect, ())
         ids = [row.id for _ in range(2) for row in statement.run(connection, {})]
         connection.rollback()
-        assert sorted(row.id for row in by_us(connection, several, {})) == [1, 1002, 1003]
+        assert sorted(row.id for row in with_prepared(connection, several, {})) == [1, 1002, 1003]
         connection.rollback()
 
     assert ids == [1000, 1001]
@@ -295,7 +322,7 @@ PLAIN = insert(things).returning(things.c.id)
             ("a",),
             "the default of the column 'b' reads the other values",
         ),
-        (insert(primed), (), "the default of the column 'id' takes a statement of its own"),
+        (insert(primed), (), "the default of the column 'id' requires a separate statement"),
         (select(Note).options(joinedload(Note.topic)), (), "it selects more columns than it names"),
         (select(odd.c["class"]), (), "Type names and field names cannot be a keyword: 'class'"),
         (ADD, ("nothing",), "it has no parameter or column 'nothing'"),
@@ -318,7 +345,7 @@ def test_a_parameter_with_a_reserved_name_is_refused_when_prepared(engine: Engin
 def assert_refused(engine: Engine, statement: Any, names: tuple[str, ...], reason: str) -> None:
     """Check that the statement cannot be prepared, for this reason."""
     with pytest.raises(CannotBePrepared) as refusal:
-        prepared(statement, engine.dialect, names)
+        prepare(statement, engine.dialect, names)
 
     assert str(refusal.value).startswith("The statement cannot be prepared: ")
     assert reason.lower() in str(refusal.value).lower()
@@ -346,21 +373,21 @@ def test_failures_are_the_same(engine: Engine, statement: Any, values: dict[str,
         except Exception as error:  # noqa: BLE001 -- the two are compared.
             return type(error), type(getattr(error, "orig", None))
 
-    assert failure(by_us) == failure(by_sqlalchemy)
+    assert failure(with_prepared) == failure(by_sqlalchemy)
 
 
-def test_a_failure_shows_no_values(engine: Engine) -> None:
+def test_error_messages_contain_no_values(engine: Engine) -> None:
     with engine.connect() as connection, pytest.raises(StatementError) as failure:
-        by_us(connection, ADD, {"id": 1, "name": 5, "served": "secret"})
+        with_prepared(connection, ADD, {"id": 1, "name": 5, "served": "secret"})
 
     assert "secret" not in str(failure.value)
 
 
 def test_a_failure_leaves_the_connection_usable(engine: Engine) -> None:
     with engine.connect() as connection:
-        by_us(connection, ADD, {"id": 1})
+        with_prepared(connection, ADD, {"id": 1})
         with pytest.raises(IntegrityError):
-            by_us(connection, ADD, {"id": 1})
+            with_prepared(connection, ADD, {"id": 1})
         connection.rollback()
 
-        assert by_us(connection, FIND, {"thing": 1}) == []
+        assert with_prepared(connection, FIND, {"thing": 1}) == []

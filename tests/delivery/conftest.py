@@ -8,7 +8,9 @@ import pytest
 from tests.delivery.engine import NEEDS, Database, Databases, container, docker, engine_answers
 
 IMAGE = "users-api-rehearsal"
-CERTIFICATE = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=users-db -keyout - -out -"
+CERTIFICATE = (
+    "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=users-db -keyout - -out -"
+)
 TLS = """
 set -e
 echo '{}' >"$PGDATA/server.pem"
@@ -47,7 +49,9 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def image(engine: None) -> str:
     """The image, together with the images of the tests and the release phase."""
-    subprocess.run(["make", "--no-print-directory", "image", f"IMAGE={IMAGE}"], check=True, capture_output=True)
+    subprocess.run(
+        ["make", "--no-print-directory", "image", f"IMAGE={IMAGE}"], check=True, capture_output=True
+    )
     return IMAGE
 
 

@@ -14,14 +14,17 @@ import httpx
 from tests.support.waiting import until
 
 NEEDS = (
-    "`make delivery` needs a Docker Engine for which `docker info` succeeds, and Docker Compose (`docker compose version`). "
+    "`make delivery` needs a Docker Engine for which `docker info` succeeds, "
+    "and Docker Compose (`docker compose version`). "
     "Start one, or set DOCKER_SANDBOX to a command that runs its arguments with an engine."
 )
 
 
 def docker(*arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the Docker client and return its output."""
-    done = subprocess.run(["docker", *arguments], env=os.environ | environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["docker", *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done
 
@@ -40,7 +43,9 @@ class Container:
     def __init__(self, image: str, *options: str, command: tuple[str, ...] = (), port: int = 5000) -> None:
         """Start the container."""
         self.started = time.monotonic()
-        self.id = docker("run", "--detach", "--publish", f"127.0.0.1::{port}", *options, image, *command).stdout.strip()
+        self.id = docker(
+            "run", "--detach", "--publish", f"127.0.0.1::{port}", *options, image, *command
+        ).stdout.strip()
         self.port = int(docker("port", self.id, str(port)).stdout.split(":")[-1])
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -114,5 +119,14 @@ class Database:
 
     def query(self, statement: str) -> list[str]:
         """Return the rows of a single column."""
-        psql = ["psql", "--username", "postgres", "--tuples-only", "--no-align", self.name, "--command", statement]
+        psql = [
+            "psql",
+            "--username",
+            "postgres",
+            "--tuples-only",
+            "--no-align",
+            self.name,
+            "--command",
+            statement,
+        ]
         return docker("exec", self.server.id, *psql).stdout.split()

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-COMPARISON = re.compile(r'\$(?P<variable>\w+)(?: (?P<operator>==|!=) (?:\$(?P<other>\w+)|"(?P<text>[^"]*)"))?')
+COMPARISON = re.compile(
+    r'\$(?P<variable>\w+)(?: (?P<operator>==|!=) (?:\$(?P<other>\w+)|"(?P<text>[^"]*)"))?'
+)
 
 
 def jobs_in(pipeline: Mapping[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Return the names of the jobs that run with these variables, in the order of the file; empty without a pipeline."""
+    """Return the names of the jobs that run with these variables, in order; empty without a pipeline."""
     if not applies(pipeline["workflow"]["rules"], variables):
         return []
     return [name for name, job in jobs(pipeline) if "rules" not in job or applies(job["rules"], variables)]

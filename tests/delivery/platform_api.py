@@ -13,7 +13,7 @@ OUTPUT = "relation users exists\n"
 
 
 class PlatformAPI(ThreadingHTTPServer):
-    """One app with one release; a formation creates another one, first pending, then with the outcome set by the test."""
+    """One app with one release; a formation creates another one, first pending, then with the set outcome."""
 
     daemon_threads = True
 
@@ -29,7 +29,10 @@ class PlatformAPI(ThreadingHTTPServer):
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any]:
         """Return the status and JSON of a response."""
         if headers["Authorization"] != f"Bearer {self.token}":
-            return HTTPStatus.UNAUTHORIZED, {"id": "unauthorized", "message": f"No app for {headers['Authorization']}"}
+            return HTTPStatus.UNAUTHORIZED, {
+                "id": "unauthorized",
+                "message": f"No app for {headers['Authorization']}",
+            }
         if headers["Accept"] != MEDIA_TYPE:
             return HTTPStatus.NOT_ACCEPTABLE, {"id": "not_acceptable"}
         match method, path:
@@ -46,7 +49,9 @@ class PlatformAPI(ThreadingHTTPServer):
         if not self.accepts:
             return HTTPStatus.UNPROCESSABLE_ENTITY, {"id": "invalid_params", "message": "No such image."}
         self.formations.append(formation)
-        self.releases.append({"version": 42, "status": "pending", "output_stream_url": f"{self.url}/output?secret"})
+        self.releases.append(
+            {"version": 42, "status": "pending", "output_stream_url": f"{self.url}/output?secret"}
+        )
         return HTTPStatus.OK, []
 
     def is_away(self) -> bool:

@@ -13,8 +13,12 @@ from tests.support.postgres import free_port
 from tests.support.waiting import until
 
 MOUNTED = ("docker", "openapi", "tests", "users_api")
-# All tests pass inside, in two minutes; these need the database of Compose, the mounted files, and a server of their own.
-INSIDE = "tests/unit tests/functional/test_users.py tests/functional/test_server.py -k 'unit or test_users or reloads'"
+# All tests pass inside, in two minutes. These need the database of Compose, the mounted files, and a server
+# of their own.
+INSIDE = (
+    "tests/unit tests/functional/test_users.py tests/functional/test_server.py "
+    "-k 'unit or test_users or reloads'"
+)
 NEVER_HEALTHY = """
 services:
   users-db:
@@ -37,14 +41,20 @@ class Project:
     def __init__(self, root: Path, folder: Path, image: str) -> None:
         """Copy the files that the services mount."""
         self.folder, self.port = folder, free_port()
-        self.environment = {"COMPOSE_PROJECT_NAME": "users-api-rehearsal", "IMAGE": image, "USERS_PORT": str(self.port)}
+        self.environment = {
+            "COMPOSE_PROJECT_NAME": "users-api-rehearsal",
+            "IMAGE": image,
+            "USERS_PORT": str(self.port),
+        }
         shutil.copy(root / "docker-compose.yml", folder)
         for name in MOUNTED:
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `docker compose`."""
-        return docker("compose", "--project-directory", str(self.folder), *arguments, check=check, **self.environment)
+        return docker(
+            "compose", "--project-directory", str(self.folder), *arguments, check=check, **self.environment
+        )
 
     def execute(self, command: str, service: str = "users") -> str:
         """Run a shell command in a running service and return its output."""
@@ -85,14 +95,24 @@ def running(project: Project) -> Project:
         pytest.param(NEVER_HEALTHY, ["users-db-1 is unhealthy"], id="the database never becomes healthy"),
         pytest.param(
             NO_DATABASE,
-            ['service "users-migrations" didn\'t complete successfully: exit 1', 'database "users_nowhere" does not exist'],
+            [
+                'service "users-migrations" didn\'t complete successfully: exit 1',
+                'database "users_nowhere" does not exist',
+            ],
             id="the migration fails",
         ),
     ],
 )
-def test_without_its_database_the_service_does_not_start(project: Project, difference: str, reasons: list[str]) -> None:
+def test_without_its_database_the_service_does_not_start(
+    project: Project, difference: str, reasons: list[str]
+) -> None:
     (project.folder / "difference.yml").write_text(difference)
-    files = ["--file", str(project.folder / "docker-compose.yml"), "--file", str(project.folder / "difference.yml")]
+    files = [
+        "--file",
+        str(project.folder / "docker-compose.yml"),
+        "--file",
+        str(project.folder / "difference.yml"),
+    ]
 
     up = project.compose(*files, "up", "--detach", "--wait", "--no-build", check=False)
     said = up.stderr + project.compose(*files, "logs").stdout
@@ -117,7 +137,9 @@ def test_the_databases_of_development_tests_and_production_exist(running: Projec
 def test_the_commands_work_inside(running: Project) -> None:
     assert running.execute("users-api recreate_db") == "The database is empty and at the newest migration.\n"
     assert running.execute("users-api seed_db") == "Added 2 users.\n"
-    assert "count=2" in running.execute("echo 'print(f\"count={db.session.query(User).count()}\")' | users-api shell")
+    assert "count=2" in running.execute(
+        "echo 'print(f\"count={db.session.query(User).count()}\")' | users-api shell"
+    )
 
 
 def test_the_tests_pass_inside(running: Project) -> None:
@@ -139,14 +161,21 @@ def test_a_backup_restores_every_user(running: Project, figures: list[str]) -> N
     running.execute("users-api recreate_db && users-api seed_db --count 20000")
     before = running.query(content)
 
-    running.execute("pg_dump --username postgres --format custom --file /tmp/users.dump users_dev", "users-db")
+    running.execute(
+        "pg_dump --username postgres --format custom --file /tmp/users.dump users_dev", "users-db"
+    )
     running.execute("users-api recreate_db")
     lost = running.query(content)
-    restore = "pg_restore --username postgres --clean --if-exists --exit-on-error --dbname users_dev /tmp/users.dump"
+    restore = (
+        "pg_restore --username postgres --clean --if-exists --exit-on-error "
+        "--dbname users_dev /tmp/users.dump"
+    )
     running.execute(restore, "users-db")
     after = running.query(content)
 
     assert lost == ["0|"]
     assert after == before
     assert running.says("/health/ready", "ready")
-    figures.append(f"backup and restore: {before[0].split('|')[0]} users before, {after[0].split('|')[0]} after")
+    figures.append(
+        f"backup and restore: {before[0].split('|')[0]} users before, {after[0].split('|')[0]} after"
+    )

@@ -1,4 +1,4 @@
-"""A deployment and its rollback under load: two versions share one database, no request fails, and no write is lost."""
+"""A deployment and rollback under load: two versions share a database; no request fails, no write is lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ PAUSE_SECONDS = 0.02  # otherwise the clients take CPU time from the starting in
 
 
 class Traffic:
-    """Clients that read and write continuously; each request uses the next instance in rotation, like a load balancer."""
+    """Clients that read and write continuously; requests use the instances in turn, like a load balancer."""
 
     def __init__(self) -> None:
         """Start without an instance in rotation."""
@@ -52,7 +52,9 @@ class Traffic:
             for number in count():
                 if self.over.wait(PAUSE_SECONDS):
                     return
-                self.write(http, f"client{client}.{number}@example.org", self.rotation[number % len(self.rotation)])
+                self.write(
+                    http, f"client{client}.{number}@example.org", self.rotation[number % len(self.rotation)]
+                )
                 self.sent[client] += 2
 
     def write(self, http: httpx.Client, email: str, url: str) -> None:
@@ -151,4 +153,6 @@ def test_a_deployment_and_a_rollback_lose_nothing(
     )
     assert traffic.failures == []
     assert found == set(traffic.acknowledged)
-    assert database.query("SELECT count(*) FROM users WHERE language = 'en'") == [str(len(traffic.acknowledged))]
+    assert database.query("SELECT count(*) FROM users WHERE language = 'en'") == [
+        str(len(traffic.acknowledged))
+    ]

@@ -12,13 +12,16 @@ from tests.delivery.engine import Container, Database, container, docker
 from tests.support.waiting import until
 
 BODY = '{{"username": "ada", "email": "ada{0}@example.org"}}'
-OVER_TLS = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'users-api'"
+OVER_TLS = (
+    "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+    "WHERE application_name = 'users-api'"
+)
 LARGEST_MEGABYTES = 85
 
 
 @pytest.fixture
 def service(image: str, database: Database) -> Iterator[Container]:
-    """The image with an unknown uid, without capabilities, on a read-only root with a writable /tmp, and on a given port."""
+    """The image with an unknown uid, no capabilities, a read-only root, a writable /tmp, and a given port."""
     confinement = ["--user", "54321:54321", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108 -- inside the container.
     with container(image, *confinement, *database.options, "--env", "PORT=8080", port=8080) as running:
         yield running
@@ -33,7 +36,10 @@ def test_a_restricted_container_is_healthy_and_connects_over_tls(
     until(lambda: service.inspect(".State.Health.Status") != "starting")
 
     assert service.inspect(".State.Health.Status") == "healthy"
-    assert httpx.get(f"{service.url}/users").json() == {"status": "success", "data": {"users": [], "next": None}}
+    assert httpx.get(f"{service.url}/users").json() == {
+        "status": "success",
+        "data": {"users": [], "next": None},
+    }
     assert database.query(OVER_TLS) == ["t"]
 
 
@@ -52,7 +58,10 @@ def test_graceful_shutdown_finishes_every_request(service: Container, database: 
 
 def start_of_a_request(port: int, body: str) -> socket.socket:
     caller = socket.create_connection(("127.0.0.1", port), timeout=20)
-    headers = f"POST /users HTTP/1.1\r\nHost: users\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    headers = (
+        "POST /users HTTP/1.1\r\nHost: users\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     caller.sendall((headers + body[:10]).encode())
     return caller
 
@@ -64,7 +73,9 @@ def rest_of_a_request(caller: socket.socket, body: str) -> bytes:
 
 
 def test_the_code_is_read_only(image: str) -> None:
-    found = docker("run", "--rm", "--user", "54321:54321", image, "find", "/opt", "/usr", "!", "-type", "l", "-writable")
+    found = docker(
+        "run", "--rm", "--user", "54321:54321", image, "find", "/opt", "/usr", "!", "-type", "l", "-writable"
+    )
 
     assert found.stdout == ""
 
@@ -73,11 +84,16 @@ def test_an_invalid_setting_stops_startup_with_one_line(image: str) -> None:
     refused = docker("run", "--rm", image, check=False)
 
     assert refused.returncode == 1
-    assert refused.stderr == "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n"
+    assert (
+        refused.stderr
+        == "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n"
+    )
 
 
 def test_the_image_is_labelled_and_small(image: str, figures: list[str]) -> None:
-    mine, base = (json.loads(docker("image", "inspect", name).stdout)[0] for name in (image, "python:3.13-slim"))
+    mine, base = (
+        json.loads(docker("image", "inspect", name).stdout)[0] for name in (image, "python:3.13-slim")
+    )
     labels = mine["Config"]["Labels"]
 
     assert labels["org.opencontainers.image.title"] == "Users API"
@@ -92,7 +108,9 @@ def test_the_image_is_labelled_and_small(image: str, figures: list[str]) -> None
 
 def test_the_images_contain_only_chosen_files(image: str) -> None:
     in_tests = docker("run", "--rm", f"{image}-test", "ls", "-A", "/src").stdout.split()
-    in_service = docker("run", "--rm", image, "sh", "-c", "ls /src; pip list --path /opt/users-api/lib/python3*/site-packages")
+    in_service = docker(
+        "run", "--rm", image, "sh", "-c", "ls /src; pip list --path /opt/users-api/lib/python3*/site-packages"
+    )
 
     assert ".git" not in in_tests
     assert "instance" not in in_tests

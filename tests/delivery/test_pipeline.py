@@ -33,16 +33,24 @@ def heroku(root: Path) -> dict[str, Any]:
         pytest.param(BRANCH | {"CI_OPEN_MERGE_REQUESTS": "users!7"}, [], id="branch of a merge request"),
         pytest.param({"CI_PIPELINE_SOURCE": "merge_request_event"}, TESTS, id="merge request"),
         pytest.param({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_TAG": "v1.0.0"}, TESTS, id="tag"),
-        pytest.param({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"}, [*TESTS, "deploy"], id="default branch"),
+        pytest.param(
+            {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"},
+            [*TESTS, "deploy"],
+            id="default branch",
+        ),
         pytest.param(
             {"CI_COMMIT_BRANCH": "main", "CI_OPEN_MERGE_REQUESTS": "users!8"},
             [*TESTS, "deploy"],
             id="default branch, to be merged",
         ),
-        pytest.param({"CI_COMMIT_BRANCH": "main", "HEROKU_APP": ""}, TESTS, id="default branch without an app"),
+        pytest.param(
+            {"CI_COMMIT_BRANCH": "main", "HEROKU_APP": ""}, TESTS, id="default branch without an app"
+        ),
     ],
 )
-def test_each_kind_of_pipeline_has_its_jobs(pipeline: dict[str, Any], variables: dict[str, str], expected: list[str]) -> None:
+def test_each_kind_of_pipeline_has_its_jobs(
+    pipeline: dict[str, Any], variables: dict[str, str], expected: list[str]
+) -> None:
     assert jobs_in(pipeline, ALWAYS | variables) == expected
 
 
@@ -67,7 +75,10 @@ def test_deployments_run_one_at_a_time_and_are_never_cancelled(pipeline: dict[st
 
 def test_the_coverage_pattern_matches_the_report(pipeline: dict[str, Any]) -> None:
     pattern = pipeline["test"]["coverage"].strip("/")
-    report = "tests/support/service.py   51   0   4   0  100%\nTOTAL      1067    301    150     29    68%\n8 files skipped\n"
+    report = (
+        "tests/support/service.py   51   0   4   0  100%\n"
+        "TOTAL      1067    301    150     29    68%\n8 files skipped\n"
+    )
 
     (found,) = re.finditer(pattern, report, re.MULTILINE)
 
@@ -75,7 +86,9 @@ def test_the_coverage_pattern_matches_the_report(pipeline: dict[str, Any]) -> No
 
 
 def test_the_images_of_the_pipeline_are_pinned(pipeline: dict[str, Any]) -> None:
-    images = {name_of(image) for _, job in jobs(pipeline) for image in (job["image"], *job.get("services", []))}
+    images = {
+        name_of(image) for _, job in jobs(pipeline) for image in (job["image"], *job.get("services", []))
+    }
 
     assert images == {"docker:29-cli", "docker:29-dind", "postgres:17-alpine", "$IMAGE-test"}
 
@@ -93,7 +106,10 @@ def name_of(image: str | dict[str, Any]) -> str:
 def test_heroku_runs_the_same_commands_as_the_images(heroku: dict[str, Any], root: Path) -> None:
     commands = re.findall(r"^CMD (.*)$", (root / "Dockerfile").read_text(), re.MULTILINE)
 
-    assert [" ".join(json.loads(command)) for command in commands] == [heroku["run"]["web"], *heroku["release"]["command"]]
+    assert [" ".join(json.loads(command)) for command in commands] == [
+        heroku["run"]["web"],
+        *heroku["release"]["command"],
+    ]
 
 
 def test_the_button_and_heroku_yml_agree(heroku: dict[str, Any], root: Path) -> None:

@@ -1,4 +1,4 @@
-"""`compose.prod.yml`: two replicas behind the proxy and PgBouncer; the service stays available without one of the replicas."""
+"""`compose.prod.yml`: two replicas behind the proxy and PgBouncer; the service survives without one."""
 
 import subprocess
 import threading
@@ -46,7 +46,16 @@ class Production:
 
     def query(self, statement: str) -> list[str]:
         """Return the rows of a single column."""
-        psql = ["psql", "--username", "postgres", "--tuples-only", "--no-align", "users", "--command", statement]
+        psql = [
+            "psql",
+            "--username",
+            "postgres",
+            "--tuples-only",
+            "--no-align",
+            "users",
+            "--command",
+            statement,
+        ]
         return self.compose("exec", "-T", "users-db", *psql).stdout.split()
 
     def replicas(self) -> list[str]:
@@ -58,7 +67,15 @@ class Production:
 def production(root: Path, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """The running services; afterwards they are stopped and their data deleted."""
     for name in ("caddy", "pgbouncer"):
-        docker("build", "--quiet", "--tag", f"{image}-{name}", "--target", name, str(Path(__file__).with_name("production")))
+        docker(
+            "build",
+            "--quiet",
+            "--tag",
+            f"{image}-{name}",
+            "--target",
+            name,
+            str(Path(__file__).with_name("production")),
+        )
     production = Production(root, tmp_path_factory.mktemp("production"), image)
     production.compose("down", "--volumes")
     production.compose("up", "--detach", "--wait")
@@ -87,9 +104,14 @@ class Reader(threading.Thread):
 
 
 def test_requests_pass_the_proxy_and_pgbouncer(production: Production) -> None:
-    answers = [httpx.post(f"{production.url}/users", json={"username": "ada", "email": f"ada{n}@example.org"}) for n in range(20)]
+    answers = [
+        httpx.post(f"{production.url}/users", json={"username": "ada", "email": f"ada{n}@example.org"})
+        for n in range(20)
+    ]
 
-    connected = production.query("SELECT DISTINCT client_addr FROM pg_stat_activity WHERE application_name = 'users-api'")
+    connected = production.query(
+        "SELECT DISTINCT client_addr FROM pg_stat_activity WHERE application_name = 'users-api'"
+    )
     pgbouncer = docker(
         "inspect",
         "--format",
@@ -119,5 +141,8 @@ def test_each_replica_works_without_the_other(production: Production, figures: l
         reader.join()
 
     longest = max(answer.elapsed.total_seconds() for answer in reader.answers)
-    figures.append(f"replicas stopped in turn behind the proxy: {len(reader.answers)} requests, the longest {longest:.1f} s")
+    figures.append(
+        f"replicas stopped in turn behind the proxy: {len(reader.answers)} requests, "
+        f"the longest {longest:.1f} s"
+    )
     assert {answer.status_code for answer in reader.answers} == {HTTPStatus.OK}

@@ -1,4 +1,4 @@
-"""`scripts/release` with a real registry and a fake platform: it releases the tested image, or prints why not."""
+"""`scripts/release` with a real registry and a fake platform: it releases the image, or prints why not."""
 
 import json
 import os
@@ -22,12 +22,18 @@ Release = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def registry(engine: None) -> Iterator[Container]:
     """A registry that requires the token."""
-    docker("build", "--quiet", "--tag", "users-api-rehearsal-registry", str(Path(__file__).with_name("registry")))
+    docker(
+        "build", "--quiet", "--tag", "users-api-rehearsal-registry", str(Path(__file__).with_name("registry"))
+    )
     with container("users-api-rehearsal-registry") as running:
         until(lambda: answers(running))
         yield running
         pushed = f"reference=127.0.0.1:{running.port}/*/*"
-        docker("image", "rm", *docker("image", "ls", "--digests", "--filter", pushed, "--format", NAME).stdout.split())
+        docker(
+            "image",
+            "rm",
+            *docker("image", "ls", "--digests", "--filter", pushed, "--format", NAME).stdout.split(),
+        )
 
 
 def answers(registry: Container) -> bool:
@@ -58,7 +64,9 @@ def release(image: str, registry: Container, platform: PlatformAPI, root: Path, 
             "POLL_SECONDS": "0.05",
         }
         command = [root / "scripts" / "release", image]
-        return subprocess.run(command, env=os.environ | environment | differences, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=os.environ | environment | differences, capture_output=True, text=True, check=False
+        )
 
     return release
 
@@ -92,7 +100,11 @@ def test_the_tested_images_are_released(
 
 def released(registry: Container, type: str, docker_image: str) -> tuple[list[str], list[str]]:  # noqa: A002 -- the name in the platform's API.
     """Return the command and the layers of the image with this id in the registry."""
-    blob = httpx.get(f"{registry.url}/v2/directory/{type}/blobs/{docker_image}", auth=("_", TOKEN)).raise_for_status().json()
+    blob = (
+        httpx.get(f"{registry.url}/v2/directory/{type}/blobs/{docker_image}", auth=("_", TOKEN))
+        .raise_for_status()
+        .json()
+    )
     return blob["config"]["Cmd"], blob["rootfs"]["diff_ids"]
 
 
@@ -101,13 +113,18 @@ def layers(image: str) -> list[str]:
 
 
 @pytest.mark.parametrize("outcome", ["failed", "expired"])
-def test_a_release_phase_that_fails_fails_the_release(release: Release, platform: PlatformAPI, outcome: str) -> None:
+def test_a_release_phase_that_fails_fails_the_release(
+    release: Release, platform: PlatformAPI, outcome: str
+) -> None:
     platform.outcome = outcome
 
     done = release()
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"release: the release phase of v42 {outcome}; the app keeps its previous release\n{OUTPUT}"
+    assert (
+        done.stderr
+        == f"release: the release phase of v42 {outcome}; the app keeps its previous release\n{OUTPUT}"
+    )
 
 
 def test_a_temporarily_unavailable_platform_is_retried(release: Release, platform: PlatformAPI) -> None:
@@ -171,13 +188,19 @@ def test_a_token_in_the_platform_s_error_is_not_logged(release: Release, platfor
     assert TOKEN not in done.stderr
 
 
-def test_an_image_index_is_rejected(release: Release, registry: Container, platform: PlatformAPI, spy: Path) -> None:
+def test_an_image_index_is_rejected(
+    release: Release, registry: Container, platform: PlatformAPI, spy: Path
+) -> None:
     (spy / "docker").write_text("#!/bin/sh\n")
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
     path = f"{registry.url}/v2/directory/web/manifests/latest"
-    httpx.put(path, json=index, headers={"Content-Type": index["mediaType"]}, auth=("_", TOKEN)).raise_for_status()
+    httpx.put(
+        path, json=index, headers={"Content-Type": index["mediaType"]}, auth=("_", TOKEN)
+    ).raise_for_status()
 
     done = release()
 
     assert (done.returncode, platform.formations) == (1, [])
-    assert done.stderr.endswith("/directory/web is an image index; build it without attestations, as `make image` does\n")
+    assert done.stderr.endswith(
+        "/directory/web is an image index; build it without attestations, as `make image` does\n"
+    )

@@ -1,4 +1,4 @@
-"""Small programs for the engine's tests: a document of a few operations, and functions that serve it."""
+"""Small applications for the engine's tests: a document with a few operations, and their handlers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def path_parameter(name: str, **schema: Any) -> dict[str, Any]:
 
 
 def json_body(**schema: Any) -> dict[str, Any]:
-    """Return a required body in JSON."""
+    """Return a required JSON body."""
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
@@ -28,17 +28,19 @@ def document(paths: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"openapi": "3.0.3", "info": {"title": "A program", "version": "1"}, "paths": paths, **more}
 
 
-def program(paths: dict[str, Any], *functions: Callable[..., Any], more: dict[str, Any] | None = None, **options: Any) -> App:
-    """Return an application of one document, served by the functions of the operationIds' names."""
+def program(
+    paths: dict[str, Any], *functions: Callable[..., Any], more: dict[str, Any] | None = None, **options: Any
+) -> App:
+    """Return an application with one document, whose operationIds name the functions."""
     named = {function.__name__: function for function in functions}
     app = App(__name__, resolver=lambda name: resolve(named, name), **options)
-    app.app.secret_key = "a public key for tests"  # noqa: S105 -- nothing is protected by it.
+    app.app.secret_key = "a public key for tests"  # noqa: S105 -- it protects nothing.
     app.add_api(document(paths, **(more or {})))
     return app
 
 
 def resolve(named: dict[str, Callable[..., Any]], name: str) -> Callable[..., Any]:
-    """Return the function of an operationId, or fail as Connexion's own resolver fails."""
+    """Return the function of an operationId, or raise what Connexion's resolver raises."""
     if name not in named:
         message = f"there is no function {name}"
         raise AttributeError(message)

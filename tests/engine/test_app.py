@@ -1,4 +1,4 @@
-"""`App` as programs know it from Connexion: options, middleware, error handlers, Flask's hooks and routes."""
+"""`App` has the interface of Connexion's FlaskApp: options, middleware, error handlers, hooks and routes."""
 
 import asyncio
 import json
@@ -27,8 +27,8 @@ from users_api.engine.failures import DocumentError
 LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer"}}
 
 
-class Mark:
-    """A middleware that notes what it finds in the scope."""
+class RecordingMiddleware:
+    """A middleware that records what it finds in the scope."""
 
     def __init__(self, app: Any, name: str, seen: list[Any]) -> None:
         self.app, self.name, self.seen = app, name, seen
@@ -45,15 +45,15 @@ def handle(limit: int | None = None) -> Any:
 
 
 def simple(**options: Any) -> App:
-    """Return a program of one operation."""
+    """Return an application with one operation."""
     return program({"/x": {"get": operation("handle", LIMIT)}}, handle, **options)
 
 
-def test_middleware_stands_at_each_of_connexions_positions() -> None:
+def test_middleware_can_be_added_at_each_position_of_connexion() -> None:
     seen: list[Any] = []
     app = simple()
     for position in MiddlewarePosition:
-        app.add_middleware(Mark, position, name=position.name, seen=seen)
+        app.add_middleware(RecordingMiddleware, position, name=position.name, seen=seen)
 
     assert app.test_client().get("/x?limit=3").json() == {"limit": 3}
     assert seen == [
@@ -66,11 +66,17 @@ def test_middleware_stands_at_each_of_connexions_positions() -> None:
     ]
 
 
-def test_failures_are_the_same_with_middleware_on_the_way() -> None:
+def test_middleware_does_not_change_error_responses() -> None:
     plain, staged = simple(), simple()
-    staged.add_middleware(Mark, name="", seen=[])
+    staged.add_middleware(RecordingMiddleware, name="", seen=[])
 
-    for method, path in (("GET", "/x?limit=a"), ("PUT", "/x"), ("GET", "/nowhere"), ("GET", "/x?limit=1"), ("GET", "/ui/")):
+    for method, path in (
+        ("GET", "/x?limit=a"),
+        ("PUT", "/x"),
+        ("GET", "/nowhere"),
+        ("GET", "/x?limit=1"),
+        ("GET", "/ui/"),
+    ):
         expected = plain.test_client().request(method, path)
         response = staged.test_client().request(method, path)
         assert (response.status_code, response.headers, response.content) == (
@@ -81,35 +87,90 @@ def test_failures_are_the_same_with_middleware_on_the_way() -> None:
 
 
 def test_a_stack_without_validation_validates_nothing_before_the_call() -> None:
-    middlewares = [each for each in ConnexionMiddleware.default_middlewares if each is not RequestValidationMiddleware]
+    middlewares = [
+        each for each in ConnexionMiddleware.default_middlewares if each is not RequestValidationMiddleware
+    ]
     app = simple(middlewares=middlewares)
 
     assert app.test_client().get("/x?limit=3").json() == {"limit": 3}
     with pytest.raises(
-        ValueError, match="the stack has no RequestValidationMiddleware, so nothing can be added at BEFORE_VALIDATION"
+        ValueError,
+        match="the stack has no RequestValidationMiddleware, so nothing can be added at BEFORE_VALIDATION",
     ):
-        simple(middlewares=middlewares).add_middleware(Mark, MiddlewarePosition.BEFORE_VALIDATION, name="", seen=[])
+        simple(middlewares=middlewares).add_middleware(
+            RecordingMiddleware, MiddlewarePosition.BEFORE_VALIDATION, name="", seen=[]
+        )
 
 
-def test_nothing_is_registered_once_the_application_has_started() -> None:
+def test_registering_after_startup_raises() -> None:
     app = simple()
     app.build()
 
     for register in (
         lambda: app.add_api(document({})),
         lambda: app.add_error_handler(404, handle),
-        lambda: app.add_middleware(Mark),
+        lambda: app.add_middleware(RecordingMiddleware),
     ):
-        with pytest.raises(RuntimeError, match="The application has started"):
+        with pytest.raises(RuntimeError, match="The application has already started"):
             register()
 
 
-def test_an_unknown_option_is_refused() -> None:
+REFUSED = {"name": "limit", "in": "query", "schema": {"type": "string", "pattern": "("}}
+
+
+def test_a_refused_document_is_refused_again() -> None:
+    client = program({"/x": {"get": operation("handle", REFUSED)}}, handle).test_client()
+
+    depths = set()
+    for _ in range(3):
+        with pytest.raises(DocumentError, match="pattern") as refused:
+            client.get("/x")
+        depths.add(len(refused.traceback))
+
+    assert len(depths) <= 2, "each raise adds to the traceback"
+
+
+def test_a_refused_document_ends_a_server_at_its_startup_with_one_line() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app = program({"/x": {"get": operation("handle", REFUSED)}}, handle)
+    asyncio.run(app({"type": "lifespan"}, receive, send))
+
+    (message,) = sent
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"].startswith("#/paths/~1x/get/parameters/0/schema/pattern: ")
+    assert "\n" not in message["message"]
+
+
+def test_an_operation_without_an_operation_id_is_refused_by_that_name() -> None:
+    with pytest.raises(DocumentError) as refused:
+        program({"/x": {"get": {"responses": {"200": {"description": "Fine."}}}}}).build()
+
+    assert str(refused.value) == "#/paths/~1x/get: there is no operationId; add one that names the handler"
+
+
+@pytest.mark.parametrize("kind", [404, Exception])
+def test_flasks_error_handler_sees_unknown_paths(kind: Any) -> None:
+    app = simple()
+    app.app.register_error_handler(kind, lambda error: ({"by": "flask", "code": error.code}, 404))
+
+    response = app.test_client().get("/nowhere")
+
+    assert (response.status_code, response.json()) == (404, {"by": "flask", "code": 404})
+
+
+def test_an_unknown_option_is_rejected() -> None:
     with pytest.raises(TypeError, match="App\\(\\) has no option strict"):
         App(__name__, strict=True)
 
 
-def test_a_document_is_found_beside_the_program(tmp_path: Path) -> None:
+def test_a_relative_document_path_is_resolved_from_the_program(tmp_path: Path) -> None:
     (tmp_path / "api.yaml").write_text(json.dumps(document({"/x": {"get": operation("handle", LIMIT)}})))
     app = App(__name__, specification_dir=tmp_path, resolver=lambda _name: handle)
     app.add_api("api.yaml")
@@ -118,7 +179,7 @@ def test_a_document_is_found_beside_the_program(tmp_path: Path) -> None:
     assert app.extra_files == [str(tmp_path / "api.yaml")]
 
 
-def test_a_document_of_an_address_is_loaded_from_there() -> None:
+def test_a_document_is_loaded_from_a_url() -> None:
     with pytest.raises((OSError, DocumentError)):
         App(__name__).add_api("http://127.0.0.1:9/openapi.yaml")
 
@@ -126,7 +187,9 @@ def test_a_document_of_an_address_is_loaded_from_there() -> None:
 def test_apis_have_base_paths_and_options_of_their_own() -> None:
     app = App(__name__, resolver=lambda _name: handle)
     app.add_api(document({"/x": {"get": operation("handle", LIMIT)}}), base_path="/one")
-    app.add_api(document({"/x": {"get": operation("handle", LIMIT)}}), base_path="/two", strict_validation=True)
+    app.add_api(
+        document({"/x": {"get": operation("handle", LIMIT)}}), base_path="/two", strict_validation=True
+    )
     client = app.test_client()
 
     assert client.get("/one/x?other=1").status_code == 200
@@ -134,7 +197,7 @@ def test_apis_have_base_paths_and_options_of_their_own() -> None:
     assert client.get("/x").status_code == 404
 
 
-def test_a_lifespan_brackets_the_process() -> None:
+def test_the_lifespan_runs_at_startup_and_shutdown() -> None:
     seen: list[Any] = []
 
     @asynccontextmanager
@@ -151,7 +214,7 @@ def test_a_lifespan_brackets_the_process() -> None:
 
 
 def raising(error: Exception, **options: Any) -> App:
-    """Return a program whose only operation raises the exception."""
+    """Return an application whose only operation raises the exception."""
 
     def fail() -> Any:
         raise error
@@ -202,7 +265,7 @@ def test_a_program_handles_failures_by_class_or_status(kind: str, key: Any) -> N
     assert response.text == f"GET {'HTTPException' if key == 409 else type(error).__name__}"
 
 
-def test_a_handler_that_fails_is_a_failure_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_in_an_error_handler_results_in_500(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_request: Any, _error: Exception) -> Any:
         message = "the handler"
         raise RuntimeError(message)
@@ -216,9 +279,13 @@ def test_a_handler_that_fails_is_a_failure_of_its_own(caplog: pytest.LogCaptureF
     assert "RuntimeError: the handler" in caplog.text
 
 
-def test_flasks_hooks_see_every_request_and_may_answer_it() -> None:
+def test_flask_hooks_see_every_request_and_may_respond() -> None:
     app = program(
-        {"/x/{name}": {"post": operation("greet", path_parameter("name"), requestBody=json_body(type="object"))}},
+        {
+            "/x/{name}": {
+                "post": operation("greet", path_parameter("name"), requestBody=json_body(type="object"))
+            }
+        },
         greet,
         greet_async,
     )
@@ -226,14 +293,20 @@ def test_flasks_hooks_see_every_request_and_may_answer_it() -> None:
     app.app.after_request(stamp)
     client = app.test_client()
 
-    served, refused = client.post("/x/ada", json={"a": 1}), client.post("/x/ada", json={}, headers={"Closed": "1"})
+    served, refused = (
+        client.post("/x/ada", json={"a": 1}),
+        client.post("/x/ada", json={}, headers={"Closed": "1"}),
+    )
 
-    assert (served.json(), served.headers["Stamp"]) == ({"name": "ada", "body": {"a": 1}, "rule": "/x/<name>"}, "yes")
+    assert (served.json(), served.headers["Stamp"]) == (
+        {"name": "ada", "body": {"a": 1}, "rule": "/x/<name>"},
+        "yes",
+    )
     assert (refused.status_code, refused.text) == (503, "closed")
 
 
 def greet(name: str, body: Any) -> Any:
-    """Return what came."""
+    """Return the arguments."""
     return {"name": name, "body": body, "rule": str(flask.request.url_rule)}
 
 
@@ -276,7 +349,7 @@ def test_wsgi_middleware_sees_every_request() -> None:
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_flasks_own_routes_are_served_beside_the_document(staged: bool) -> None:  # noqa: FBT001 -- a parameter of the test.
+def test_flask_routes_are_served_in_addition_to_the_document(staged: bool) -> None:  # noqa: FBT001 -- a parameter of the test.
     app = simple()
 
     @app.route("/plain/<name>", methods=["POST"])
@@ -288,7 +361,7 @@ def test_flasks_own_routes_are_served_beside_the_document(staged: bool) -> None:
     blueprint.add_url_rule("/page", view_func=lambda: "a page")
     app.app.register_blueprint(blueprint)
     if staged:
-        app.add_middleware(Mark, name="", seen=[])
+        app.add_middleware(RecordingMiddleware, name="", seen=[])
     client = app.test_client()
 
     assert client.post("/plain/ada", content="body").text == "ada body"
@@ -299,7 +372,7 @@ def test_flasks_own_routes_are_served_beside_the_document(staged: bool) -> None:
     assert client.get("/x").json() == {"limit": None}
 
 
-def test_authentication_may_hold_for_unknown_paths_too() -> None:
+def test_auth_all_paths_applies_to_unknown_paths() -> None:
     paths = {"/x": {"get": operation("handle", LIMIT)}}
     scheme = {"type": "apiKey", "in": "header", "name": "Key", "x-apikeyInfoFunc": f"{__name__}.check_key"}
     more = {"security": [{"key": []}], "components": {"securitySchemes": {"key": scheme}}}
@@ -313,7 +386,7 @@ def test_authentication_may_hold_for_unknown_paths_too() -> None:
 
 
 def check_key(apikey: str, required_scopes: Any = None) -> Any:
-    """Return who has the key."""
+    """Return the owner of the key."""
     return {"sub": "ada"} if apikey == "key" else None
 
 
@@ -343,7 +416,7 @@ def test_connexions_stack_may_be_wrapped() -> None:
     assert app.test_client().get("/x?limit=3").json() == {"limit": 3}
 
 
-def test_a_response_that_has_begun_is_not_begun_again() -> None:
+def test_an_error_after_the_response_started_sends_no_second_response() -> None:
     def broken() -> Any:
         yield b"a"
         message = "the stream broke"
@@ -351,26 +424,26 @@ def test_a_response_that_has_begun_is_not_begun_again() -> None:
 
     app = simple()
     app.add_url_rule("/stream", view_func=lambda: flask.Response(broken()))
-    app.add_middleware(Mark, name="", seen=[])
+    app.add_middleware(RecordingMiddleware, name="", seen=[])
 
     with pytest.raises(RuntimeError, match="the stream broke"):
         app.test_client().get("/stream")
 
 
-def test_a_redirect_to_the_other_slash_happens_between_middlewares_too() -> None:
+def test_trailing_slash_redirects_work_with_middleware() -> None:
     app = simple()
-    app.add_middleware(Mark, name="", seen=[])
+    app.add_middleware(RecordingMiddleware, name="", seen=[])
 
     assert app.test_client().get("/x/?limit=3").json() == {"limit": 3}
 
 
-def test_a_document_that_is_refused_is_an_invalid_specification_of_connexions() -> None:
+def test_document_error_is_an_invalid_specification() -> None:
     with pytest.raises(InvalidSpecification, match=r"#: Swagger 2.0 is not supported"):
         App(__name__).add_api({"swagger": "2.0"})
 
 
-class Refusing(JSONRequestBodyValidator):
-    """Refuses a word that the document allows, and allows everything else."""
+class RejectingValidator(JSONRequestBodyValidator):
+    """Rejects a word that the document allows, and accepts everything else."""
 
     def _validate(self, body: Any) -> None:
         if body == {"a": "refused"}:
@@ -379,19 +452,29 @@ class Refusing(JSONRequestBodyValidator):
 
 @pytest.mark.parametrize("staged", [False, True])
 def test_a_programs_own_validator_replaces_the_engines(staged: bool) -> None:  # noqa: FBT001 -- a parameter of the test.
-    paths = {"/x": {"post": operation("echo", requestBody=json_body(type="object", properties={"a": {"type": "string"}}))}}
-    app = program(paths, echo, validator_map={"body": {"application/json": Refusing}})
+    paths = {
+        "/x": {
+            "post": operation(
+                "echo", requestBody=json_body(type="object", properties={"a": {"type": "string"}})
+            )
+        }
+    }
+    app = program(paths, echo, validator_map={"body": {"application/json": RejectingValidator}})
     if staged:
-        app.add_middleware(Mark, name="", seen=[])
+        app.add_middleware(RecordingMiddleware, name="", seen=[])
     client = app.test_client()
 
     assert client.post("/x", json={"a": 1}).json() == {"a": 1}
     assert client.post("/x", json={"a": "refused"}).status_code == 400
 
 
-def test_connexions_own_validators_in_the_map_leave_the_work_to_the_engine() -> None:
+def test_connexions_default_validators_are_replaced_by_the_engine() -> None:
     paths = {"/x": {"post": operation("echo", requestBody=json_body(type="string", format="date"))}}
-    stock = {"parameter": ParameterValidator, "body": MediaTypeDict({"*/*json": JSONRequestBodyValidator}), "response": {}}
+    stock = {
+        "parameter": ParameterValidator,
+        "body": MediaTypeDict({"*/*json": JSONRequestBodyValidator}),
+        "response": {},
+    }
     client = program(paths, echo, validator_map=stock, validate_responses=True).test_client()
 
     assert client.post("/x", json="2026-01-01").json() == "2026-01-01"
@@ -403,12 +486,14 @@ def echo(body: Any) -> Any:
     return body
 
 
-def test_an_app_without_connexions_security_middleware_leaves_security_to_others() -> None:
+def test_without_the_security_middleware_nothing_is_secured() -> None:
     scheme = {"type": "apiKey", "in": "query", "name": "key"}
     more = {"security": [{"key": []}], "components": {"securitySchemes": {"key": scheme}}}
     middlewares = [each for each in ConnexionMiddleware.default_middlewares if each is not SecurityMiddleware]
     paths = {"/x": {"get": operation("handle", LIMIT)}}
-    app = program(paths, handle, more=more, middlewares=middlewares, auth_all_paths=True, strict_validation=True)
+    app = program(
+        paths, handle, more=more, middlewares=middlewares, auth_all_paths=True, strict_validation=True
+    )
 
     assert app.test_client().get("/x?key=anything").json() == {"limit": None}
 
@@ -417,25 +502,36 @@ def test_an_app_without_connexions_security_middleware_leaves_security_to_others
 def test_a_client_that_disconnects_gets_nothing(staged: bool) -> None:  # noqa: FBT001 -- a parameter of the test.
     app = program({"/x": {"post": operation("echo", requestBody=json_body())}}, echo)
     if staged:
-        app.add_middleware(Mark, name="", seen=[])
+        app.add_middleware(RecordingMiddleware, name="", seen=[])
     send = AsyncMock()
 
     async def receive() -> Any:
         return {"type": "http.disconnect"}
 
     headers = [(b"content-type", b"application/json"), (b"content-length", b"9")]
-    scope = {"type": "http", "method": "POST", "path": "/x", "raw_path": b"/x", "query_string": b"", "headers": headers}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/x",
+        "raw_path": b"/x",
+        "query_string": b"",
+        "headers": headers,
+    }
     asyncio.run(app(scope, receive, send))
 
     send.assert_not_called()
 
 
-def test_security_holds_between_middlewares_and_elsewhere_only_below_its_base_path() -> None:
+def test_auth_all_paths_is_limited_to_the_base_path() -> None:
     paths = {"/x": {"get": operation("handle", LIMIT)}}
     scheme = {"type": "apiKey", "in": "header", "name": "Key", "x-apikeyInfoFunc": f"{__name__}.check_key"}
-    more = {"security": [{"key": []}], "components": {"securitySchemes": {"key": scheme}}, "servers": [{"url": "/v1"}]}
+    more = {
+        "security": [{"key": []}],
+        "components": {"securitySchemes": {"key": scheme}},
+        "servers": [{"url": "/v1"}],
+    }
     app = program(paths, handle, more=more, auth_all_paths=True)
-    app.add_middleware(Mark, name="", seen=[])
+    app.add_middleware(RecordingMiddleware, name="", seen=[])
     client = app.test_client()
 
     assert client.get("/v1/x").status_code == 401
@@ -444,14 +540,16 @@ def test_security_holds_between_middlewares_and_elsewhere_only_below_its_base_pa
     assert client.get("/v1/x", headers={"Key": "key"}).json() == {"limit": None}
 
 
-def test_building_twice_is_building_once() -> None:
+def test_build_is_idempotent() -> None:
     app = simple()
 
     assert app.build() is app.build()
 
 
-def test_a_body_of_trace_is_refused_at_startup() -> None:
+def test_a_trace_operation_with_a_body_is_rejected_at_startup() -> None:
     app = program({"/x": {"trace": operation("echo", requestBody=json_body())}}, echo)
 
-    with pytest.raises(DocumentError, match="#/paths/~1x/trace/requestBody: TRACE carries no body; remove it"):
+    with pytest.raises(
+        DocumentError, match="#/paths/~1x/trace/requestBody: TRACE must not have a body; remove it"
+    ):
         app.build()

@@ -1,4 +1,4 @@
-"""How handlers are called: the arguments of their signature, where they run, and what they may use of Connexion and Flask."""
+"""How handlers are called: their arguments, where they run, and which proxies of Connexion and Flask work."""
 
 import asyncio
 import functools
@@ -30,11 +30,11 @@ ID = path_parameter("thingId", type="integer")
 
 
 def serve(function: Callable[..., Any], *parameters: dict[str, Any], path: str = "/x", **options: Any) -> Any:
-    """Return a client of a program with one GET operation, which the function serves."""
+    """Return a client of an application with one GET operation, handled by the function."""
     return program({path: {"get": operation("handle", *parameters)}}, function, **options).test_client()
 
 
-def test_a_function_gets_the_arguments_that_it_asks_for() -> None:
+def test_a_handler_gets_the_arguments_in_its_signature() -> None:
     def handle(limit: int) -> Any:
         return {"limit": limit}
 
@@ -57,7 +57,7 @@ def test_an_optional_parameter_that_is_not_sent_is_none_where_the_function_has_n
     assert serve(handle, KIND).get("/x").json() == {"kind": None}
 
 
-def test_pythonic_params_turn_names_into_pythons() -> None:
+def test_pythonic_params_converts_names() -> None:
     def handle(thing_id: int) -> Any:
         return {"id": thing_id}
 
@@ -78,7 +78,8 @@ def test_a_function_that_requires_what_the_operation_does_not_declare_is_refused
     def handle(limit: int, colour: str) -> Any: ...
 
     with pytest.raises(
-        DocumentError, match=r"#/paths/~1x/get: the handler .*handle requires colour, which the operation does not declare"
+        DocumentError,
+        match=r"#/paths/~1x/get: the handler .*handle requires colour, which the operation does not declare",
     ):
         program({"/x": {"get": operation("handle", LIMIT)}}, handle).build()
 
@@ -120,13 +121,15 @@ def test_a_decorator_may_make_a_coroutine_of_the_result() -> None:
 def test_a_missing_function_is_refused_at_startup() -> None:
     app = program({"/x": {"get": operation("nothing")}})
 
-    with pytest.raises(DocumentError, match="#/paths/~1x/get/operationId: there is no function nothing; write the function"):
+    with pytest.raises(
+        DocumentError, match="#/paths/~1x/get/operationId: there is no function nothing; write the function"
+    ):
         app.build()
     with pytest.raises(ResolverError):
         app.build()
 
 
-def test_a_missing_function_may_be_a_status() -> None:
+def test_resolver_error_sets_the_status_of_a_missing_handler() -> None:
     response = program({"/x": {"get": operation("nothing")}}, resolver_error=501).test_client().get("/x")
 
     assert (response.status_code, response.json()["title"]) == (501, "Not Implemented")
@@ -156,7 +159,7 @@ def has_loop() -> bool:
         return False
 
 
-def test_a_program_says_where_plain_functions_run_except_the_marked_ones() -> None:
+def test_run_plain_runs_plain_handlers_except_in_thread() -> None:
     ran: list[str] = []
 
     async def on_the_loop(function: Callable[[], Any]) -> Any:
@@ -177,7 +180,7 @@ def test_a_program_says_where_plain_functions_run_except_the_marked_ones() -> No
     assert ran == ["here"]
 
 
-def test_no_more_functions_run_at_once_than_there_are_threads() -> None:
+def test_the_thread_pool_limits_concurrent_handlers() -> None:
     running, most = set[int](), [0]
 
     def handle() -> Any:
@@ -197,16 +200,16 @@ def test_no_more_functions_run_at_once_than_there_are_threads() -> None:
     assert most == [2]
 
 
-def test_a_call_that_holds_the_loop_is_logged_with_its_operation(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_blocks_the_loop_is_logged_with_its_operation(caplog: pytest.LogCaptureFixture) -> None:
     async def handle() -> Any:
-        time.sleep(0.12)  # noqa: ASYNC251 -- this is what is noticed.
+        time.sleep(0.12)  # noqa: ASYNC251 -- the test expects it to be logged.
         return {}
 
     with caplog.at_level(logging.WARNING):
         serve(handle).get("/x")
 
-    (line,) = [line for line in caplog.messages if "held the event loop" in line]
-    assert line.startswith("handle held the event loop for 1")
+    (line,) = [line for line in caplog.messages if "blocked the event loop" in line]
+    assert line.startswith("handle blocked the event loop for 1")
 
 
 def test_an_exception_reaches_the_coroutine_that_waits() -> None:
@@ -265,7 +268,7 @@ def test_connexions_and_flasks_proxies_work(kind: str) -> None:
     assert second.json()["visits"] == 2
 
 
-def test_the_whole_context_is_given_to_who_asks_for_it() -> None:
+def test_context_is_passed_to_handlers_that_declare_it() -> None:
     class Stamp:
         def __init__(self, app: Any) -> None:
             self.app = app
@@ -281,6 +284,15 @@ def test_the_whole_context_is_given_to_who_asks_for_it() -> None:
     app.add_middleware(Stamp)
 
     assert app.test_client().get("/x").json() == {"user": "ada", "context": {"stamp": "s", "user": "ada"}}
+
+
+def test_a_handler_that_asks_for_the_context_gets_an_empty_one() -> None:
+    def handle(context_: Any) -> Any:
+        return {"context": context_}
+
+    assert program({"/x": {"get": operation("handle")}}, handle).test_client().get("/x").json() == {
+        "context": {}
+    }
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
@@ -309,7 +321,7 @@ def test_a_stream_may_keep_the_context(kind: str) -> None:
     assert left == ["GET"]
 
 
-def test_what_is_called_on_close_is_called_although_a_session_was_saved() -> None:
+def test_call_on_close_runs_after_a_session_was_saved() -> None:
     closed: list[str] = []
 
     def handle() -> Any:
@@ -326,7 +338,11 @@ def test_what_is_called_on_close_is_called_although_a_session_was_saved() -> Non
 
 @pytest.mark.parametrize("behind_flask", [False, True])
 @pytest.mark.parametrize("kind", ["file", "stream"])
-def test_what_wsgi_cannot_carry_passes_by_flask(tmp_path: Path, kind: str, behind_flask: bool) -> None:  # noqa: FBT001
+def test_responses_that_wsgi_cannot_express_bypass_flask(
+    tmp_path: Path,
+    kind: str,
+    behind_flask: bool,  # noqa: FBT001
+) -> None:
     (tmp_path / "file").write_bytes(b"a file")
 
     async def stream() -> Any:
@@ -368,7 +384,7 @@ async def streamed() -> Any:
     return Response(200, [(b"content-type", b"application/json")], chunks())
 
 
-def test_an_exception_of_what_it_waits_for_reaches_the_coroutine() -> None:
+def test_an_exception_of_an_awaited_coroutine_is_raised_in_the_handler() -> None:
     async def handle() -> Any:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
@@ -412,7 +428,9 @@ def test_signals_and_functions_of_flasks_application_context_work() -> None:
 
 
 def test_url_for_works_in_an_application_context_alone() -> None:
-    app = program({"/x": {"get": operation("handle_nothing")}}, handle_nothing, server_args={"static_folder": None})
+    app = program(
+        {"/x": {"get": operation("handle_nothing")}}, handle_nothing, server_args={"static_folder": None}
+    )
     app.app.config["SERVER_NAME"] = "example.org"
     app.build()
 

@@ -1,4 +1,4 @@
-"""One test per row of the table with which this engine began: each change to a document works as in stock Connexion."""
+"""Changes to a document have the same effect in the engine as in stock Connexion."""
 
 import asyncio
 import subprocess
@@ -16,12 +16,14 @@ from tests.engine.programs import OBJECT, document, json_body, operation, path_p
 from users_api.engine import App
 from users_api.engine.failures import DocumentError
 
-KEY = {"key": {"type": "apiKey", "in": "header", "name": "X-Key", "x-apikeyInfoFunc": f"{__name__}.check_key"}}
+KEY = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-Key", "x-apikeyInfoFunc": f"{__name__}.check_key"}
+}
 APPS = pytest.mark.parametrize("kind", [FlaskApp, App])
 
 
 def check_key(apikey: str) -> Any:
-    """Return who it is."""
+    """Return the client's identity."""
     if apikey != "right":
         raise OAuthProblem
     return {"sub": "ada"}
@@ -33,7 +35,7 @@ def everything(**arguments: Any) -> Any:
 
 
 def client_of(kind: Any, paths: dict[str, Any], function: Any = everything, /, **more: Any) -> Any:
-    """Return a client of a program, of Connexion's or of the engine's class, whose operations one function serves."""
+    """Return a client of an application of the given class, with one handler for all operations."""
     options = {name: more.pop(name) for name in ("strict_validation", "validate_responses") if name in more}
     app = kind(__name__, **options)
     app.add_api(document(paths, **more), resolver=lambda _name: function)
@@ -46,24 +48,32 @@ def test_security_on_an_operation_or_globally(kind: Any, where: str) -> None:
     security = {"security": [{"key": []}]}
     secured = operation("x", **(security if where == "operation" else {}))
     more = security if where == "document" else {}
-    client = client_of(kind, {"/x": {"get": secured}}, lambda: {"ok": True}, components={"securitySchemes": KEY}, **more)
+    client = client_of(
+        kind, {"/x": {"get": secured}}, lambda: {"ok": True}, components={"securitySchemes": KEY}, **more
+    )
 
     assert client.get("/x").status_code == 401
     assert client.get("/x", headers={"X-Key": "wrong"}).status_code == 401
     assert client.get("/x", headers={"X-Key": "right"}).json() == {"ok": True}
 
 
-@pytest.mark.parametrize("scheme", [{"type": "http", "scheme": "basic"}, {"type": "http", "scheme": "digest"}])
+@pytest.mark.parametrize(
+    "scheme", [{"type": "http", "scheme": "basic"}, {"type": "http", "scheme": "digest"}]
+)
 def test_a_requirement_that_nothing_verifies_is_refused_at_startup(scheme: dict[str, Any]) -> None:
     paths = {"/x": {"get": operation("x", security=[{"s": []}])}}
     app = program(paths, everything, more={"components": {"securitySchemes": {"s": scheme}}})
 
-    with pytest.raises(DocumentError, match="#/components/securitySchemes/s: nothing verifies this security scheme; "):
+    with pytest.raises(
+        DocumentError, match="#/components/securitySchemes/s: nothing verifies this security scheme; "
+    ):
         app.build()
 
 
 @APPS
-@pytest.mark.parametrize(("place", "given"), [("query", {"params": {"p": "1"}}), ("header", {"headers": {"p": "1"}})])
+@pytest.mark.parametrize(
+    ("place", "given"), [("query", {"params": {"p": "1"}}), ("header", {"headers": {"p": "1"}})]
+)
 def test_a_required_parameter(kind: Any, place: str, given: dict[str, Any]) -> None:
     parameter = {"name": "p", "in": place, "required": True, "schema": {"type": "string"}}
     client = client_of(kind, {"/x": {"get": operation("x", parameter)}})
@@ -113,7 +123,9 @@ def test_two_parameters_in_the_path(kind: Any) -> None:
         ({"type": "object", "minProperties": 1}, {"a": 1}, {}),
     ],
 )
-def test_a_value_that_violates_a_keyword(kind: Any, schema: dict[str, Any], right: Any, wrong: Any) -> None:
+def test_a_value_that_violates_a_keyword_is_rejected(
+    kind: Any, schema: dict[str, Any], right: Any, wrong: Any
+) -> None:
     body = json_body(type="object", properties={"value": schema}, required=["value"])
     client = client_of(kind, {"/x": {"post": operation("x", requestBody=body)}})
 
@@ -123,7 +135,9 @@ def test_a_value_that_violates_a_keyword(kind: Any, schema: dict[str, Any], righ
 
 @APPS
 def test_null_where_it_is_nullable(kind: Any) -> None:
-    body = json_body(type="object", properties={"a": {"type": "string", "nullable": True}, "b": {"type": "string"}})
+    body = json_body(
+        type="object", properties={"a": {"type": "string", "nullable": True}, "b": {"type": "string"}}
+    )
     client = client_of(kind, {"/x": {"post": operation("x", requestBody=body)}})
 
     assert client.post("/x", json={"a": None}).json() == {"body": {"a": None}}
@@ -145,8 +159,13 @@ def test_arrays_and_numbers_in_the_query(kind: Any) -> None:
 @APPS
 def test_a_form_and_a_second_media_type(kind: Any) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-    content = {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": {"schema": schema}}
-    client = client_of(kind, {"/x": {"post": operation("x", requestBody={"required": True, "content": content})}})
+    content = {
+        "application/json": {"schema": schema},
+        "application/x-www-form-urlencoded": {"schema": schema},
+    }
+    client = client_of(
+        kind, {"/x": {"post": operation("x", requestBody={"required": True, "content": content})}}
+    )
 
     assert client.post("/x", json={"a": 1}).json() == {"body": {"a": 1}}
     assert client.post("/x", data={"a": "1"}).json() == {"body": {"a": 1}}
@@ -172,7 +191,9 @@ def test_a_handler_that_returns_a_dict_or_a_status(kind: Any, returned: Any, sta
 @APPS
 def test_the_requests_of_flask_and_connexion(kind: Any) -> None:
     client = client_of(
-        kind, {"/x": {"get": operation("x")}}, lambda: [flask.request.args["a"], connexion.request.query_params["a"]]
+        kind,
+        {"/x": {"get": operation("x")}},
+        lambda: [flask.request.args["a"], connexion.request.query_params["a"]],
     )
 
     assert client.get("/x?a=1").json() == ["1", "1"]
@@ -181,7 +202,7 @@ def test_the_requests_of_flask_and_connexion(kind: Any) -> None:
 @APPS
 def test_flasks_hooks_routes_and_extensions(kind: Any) -> None:
     class Extension:
-        """Counts requests, as Flask's extensions do."""
+        """Counts requests, as a Flask extension would."""
 
         def __init__(self, app: flask.Flask) -> None:
             app.extensions["counter"] = self
@@ -205,7 +226,9 @@ def test_flasks_hooks_routes_and_extensions(kind: Any) -> None:
 @pytest.mark.parametrize("status", [401, 409, 418, 429])
 def test_any_status_may_be_sent(status: int) -> None:
     responses = {**OBJECT, str(status): {"description": "It failed."}}
-    client = client_of(App, {"/x": {"get": operation("x") | {"responses": responses}}}, lambda: ({"a": 1}, status))
+    client = client_of(
+        App, {"/x": {"get": operation("x") | {"responses": responses}}}, lambda: ({"a": 1}, status)
+    )
 
     assert client.get("/x").status_code == status
 
@@ -216,13 +239,17 @@ PATHS_OF_A_RESOURCE = 5
 
 
 def large(count: int) -> dict[str, Any]:
-    """Return the paths of a document with as many operations, a tenth as many resources."""
+    """Return the paths of a document with this many operations, ten for each resource."""
     body = json_body(
         type="object",
         properties={
             "name": {"type": "string", "maxLength": 80},
             "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 9},
-            "owner": {"type": "object", "properties": {"id": {"type": "integer", "minimum": 1}}, "required": ["id"]},
+            "owner": {
+                "type": "object",
+                "properties": {"id": {"type": "integer", "minimum": 1}},
+                "required": ["id"],
+            },
         },
         required=["name"],
     )
@@ -243,7 +270,7 @@ def large(count: int) -> dict[str, Any]:
 
 
 def built(count: int) -> tuple[App, float]:
-    """Return a program with as many operations, and the seconds of CPU that its start took."""
+    """Return an application with this many operations, and the CPU seconds that building it took."""
 
     async def handle(**_arguments: Any) -> Any:
         return {"a": 1}
@@ -256,14 +283,18 @@ def built(count: int) -> tuple[App, float]:
 
 
 def test_a_document_of_500_operations_starts_within_3_seconds() -> None:
-    code = f"from {__name__} import MANY, built; print(built(MANY)[1])"  # In a process of its own, without coverage.
-    seconds = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(2)]
+    # In a separate process, without coverage.
+    code = f"from {__name__} import MANY, built; print(built(MANY)[1])"
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(2)
+    ]
 
     assert min(seconds) < 3
 
 
 async def cpu_seconds(app: App, resource: int) -> float:
-    """Return the CPU time that some hundred requests to one resource take."""
+    """Return the CPU time of a few hundred requests to one resource."""
     body = b'{"name": "a", "tags": ["b", "c"], "owner": {"id": 7}}'
     requests = [
         ("GET", f"/resource{resource}", b""),
@@ -283,17 +314,26 @@ async def cpu_seconds(app: App, resource: int) -> float:
             async def receive(content: bytes = content) -> Any:
                 return {"type": "http.request", "body": content}
 
-            scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+            scope = {
+                "type": "http",
+                "method": method,
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": b"",
+            }
             await app({**scope, "headers": headers if content else []}, receive, send)
     assert statuses == {200}
     return process_time() - began
 
 
-def test_its_requests_cost_what_those_of_a_small_document_cost() -> None:
+def test_request_cost_does_not_depend_on_the_number_of_operations() -> None:
     small, large_one = built(10)[0], built(MANY)[0]
 
     async def measure() -> float:
-        pairs = [(await cpu_seconds(small, 1), await cpu_seconds(large_one, MANY // PATHS_OF_A_RESOURCE - 1)) for _ in range(7)]
+        pairs = [
+            (await cpu_seconds(small, 1), await cpu_seconds(large_one, MANY // PATHS_OF_A_RESOURCE - 1))
+            for _ in range(7)
+        ]
         return min(each for _, each in pairs) / min(each for each, _ in pairs)
 
     assert asyncio.run(measure()) < 1.5

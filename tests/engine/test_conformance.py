@@ -15,7 +15,8 @@ from starlette import responses as starlette
 
 from users_api.engine.document import Document
 from users_api.engine.failures import DocumentError
-from users_api.engine.responses import Response, Responses
+from users_api.engine.responses import Response
+from users_api.engine.return_values import Responses
 from users_api.engine.schemas import Schemas
 
 AT = "#/paths/~1users/get/responses"
@@ -78,7 +79,7 @@ def accepted(responses: Responses, candidate: Response, *, head: bool = False) -
     return asyncio.run(responses.validate(candidate, head=head))
 
 
-def refused_headers(responses: Responses, candidate: Response) -> str:
+def rejected_headers(responses: Responses, candidate: Response) -> str:
     with pytest.raises(NonConformingResponseHeaders) as caught:
         accepted(responses, candidate)
     return str(caught.value.detail)
@@ -139,10 +140,13 @@ def test_the_exact_status_precedes_its_range():
     accepted(responses, response(b'{"id": 1}', status=404))
     accepted(responses, response(b"Teapot", "text/plain", status=418))
     assert "#/components/responses/Problem/content" in refused_body(responses, response(b"5", status=404))
-    assert refused_headers(responses, response(b"{}", status=500)) == f"get_users: {AT}: status 500 is not documented"
+    assert (
+        rejected_headers(responses, response(b"{}", status=500))
+        == f"get_users: {AT}: status 500 is not documented"
+    )
 
 
-def test_default_stands_for_every_other_status():
+def test_default_covers_every_other_status():
     accepted(compiled({"default": of_json({"type": "integer"})}), response(b"1", status=503))
 
 
@@ -155,7 +159,7 @@ def test_default_stands_for_every_other_status():
     ],
 )
 def test_the_media_type_is_documented(content_type, problem):
-    detail = refused_headers(compiled(USERS), response(b"{}", content_type))
+    detail = rejected_headers(compiled(USERS), response(b"{}", content_type))
 
     assert detail == f"get_users: {AT}/200/content: {problem}"
 
@@ -172,7 +176,7 @@ def test_the_media_type_is_documented(content_type, problem):
         ("multipart/mixed", b"anything"),
     ],
 )
-def test_the_most_specific_media_type_holds(content_type, body):
+def test_the_most_specific_media_type_is_used(content_type, body):
     responses = compiled(
         {
             "200": response_of(
@@ -206,7 +210,11 @@ def test_a_body_is_documented():
 
 def test_the_response_to_head_may_leave_out_the_body_only():
     responses = compiled(
-        {"200": response_of({JSON: {"schema": {"type": "integer"}}}, headers={"X": {"required": True, "schema": {}}})}
+        {
+            "200": response_of(
+                {JSON: {"schema": {"type": "integer"}}}, headers={"X": {"required": True, "schema": {}}}
+            )
+        }
     )
 
     accepted(responses, response(b"", None, X="1"), head=True)
@@ -287,7 +295,7 @@ def test_headers_are_validated_by_their_schemas(name, valid, invalid, field):
     etag = {} if name == "ETag" else {"ETag": '"1"'}
 
     accepted(responses, response(b"", None, **etag, **{name: valid}))
-    detail = refused_headers(responses, response(b"", None, **etag, **{name: invalid}))
+    detail = rejected_headers(responses, response(b"", None, **etag, **{name: invalid}))
 
     place = "#/components/headers/Etag" if name == "ETag" else f"{AT}/200/headers/{name.replace('_', '-')}"
     assert detail.startswith(f"get_users: {place}: {field} ")
@@ -297,7 +305,10 @@ def test_headers_are_validated_by_their_schemas(name, valid, invalid, field):
 def test_a_required_header_is_present():
     responses = compiled({"200": response_of(headers=HEADERS)})
 
-    assert refused_headers(responses, response(b"", None)) == "get_users: #/components/headers/Etag: ETag is missing"
+    assert (
+        rejected_headers(responses, response(b"", None))
+        == "get_users: #/components/headers/Etag: ETag is missing"
+    )
 
 
 def test_repeated_headers_count_as_one_except_cookies():
@@ -305,9 +316,14 @@ def test_repeated_headers_count_as_one_except_cookies():
     cookie = {"schema": {"type": "string", "pattern": "^[^,]*$"}}
     responses = compiled({"200": response_of(headers={"X-List": array, "Set-Cookie": cookie})})
 
-    accepted(responses, Response(200, [(b"x-list", b"1"), (b"x-list", b"2"), (b"set-cookie", b"a"), (b"set-cookie", b"b")]))
-    assert "X-List" in refused_headers(responses, Response(200, [(b"x-list", b"1,2"), (b"x-list", b"3")]))
-    assert "Set-Cookie" in refused_headers(responses, Response(200, [(b"set-cookie", b"a"), (b"set-cookie", b"b,c")]))
+    accepted(
+        responses,
+        Response(200, [(b"x-list", b"1"), (b"x-list", b"2"), (b"set-cookie", b"a"), (b"set-cookie", b"b")]),
+    )
+    assert "X-List" in rejected_headers(responses, Response(200, [(b"x-list", b"1,2"), (b"x-list", b"3")]))
+    assert "Set-Cookie" in rejected_headers(
+        responses, Response(200, [(b"set-cookie", b"a"), (b"set-cookie", b"b,c")])
+    )
 
 
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -316,7 +332,9 @@ async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
 
 
 def test_a_streamed_body_is_read_only_where_its_schema_needs_it(tmp_path: Path):
-    anything = response_of({"*/*": {"schema": {"type": "string", "format": "binary", "title": "file"}}, "text/plain": {}})
+    anything = response_of(
+        {"*/*": {"schema": {"type": "string", "format": "binary", "title": "file"}}, "text/plain": {}}
+    )
     responses = compiled({"200": anything, "201": of_json({"type": "integer"}), "202": response_of({})})
     path = tmp_path / "file"
     path.write_bytes(b"1")
@@ -330,14 +348,17 @@ def test_a_streamed_body_is_read_only_where_its_schema_needs_it(tmp_path: Path):
     assert accepted(responses, response(stream(), None, 202)).body == b""
     refused_body(responses, response(stream(b"1", b"a"), JSON, 201))
     refused_body(responses, response(stream(b"1"), None, 202))
-    refused_headers(responses, response(stream(b"1"), None))
-    refused_headers(responses, response(stream(b"1"), JSON, 418))
+    rejected_headers(responses, response(stream(b"1"), None))
+    rejected_headers(responses, response(stream(b"1"), JSON, 418))
 
 
 def test_the_program_may_validate_bodies_itself():
     of_xml = {"200": response_of({"application/xml": {"schema": {"type": "object"}}})}
 
-    accepted(compiled(of_xml, validated_elsewhere=MediaTypeDict({"*/xml": None})), response(b"<a/>", "application/xml"))
+    accepted(
+        compiled(of_xml, validated_elsewhere=MediaTypeDict({"*/xml": None})),
+        response(b"<a/>", "application/xml"),
+    )
 
 
 DOCUMENT_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
@@ -345,18 +366,26 @@ DOCUMENT_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         {"200": response_of({"application/xml": {"schema": {"$ref": "#/components/schemas/User"}}})},
         f"{AT}/200/content/application~1xml/schema: bodies of application/xml are not parsed",
     ),
-    "no media type": ({"200": response_of({"json": {}})}, f"{AT}/200/content/json: json is no media type"),
+    "no media type": ({"200": response_of({"json": {}})}, f"{AT}/200/content/json: json is not a media type"),
     "a body of 204": ({"204": of_json({})}, f"{AT}/204/content: a response of status 204 has no body"),
     "text in a header's content": (
         {"200": response_of(headers={"X": {"content": {"text/plain": {}}}})},
         f"{AT}/200/headers/X/content/text~1plain: headers of text/plain are not parsed",
     ),
     "several types of a header": (
-        {"200": response_of(headers={"X": {"schema": {"oneOf": [{"type": "array", "items": {}}, {"type": "string"}]}}})},
+        {
+            "200": response_of(
+                headers={"X": {"schema": {"oneOf": [{"type": "array", "items": {}}, {"type": "string"}]}}}
+            )
+        },
         f"{AT}/200/headers/X/schema: the alternatives of a header are serialized differently",
     ),
     "nested arrays in a header": (
-        {"200": response_of(headers={"X": {"schema": {"type": "array", "items": {"type": "array", "items": {}}}}})},
+        {
+            "200": response_of(
+                headers={"X": {"schema": {"type": "array", "items": {"type": "array", "items": {}}}}}
+            )
+        },
         f"{AT}/200/headers/X/schema: ",
     ),
 }
@@ -391,7 +420,7 @@ AGREED = [
 
 @pytest.fixture(scope="module")
 def stock():
-    """Let Connexion validate responses; it wants required properties although clients never see them."""
+    """Let Connexion validate responses; it also requires write-only properties, which are never sent."""
     user = USER | {"required": ["id"]}
     app = connexion.FlaskApp(__name__)
     bodies: list[Any] = []
@@ -407,7 +436,7 @@ def stock():
 
 
 @pytest.mark.parametrize(("body", "conforms"), AGREED)
-def test_the_verdict_is_that_of_connexion(stock, body, conforms):
+def test_results_equal_those_of_connexion(stock, body, conforms):
     assert stock(body) is conforms
 
     if conforms:

@@ -27,16 +27,30 @@ from connexion.options import SwaggerUIOptions
 from connexion.problem import problem
 from connexion.resolver import MethodResolver, MethodViewResolver, RelativeResolver, RestyResolver
 from connexion.security import AbstractSecurityHandler
-from connexion.validators import DefaultsJSONRequestBodyValidator, JSONResponseBodyValidator, ParameterValidator
+from connexion.validators import (
+    DefaultsJSONRequestBodyValidator,
+    JSONResponseBodyValidator,
+    ParameterValidator,
+)
 from starlette.middleware.cors import CORSMiddleware
 
 from tests.engine.programs import OBJECT, document, json_body, operation, path_parameter
 from users_api.engine import App
 
-HEADERS = ("content-type", "location", "allow", "www-authenticate", "set-cookie", "stamp", "access-control-allow-origin")
+HEADERS = (
+    "content-type",
+    "location",
+    "allow",
+    "www-authenticate",
+    "set-cookie",
+    "stamp",
+    "access-control-allow-origin",
+)
 NO_BODY = "a response of status 204 has no Content-Type (RFC 9110, 8.3)"
-DEVIATIONS = {  # By page and request, why the engine's answer differs.
-    "quickstart: GET /v2/openapi.json": "the document is shown as it was written, without an empty `components`",
+DEVIATIONS = {  # The reason why the engine's response differs, by page and request.
+    "quickstart: GET /v2/openapi.json": (
+        "the document is shown as it was written, without an empty `components`"
+    ),
     "routing by operation ids: GET /c/double/1e5": "1e5 is a number in JSON, and so it is in a path",
     "request: GET /everything": "an object that was not sent is absent, not empty",
     "request: GET /everything?where[age]=4": "a function that takes all arguments gets headers, too",
@@ -52,7 +66,7 @@ Build = Callable[[Any], Any]
 
 
 class Request(NamedTuple):
-    """What is sent to both programs."""
+    """A request that is sent to both applications."""
 
     method: str
     path: str
@@ -80,21 +94,25 @@ def query(name: str, **schema: Any) -> dict[str, Any]:
 
 
 def outcome(client: Any, request: Request) -> dict[str, Any]:
-    """Return what a client can observe; the wording of a problem's detail is no part of it."""
+    """Return what a client can observe, without the detail of a problem."""
     response = client.request(request.method, request.path, **request.options)
     body: Any = response.text
     if "json" in response.headers.get("content-type", "") and body:
         body = response.json()
     if response.status_code >= 400 and isinstance(body, dict):
         body.pop("detail", None)
-    headers = {name: sorted(response.headers[name].split(", ")) for name in HEADERS if name in response.headers}
+    headers = {
+        name: sorted(response.headers[name].split(", ")) for name in HEADERS if name in response.headers
+    }
     return {"status": response.status_code, "body": body, **headers}
 
 
-def agree(page: str, build: Build, *requests: Request) -> list[dict[str, Any]]:
-    """Require the same outcomes from Connexion's application and the engine's, where no deviation is listed, and return ours."""
+def assert_same_outcomes(page: str, build: Build, *requests: Request) -> list[dict[str, Any]]:
+    """Require equal outcomes from both, except for listed deviations; return the engine's outcomes."""
     stock, ours = (build(kind).test_client(follow_redirects=False) for kind in (FlaskApp, App))
-    outcomes = [(f"{page}: {each.method} {each.path}", outcome(stock, each), outcome(ours, each)) for each in requests]
+    outcomes = [
+        (f"{page}: {each.method} {each.path}", outcome(stock, each), outcome(ours, each)) for each in requests
+    ]
     differences = {name: (theirs, own) for name, theirs, own in outcomes if theirs != own}
     assert {name: each for name, each in differences.items() if name not in DEVIATIONS} == {}
     assert differences.keys() == {name for name in DEVIATIONS if name.startswith(f"{page}: ")}
@@ -125,7 +143,7 @@ def test_quickstart() -> None:
         app.add_url_rule("/other", "other", lambda: "other", methods=["POST"])
         return app
 
-    first, *_ = agree(
+    first, *_ = assert_same_outcomes(
         "quickstart",
         build,
         post("/v1/greeting/ada"),
@@ -153,9 +171,21 @@ def test_routing_by_operation_ids() -> None:
             "/int/{value}": {"get": op(number, path_parameter("value", type="integer"))},
         }
         app.add_api(document(paths), base_path="/a")
-        app.add_api(document({"/relative/{name}": {"get": relative}}), base_path="/b", resolver=RelativeResolver(__name__))
-        numbers = {"operationId": "n", "parameters": [path_parameter("value", type="number")], "responses": OBJECT}
-        wide = {"operationId": "w", "parameters": [path_parameter("value", type="string", format="path")], "responses": OBJECT}
+        app.add_api(
+            document({"/relative/{name}": {"get": relative}}),
+            base_path="/b",
+            resolver=RelativeResolver(__name__),
+        )
+        numbers = {
+            "operationId": "n",
+            "parameters": [path_parameter("value", type="number")],
+            "responses": OBJECT,
+        }
+        wide = {
+            "operationId": "w",
+            "parameters": [path_parameter("value", type="string", format="path")],
+            "responses": OBJECT,
+        }
         app.add_api(
             document({"/double/{value}": {"get": numbers}, "/wide/{value}": {"get": wide}}),
             base_path="/c",
@@ -163,7 +193,7 @@ def test_routing_by_operation_ids() -> None:
         )
         return app
 
-    agree(
+    assert_same_outcomes(
         "routing by operation ids",
         build,
         post("/a/controller/ada"),
@@ -183,7 +213,10 @@ def test_routing_by_path_and_method() -> None:
         app = kind(__name__)
 
         def paths(name: str = "pet") -> dict[str, Any]:
-            collection = {"get": {"parameters": [limit], "responses": OBJECT}, "post": {"requestBody": body, "responses": OBJECT}}
+            collection = {
+                "get": {"parameters": [limit], "responses": OBJECT},
+                "post": {"requestBody": body, "responses": OBJECT},
+            }
             one = {"get": {"parameters": [path_parameter(name, type="integer")], "responses": OBJECT}}
             return deepcopy({f"/{name}s": collection, f"/{name}s/{{{name}}}": one})
 
@@ -200,7 +233,7 @@ def test_routing_by_path_and_method() -> None:
         return app
 
     names = ["/resty/pets", "/method/pets", "/view/keepers"]
-    agree(
+    assert_same_outcomes(
         "routing by path and method",
         build,
         *(get(name) for name in names),
@@ -232,7 +265,7 @@ def payload(payload: Any) -> Any:
 
 
 def upload(name: str | None = None, photo: Any = None, pages: Any = (), body: Any = None) -> Any:
-    """Return what arrived; the files are werkzeug's."""
+    """Return the received fields and files (werkzeug's)."""
     return {
         "name": name,
         "photo": photo and [photo.filename, photo.read().decode(), photo.content_type],
@@ -242,7 +275,7 @@ def upload(name: str | None = None, photo: Any = None, pages: Any = (), body: An
 
 
 def look() -> Any:
-    """Return what `connexion.request` shows."""
+    """Return the attributes of `connexion.request`."""
     return {
         "method": connexion.request.method,
         "path": connexion.request.url.path,
@@ -289,14 +322,22 @@ def test_request() -> None:
         app = kind(__name__)
         paths = {
             "/everything": {"get": op(everything, *many)},
-            "/optional": {"get": op(optional, query("message", type="string"), query("limit", type="integer"))},
-            "/payload": {"post": op(payload, requestBody={**json_body(type="object"), "x-body-name": "payload"})},
-            "/upload": {"post": op(upload, requestBody={"content": {"multipart/form-data": {"schema": form}}})},
+            "/optional": {
+                "get": op(optional, query("message", type="string"), query("limit", type="integer"))
+            },
+            "/payload": {
+                "post": op(payload, requestBody={**json_body(type="object"), "x-body-name": "payload"})
+            },
+            "/upload": {
+                "post": op(upload, requestBody={"content": {"multipart/form-data": {"schema": form}}})
+            },
             "/look": {"get": op(look)},
         }
         app.add_api(document(paths))
         options = [{**query("filter", type="string"), "required": True}, query("FilterOption", type="string")]
-        app.add_api(document({"/pythonic": {"get": op(pythonic, *options)}}), base_path="/p", pythonic_params=True)
+        app.add_api(
+            document({"/pythonic": {"get": op(pythonic, *options)}}), base_path="/p", pythonic_params=True
+        )
         return app
 
     files = [
@@ -305,7 +346,7 @@ def test_request() -> None:
         ("pages", ("2.txt", io.BytesIO(b"two"), "text/plain")),
     ]
     contents = [(name, (file, content.getvalue(), kind)) for name, (file, content, kind) in files]
-    agree(
+    assert_same_outcomes(
         "request",
         build,
         get("/everything"),
@@ -341,7 +382,9 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "flask": lambda: flask.Response("<p>", status=203, mimetype="text/html"),
     "jsonify": lambda: flask.jsonify(a=1),
     "redirect": lambda: flask.redirect("/elsewhere"),
-    "connexion": lambda: ConnexionResponse(status_code=206, body="x", mimetype="text/plain", headers={"Stamp": "s"}),
+    "connexion": lambda: ConnexionResponse(
+        status_code=206, body="x", mimetype="text/plain", headers={"Stamp": "s"}
+    ),
     "problem": lambda: problem(409, "Taken", "It is taken.", ext={"by": "ada"}),
     "generator": lambda: flask.Response(iter(["a", "b"]), mimetype="text/plain"),
     "stream": lambda: flask.Response(flask.stream_with_context(flask.request.args[name] for name in "ab")),
@@ -349,7 +392,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
 
 
 def result(name: str) -> Any:
-    """Return what the request asks for."""
+    """Return the result with this name."""
     return RESULTS[name]()
 
 
@@ -370,8 +413,12 @@ def test_response() -> None:
             document(
                 {
                     "/json/{name}": {"get": op(result, name)},
-                    "/text/{name}": {"get": {**op(result, name, responses=TEXT), "operationId": f"{__name__}.RESULTS_text"}},
-                    "/several/{name}": {"get": {**op(result, name, responses=several), "operationId": f"{__name__}.several"}},
+                    "/text/{name}": {
+                        "get": {**op(result, name, responses=TEXT), "operationId": f"{__name__}.RESULTS_text"}
+                    },
+                    "/several/{name}": {
+                        "get": {**op(result, name, responses=several), "operationId": f"{__name__}.several"}
+                    },
                     "/none/{name}": {
                         "get": {
                             **op(result, name, responses={"200": {"description": ""}}),
@@ -382,10 +429,14 @@ def test_response() -> None:
             ),
             resolver=lambda _name: result,
         )
-        app.add_api(document({"/{name}": {"get": op(result, name)}}), base_path="/twice", jsonifier=Doubled(flask.json, indent=2))
+        app.add_api(
+            document({"/{name}": {"get": op(result, name)}}),
+            base_path="/twice",
+            jsonifier=Doubled(flask.json, indent=2),
+        )
         return app
 
-    agree(
+    assert_same_outcomes(
         "response",
         build,
         *(get(f"/json/{name}") for name in RESULTS if name != "stream"),
@@ -399,11 +450,11 @@ def test_response() -> None:
 
 def check_basic(username: str, password: str, required_scopes: Any = None) -> Any:
     """Return who it is."""
-    return {"sub": username} if password == "secret" else None  # noqa: S105 -- nothing is protected by it.
+    return {"sub": username} if password == "secret" else None  # noqa: S105 -- it protects nothing.
 
 
 def check_bearer(token: str) -> Any:
-    """Return who it is; a bad token is a problem of its own."""
+    """Return the client's identity; a broken token raises a problem."""
     if token == "broken":  # noqa: S105
         raise OAuthProblem(detail="It is broken.")
     return {"uid": token} if token != "unknown" else None  # noqa: S105
@@ -415,17 +466,17 @@ async def check_key(apikey: str, request: ConnexionRequest) -> Any:
 
 
 def check_token(token: str) -> Any:
-    """Return who it is, and the scopes."""
+    """Return the client's identity and scopes."""
     return {"sub": "ada", "scope": token.replace("+", " ")}
 
 
 def who(user: str | None = None, token_info: Any = None) -> Any:
-    """Return who calls, in three ways."""
+    """Return the client's identity from three sources."""
     return {"user": user, "info": token_info, "context": dict(current_context)}
 
 
 class Digest(AbstractSecurityHandler):
-    """Looks at a scheme that Connexion does not know."""
+    """Handles a scheme that Connexion does not support."""
 
     security_definition_key = "x-digestInfoFunc"
     environ_key = "DIGESTINFO_FUNC"
@@ -445,8 +496,18 @@ def test_security() -> None:
     schemes = {
         "basic": {"type": "http", "scheme": "basic", "x-basicInfoFunc": f"{__name__}.check_basic"},
         "bearer": {"type": "http", "scheme": "bearer", "x-bearerInfoFunc": f"{__name__}.check_bearer"},
-        "header": {"type": "apiKey", "in": "header", "name": "X-Key", "x-apikeyInfoFunc": f"{__name__}.check_key"},
-        "query": {"type": "apiKey", "in": "query", "name": "key", "x-apikeyInfoFunc": f"{__name__}.check_key"},
+        "header": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Key",
+            "x-apikeyInfoFunc": f"{__name__}.check_key",
+        },
+        "query": {
+            "type": "apiKey",
+            "in": "query",
+            "name": "key",
+            "x-apikeyInfoFunc": f"{__name__}.check_key",
+        },
         "oauth": {"type": "oauth2", "flows": flows, "x-tokenInfoFunc": f"{__name__}.check_token"},
         "digest": {"type": "http", "scheme": "digest", "x-digestInfoFunc": f"{__name__}.check_bearer"},
     }
@@ -466,7 +527,8 @@ def test_security() -> None:
     def build(kind: Any) -> Any:
         app = kind(__name__, strict_validation=True)
         paths = {
-            f"/{name}": {"get": {**op(who, security=security), "operationId": name}} for name, security in requirements.items()
+            f"/{name}": {"get": {**op(who, security=security), "operationId": name}}
+            for name, security in requirements.items()
         }
         paths["/global"] = {"get": {**op(who), "operationId": "global"}}
         app.add_api(
@@ -489,7 +551,7 @@ def test_security() -> None:
         {"X-Key": "key"},
         {"X-Key": "other"},
     ]
-    agree(
+    assert_same_outcomes(
         "security",
         build,
         *(get(f"/{name}", headers=each) for name in [*requirements, "global"] for each in headers),
@@ -505,7 +567,7 @@ def measured(body: Any, count: int | None = None) -> Any:
 
 
 def wrong(kind: str) -> Any:
-    """Return what the document allows, or not."""
+    """Return a valid or an invalid response."""
     return {"right": {"a": 1}, "wrong": {"a": "x"}, "header": ({"a": 1}, 200, {"Stamp": "s"})}[kind]
 
 
@@ -513,14 +575,14 @@ class OnlyEven(ParameterValidator):
     """Accepts even numbers only."""
 
     def validate(self, scope: Any) -> None:
-        """Require it of the query parameter `count`."""
+        """Check the query parameter `count`."""
         super().validate(scope)
         if b"count=3" in scope["query_string"]:
             raise ProblemException(status=400, title="Bad Request")
 
 
 class NoSecrets(JSONResponseBodyValidator):
-    """Refuses a word."""
+    """Rejects a word."""
 
     def _validate(self, body: Any) -> Any:
         if "secret" in str(body):
@@ -538,7 +600,9 @@ def test_validation() -> None:
     conforming = {
         "200": {
             "description": "",
-            "content": {"application/json": {"schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}},
+            "content": {
+                "application/json": {"schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+            },
             "headers": {"Stamp": {"required": True, "schema": {"type": "string"}}},
         }
     }
@@ -568,7 +632,7 @@ def test_validation() -> None:
         return app
 
     tagged = {"headers": {"X-Tag": "ab"}}
-    agree(
+    assert_same_outcomes(
         "validation",
         build,
         *(
@@ -587,16 +651,24 @@ def test_validation() -> None:
         ),
         post("/plain/measured", json={"name": "a"}),
         post("/plain/measured", json={"name": "a"}, headers={"X-Tag": "a"}),
-        *(get(f"/{name}/wrong/{kind}") for name in ("plain", "strict") for kind in ("right", "wrong", "header")),
+        *(
+            get(f"/{name}/wrong/{kind}")
+            for name in ("plain", "strict")
+            for kind in ("right", "wrong", "header")
+        ),
         post("/secrets/say", json={"a": "public"}),
         post("/secrets/say", json={"a": "secret"}),
     )
 
 
 def context(**_arguments: Any) -> Any:
-    """Return what the context's proxies show."""
+    """Return the values of the context's proxies."""
     return {
-        "operation": [current_operation.operation_id.rpartition(".")[2], current_operation.method, current_operation.path],
+        "operation": [
+            current_operation.operation_id.rpartition(".")[2],
+            current_operation.method,
+            current_operation.path,
+        ],
         "parameters": [each["name"] for each in current_operation.parameters],
         "statuses": list(current_operation.responses),
         "produces": current_operation.produces,
@@ -627,7 +699,12 @@ def test_context() -> None:
         app = kind(__name__)
         paths = {
             "/context/{id}": {
-                "post": op(context, path_parameter("id"), query("a", type="string"), requestBody=json_body(type="object"))
+                "post": op(
+                    context,
+                    path_parameter("id"),
+                    query("a", type="string"),
+                    requestBody=json_body(type="object"),
+                )
             },
             "/whole": {"get": op(whole)},
         }
@@ -635,15 +712,15 @@ def test_context() -> None:
         app.add_middleware(Stamped, MiddlewarePosition.BEFORE_CONTEXT)
         return app
 
-    agree("context", build, post("/v1/context/x?a=b", json={}), get("/v1/whole"))
+    assert_same_outcomes("context", build, post("/v1/context/x?a=b", json={}), get("/v1/whole"))
 
 
 class TeapotError(Exception):
-    """A failure of the program's own."""
+    """An exception of the program."""
 
 
 def fail(kind: str) -> Any:
-    """Fail in one of many ways."""
+    """Raise the exception of this kind."""
     failures: dict[str, Callable[[], Any]] = {
         "teapot": lambda: (_ for _ in ()).throw(TeapotError("t")),
         "lookup": lambda: {}["x"],
@@ -657,7 +734,9 @@ def fail(kind: str) -> Any:
 
 def test_exceptions() -> None:
     def teapot(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-        return ConnexionResponse(418, body=f"{request.method} {error}", mimetype="text/plain", headers={"Stamp": "t"})
+        return ConnexionResponse(
+            418, body=f"{request.method} {error}", mimetype="text/plain", headers={"Stamp": "t"}
+        )
 
     async def missing(_request: ConnexionRequest, _error: Exception) -> ConnexionResponse:
         return problem(404, "Gone astray", "There is nothing here.")
@@ -670,7 +749,7 @@ def test_exceptions() -> None:
         app.add_error_handler(404, missing)
         return app
 
-    agree(
+    assert_same_outcomes(
         "exceptions",
         build,
         *(get(f"/fail/{kind}") for kind in ("teapot", "lookup", "problem", "abort", "missing")),
@@ -685,11 +764,11 @@ def test_an_unexpected_exception_is_a_problem_of_status_500() -> None:
         app.add_api(document({"/fail/{kind}": {"get": op(fail, path_parameter("kind"))}}))
         return app
 
-    agree("unexpected", build, get("/fail/other"), get("/fail/teapot"))
+    assert_same_outcomes("unexpected", build, get("/fail/other"), get("/fail/teapot"))
 
 
 class CountedOperation:
-    """An operation of a program's own middleware."""
+    """An operation of the program's own middleware."""
 
     def __init__(self, app: Any, name: str) -> None:
         """Take the next application and the name to send."""
@@ -707,7 +786,7 @@ class CountedOperation:
 
 
 class CountedAPI(RoutedAPI[CountedOperation]):
-    """Makes one operation of each of the document's."""
+    """Creates an operation for each operation of the document."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Read the document."""
@@ -716,11 +795,11 @@ class CountedAPI(RoutedAPI[CountedOperation]):
         self.add_paths()
 
     def make_operation(self, operation: Any) -> CountedOperation:
-        """Return one that knows the document's operation."""
+        """Return one for an operation of the document."""
         return CountedOperation(self.next_app, f"{self.label}{operation.method} {operation.path}")
 
 
-class Counted(RoutedMiddleware[CountedAPI]):
+class OperationHeaderMiddleware(RoutedMiddleware[CountedAPI]):
     """A middleware that is routed by operation."""
 
     api_cls = CountedAPI
@@ -746,23 +825,33 @@ def test_middleware() -> None:
         def build(kind: Any) -> Any:
             app = kind(__name__, **options)
             name = path_parameter("name")
-            paths = {"/greeting/{name}": {"post": op(greet, name, responses=TEXT, security=[{"key": []}] if options else [])}}
+            paths = {
+                "/greeting/{name}": {
+                    "post": op(greet, name, responses=TEXT, security=[{"key": []}] if options else [])
+                }
+            }
             app.add_api(document(paths, **deepcopy(secured)), strict_validation=True, label="it is ")
             if options:
                 app.add_wsgi_middleware(Upper, stamp="w")
             else:
-                app.add_middleware(CORSMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, allow_origins=["http://a.example"])
-                app.add_middleware(Counted)
+                app.add_middleware(
+                    CORSMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, allow_origins=["http://a.example"]
+                )
+                app.add_middleware(OperationHeaderMiddleware)
             return app
 
         return build
 
     origin = {"headers": {"Origin": "http://a.example"}}
-    found, *_ = agree(
-        "middleware", build_with(), post("/greeting/ada", **origin), post("/greeting/ada?x=1", **origin), get("/no", **origin)
+    found, *_ = assert_same_outcomes(
+        "middleware",
+        build_with(),
+        post("/greeting/ada", **origin),
+        post("/greeting/ada?x=1", **origin),
+        get("/no", **origin),
     )
     assert found["stamp"] == ["it is post /greeting/{name}"]
-    agree("middleware", build_with(middlewares=unsecured), post("/greeting/ada?key=x"))
+    assert_same_outcomes("middleware", build_with(middlewares=unsecured), post("/greeting/ada?key=x"))
 
 
 def test_mocks() -> None:
@@ -771,13 +860,18 @@ def test_mocks() -> None:
     def build(kind: Any) -> Any:
         app = kind(__name__)
         paths = {
-            "/mock": {"get": {"operationId": "nobody.knows", "responses": {"200": {"description": "", "content": content}}}},
+            "/mock": {
+                "get": {
+                    "operationId": "nobody.knows",
+                    "responses": {"200": {"description": "", "content": content}},
+                }
+            },
             "/real/{name}": {"post": op(greet, path_parameter("name"), responses=TEXT)},
         }
         app.add_api(document(paths), resolver=MockResolver(mock_all=False))
         return app
 
-    first, _ = agree("mocks", build, get("/mock"), post("/real/ada"))
+    first, _ = assert_same_outcomes("mocks", build, get("/mock"), post("/real/ada"))
 
     assert first["body"] == {"a": 1}
 

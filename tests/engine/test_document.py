@@ -66,7 +66,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def site(folder):
-    """Serve a folder's files at an address."""
+    """Serve a folder's files over HTTP."""
     root = folder()
 
     class Handler(BaseHTTPRequestHandler):
@@ -92,7 +92,7 @@ def site(folder):
 # Loading
 
 
-def test_the_service_s_own_document_is_what_yaml_says():
+def test_the_document_equals_its_yaml():
     document = Document.load(OWN_DOCUMENT)
 
     assert document.root == yaml.safe_load(OWN_DOCUMENT.read_bytes())
@@ -121,7 +121,7 @@ def test_a_path_may_be_a_string_and_relative(folder, monkeypatch):
     assert Document.load("api.yaml").root == {**make(), "paths": {}}
 
 
-def test_a_missing_file_is_an_error_of_the_system(tmp_path):
+def test_a_missing_file_raises_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         Document.load(tmp_path / "absent.yaml")
 
@@ -133,7 +133,7 @@ def test_keys_become_strings():
     assert node.operation["responses"] == RESPONSES
 
 
-def test_yaml_keeps_strings_that_version_1_1_takes_for_something_else(folder):
+def test_yaml_1_1_booleans_and_dates_stay_strings(folder):
     strings = "no, off, yes, y, 18:00, 2026-11-27, 1_000, .inf, '5', =, a"
     values = f"{strings}, 0o17, 010, 0x1F, 1e3, -2, +.5, ~, null, True, false"
     extensions = f"x-values: [{values}]\nx-keys: {{no: 1, on: 2, 200: 3, true: 4, null: 5}}\n"
@@ -167,14 +167,14 @@ x-empty:
     ("text", "error"),
     [
         ("a: [1\nb: 2\n", ":2: did not find expected ',' or ']'"),
-        ("a: 1\nb: 2\na: 3\n", ":3: the key 'a' stands twice in one mapping"),
-        ('200: 1\n"200": 2\n', ":2: the key '200' stands twice in one mapping"),
+        ("a: 1\nb: 2\na: 3\n", ":3: the key 'a' is repeated in one mapping"),
+        ('200: 1\n"200": 2\n', ":2: the key '200' is repeated in one mapping"),
         ("a: 1\n--- \nb: 1\n", ":2: but found another document"),
         ("a: !custom {}\n", ":1: the tag !custom has no equivalent in JSON"),
         ("a: !custom []\n", ":1: the tag !custom has no equivalent in JSON"),
-        ("a: !!int x\n", ":1: 'x' with the tag tag:yaml.org,2002:int is no value of JSON"),
-        ("a: !custom x\n", ":1: 'x' with the tag !custom is no value of JSON"),
-        ("a: 1e999\n", ":1: '1e999' with the tag tag:yaml.org,2002:float is no value of JSON"),
+        ("a: !!int x\n", ":1: 'x' with the tag tag:yaml.org,2002:int is not a JSON value"),
+        ("a: !custom x\n", ":1: 'x' with the tag !custom is not a JSON value"),
+        ("a: 1e999\n", ":1: '1e999' with the tag tag:yaml.org,2002:float is not a JSON value"),
         ("a: {{b}: 1}\n", ":1: a key must be a string; quote it"),
         ("a:\n  <<: 5\n", ":2: only a mapping can be merged"),
         ("a: \x00\n", ": unacceptable character"),
@@ -188,7 +188,7 @@ def test_a_fault_of_yaml_is_reported_with_file_and_line(text, error, folder):
     assert message(path).startswith(f"{path}{error}")
 
 
-def test_bytes_that_are_no_utf_8_are_refused(tmp_path):
+def test_bytes_that_are_not_utf8_are_rejected(tmp_path):
     path = tmp_path / "api.yaml"
     path.write_bytes(b"a: \xff\n")
 
@@ -199,7 +199,7 @@ def test_bytes_that_are_no_utf_8_are_refused(tmp_path):
 def test_an_alias_to_itself_is_refused(folder):
     path = folder(api="a: &a\n  b: *a\n") / "api.yaml"
 
-    assert message(path) == "#: the document is nested too deeply, or holds itself"
+    assert message(path) == "#: the document is nested too deeply, or contains itself"
 
 
 def test_arguments_make_a_file_a_template(folder):
@@ -216,7 +216,7 @@ def test_a_pattern_that_resembles_a_template_is_harmless_without_arguments(folde
     assert message(path, arguments={"a": 1}) == f"{path}:4: Encountered unknown tag 'a'. (Jinja2)"
 
 
-def test_a_template_that_asks_too_much_is_refused(folder):
+def test_an_invalid_template_is_rejected(folder):
     path = folder(api=HEAD + 'paths: {}\nx-a: "{{ a.b.c }}"\n') / "api.yaml"
 
     assert message(path, arguments={"a": 1}) == f"{path}: 'int object' has no attribute 'b'"
@@ -236,7 +236,7 @@ def test_dates_of_a_dict_become_texts():
 
 @pytest.mark.parametrize("value", [b"", float("inf"), {1}])
 def test_a_dict_with_other_values_than_those_of_json_is_refused(value):
-    assert message(make(**{"x-a": {"b/c": [value]}})) == f"#/x-a/b~1c/0: {value!r} is no value of JSON"
+    assert message(make(**{"x-a": {"b/c": [value]}})) == f"#/x-a/b~1c/0: {value!r} is not a JSON value"
 
 
 def test_an_address_is_loaded(site, folder):
@@ -287,7 +287,10 @@ def test_loading_leaves_the_garbage_collector_as_it_was(enabled, monkeypatch):
         ),
         (
             with_schemas(**{"a b": {}}),
-            ("#/components/schemas/a b: the name of a component must consist of letters, digits, '.', '-' and '_'"),
+            (
+                "#/components/schemas/a b: "
+                "the name of a component must consist of letters, digits, '.', '-' and '_'"
+            ),
         ),
         (
             with_schemas(A={"properties": {"b": {"minimum": "3"}}}),
@@ -323,7 +326,7 @@ def test_loading_leaves_the_garbage_collector_as_it_was(enabled, monkeypatch):
         ),
     ],
 )
-def test_what_is_no_openapi_3_0_is_refused_at_the_most_specific_place(document, error):
+def test_an_invalid_document_is_rejected_with_the_most_specific_pointer(document, error):
     assert message(document) == error
 
 
@@ -346,7 +349,7 @@ def test_values_may_hold_what_resembles_a_reference():
 # References
 
 
-def test_resolve_follows_a_chain_and_returns_where_it_ends():
+def test_resolve_follows_chains_of_references():
     document = Document.load(
         make(
             {"responses": {"200": {"$ref": "#/components/responses/A"}}},
@@ -389,7 +392,8 @@ def test_recursive_schemas_are_allowed():
             "#/components/schemas/A/items: #/tags/7 points nowhere",
         ),
         (
-            with_schemas(A={}) | {"paths": make({"responses": {"200": {"$ref": "#/components/schemas/A"}}})["paths"]},
+            with_schemas(A={})
+            | {"paths": make({"responses": {"200": {"$ref": "#/components/schemas/A"}}})["paths"]},
             "#/paths/~1a/get/responses/200: #/components/schemas/A is a Schema, where a Response belongs",
         ),
         (with_schemas(A={"$ref": "#/info/title"}), '#/info/title: the value is not of type "object"'),
@@ -407,7 +411,10 @@ def test_recursive_schemas_are_allowed():
         ),
         (
             with_schemas(A={"$ref": "b.yaml#/B"}),
-            ("#/components/schemas/A: b.yaml#/B is relative, but the document is not from a file; load it by its path"),
+            (
+                "#/components/schemas/A: "
+                "b.yaml#/B is relative, but the document is not from a file; load it by its path"
+            ),
         ),
         (
             with_schemas(A={"discriminator": {"propertyName": "a", "mapping": {"a/b": "Absent"}}}),
@@ -417,12 +424,17 @@ def test_recursive_schemas_are_allowed():
             ),
         ),
         (
-            with_schemas(A={"discriminator": {"propertyName": "a", "mapping": {"b": "#/components/schemas/B"}}}),
+            with_schemas(
+                A={"discriminator": {"propertyName": "a", "mapping": {"b": "#/components/schemas/B"}}}
+            ),
             "#/components/schemas/A/discriminator/mapping/b: #/components/schemas/B points nowhere",
         ),
         (
             make(item={"$ref": "#/x-item"}, **{"x-item": {}}),
-            "#/paths/~1a: a path item has nothing beside its $ref; move it to where the reference leads",
+            (
+                "#/paths/~1a: a path item with $ref must have no other fields; "
+                "move it to where the reference leads"
+            ),
         ),
     ],
 )
@@ -511,7 +523,9 @@ def test_files_of_the_same_name_do_not_clash(folder):
 
 
 def test_the_name_of_a_file_outside_of_the_folder_does_not_depend_on_the_machine(folder):
-    root = folder(api__main=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "../a.yaml"}}}', a="{type: string}")
+    root = folder(
+        api__main=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "../a.yaml"}}}', a="{type: string}"
+    )
 
     assert list(Document.load(root / "api" / "main.yaml").root["x-bundled"]) == ["a.yaml"]
 
@@ -525,15 +539,19 @@ def test_the_name_of_a_file_outside_of_the_folder_does_not_depend_on_the_machine
     ],
 )
 def test_a_wrong_file_is_refused(text, error, folder):
-    root = folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}', part=f"{text}\n")
+    root = folder(
+        api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}', part=f"{text}\n"
+    )
 
     assert message(root / "api.yaml").startswith(error.format(file=root / "part.yaml"))
 
 
-def test_a_missing_file_is_refused_with_both_ends(folder):
+def test_a_missing_file_error_names_reference_and_file(folder):
     root = folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}')
 
-    assert message(root / "api.yaml").startswith("#/components/schemas/A: part.yaml#/A cannot be read: [Errno 2] No such file")
+    assert message(root / "api.yaml").startswith(
+        "#/components/schemas/A: part.yaml#/A cannot be read: [Errno 2] No such file"
+    )
 
 
 def test_addresses_are_bundled(site, folder):
@@ -594,7 +612,7 @@ def test_an_operation_s_parameters_override_those_of_the_path():
     ]
 
 
-def test_every_method_is_an_operation_and_an_extension_is_none():
+def test_extensions_are_not_operations():
     methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"]
     item = {method: {"responses": RESPONSES} for method in reversed(methods)} | {"x-a": {}, "summary": "s"}
     document = Document.load({**make(), "paths": {"/a": item, "x-paths": {"get": 5}}})
@@ -615,9 +633,13 @@ def test_every_method_is_an_operation_and_an_extension_is_none():
 )
 def test_an_operation_s_security_overrides_the_document_s(own, everywhere, effective):
     scheme = {"type": "http", "scheme": "bearer"}
-    document = make({} if own is None else {"security": own}, components={"securitySchemes": {"k": scheme, "l": scheme}})
+    document = make(
+        {} if own is None else {"security": own}, components={"securitySchemes": {"k": scheme, "l": scheme}}
+    )
 
-    (node,) = Document.load(document if everywhere is None else {**document, "security": everywhere}).operations()
+    (node,) = Document.load(
+        document if everywhere is None else {**document, "security": everywhere}
+    ).operations()
 
     assert node.security == effective
 
@@ -646,7 +668,10 @@ def test_callbacks_are_checked_but_are_no_operations():
         ),
         (
             with_parameters({"name": "id", "in": "path", "required": True, **TEXT}),
-            ("#/paths/~1a/get/parameters/0: the path /a has no {id}; write {id} in the path or remove the parameter"),
+            (
+                "#/paths/~1a/get/parameters/0: "
+                "the path /a has no {id}; write {id} in the path or remove the parameter"
+            ),
         ),
         (
             make(path="/a/{id"),
@@ -680,7 +705,10 @@ def test_callbacks_are_checked_but_are_no_operations():
         ),
         (
             make({"security": [{"k": []}]}),
-            ("#/paths/~1a/get/security/0: no security scheme is named k; declare it in components.securitySchemes"),
+            (
+                "#/paths/~1a/get/security/0: "
+                "no security scheme is named k; declare it in components.securitySchemes"
+            ),
         ),
         (
             make({"servers": [{"url": "https://example.org/v2"}]}, servers=[{"url": "/v1"}]),

@@ -1,7 +1,7 @@
-"""What is compiled from a marshmallow schema dumps what the schema itself dumps."""
+"""A compiled dump produces the same output as the marshmallow schema."""
 
 # ruff: noqa: ARG002 -- the signatures are marshmallow's.
-# ruff: noqa: PYI024 -- rows are made as the database layer makes them, with names known only then.
+# ruff: noqa: PYI024 -- rows are created as in the database layer, with names known only at run time.
 
 import decimal
 import enum
@@ -50,12 +50,12 @@ class Negative(fields.Integer):
         return -int(value)
 
 
-class Elsewhere(fields.Integer):
+class FieldWithOwnGetValue(fields.Integer):
     def get_value(self, obj, attr, accessor=None, default=missing):
         return 7
 
 
-class Own(fields.Integer):
+class FieldWithOwnSerialize(fields.Integer):
     def serialize(self, attr, obj, accessor=None, **kwargs):
         return f"{attr} of its own"
 
@@ -101,7 +101,10 @@ FIELDS = {
     "DateTime rfc": (lambda **o: fields.DateTime("rfc", **o), MOMENTS),
     "DateTime timestamp": (lambda **o: fields.DateTime("timestamp_ms", **o), MOMENTS),
     "DateTime strftime": (lambda **o: fields.DateTime("%d/%m", **o), MOMENTS),
-    "Decimal": (lambda **o: fields.Decimal(places=2, **o), st.decimals(allow_nan=False, min_value=0, max_value=9)),
+    "Decimal": (
+        lambda **o: fields.Decimal(places=2, **o),
+        st.decimals(allow_nan=False, min_value=0, max_value=9),
+    ),
     "Decimal text": (lambda **o: fields.Decimal(as_string=True, allow_nan=True, **o), st.decimals()),
     "Dict": (fields.Dict, st.dictionaries(TEXTS, INTEGERS, max_size=2)),
     "Dict typed": (
@@ -126,13 +129,22 @@ FIELDS = {
     "Integer strict": (lambda **o: fields.Integer(strict=True, **o), INTEGERS),
     "Integer text": (lambda **o: fields.Integer(as_string=True, **o), INTEGERS),
     "List": (lambda **o: fields.List(fields.Integer(), **o), st.lists(INTEGERS, max_size=2)),
-    "List nested": (lambda **o: fields.List(fields.Nested(Inner, only=["id"]), **o), st.lists(INNERS, max_size=2)),
-    "Mapping": (lambda **o: Ordered(values=fields.Integer(), **o), st.dictionaries(TEXTS, INTEGERS, max_size=2)),
+    "List nested": (
+        lambda **o: fields.List(fields.Nested(Inner, only=["id"]), **o),
+        st.lists(INNERS, max_size=2),
+    ),
+    "Mapping": (
+        lambda **o: Ordered(values=fields.Integer(), **o),
+        st.dictionaries(TEXTS, INTEGERS, max_size=2),
+    ),
     "Method": (lambda **o: fields.Method("told", **o), INTEGERS),
     "Method without a name": (fields.Method, INTEGERS),
     "NaiveDateTime": (lambda **o: fields.NaiveDateTime(timezone=UTC, **o), MOMENTS),
     "Nested": (lambda **o: fields.Nested(Inner, **o), INNERS),
-    "Nested many": (lambda **o: fields.Nested(Inner, many=True, exclude=["id"], **o), st.lists(INNERS, max_size=2)),
+    "Nested many": (
+        lambda **o: fields.Nested(Inner, many=True, exclude=["id"], **o),
+        st.lists(INNERS, max_size=2),
+    ),
     "Nested schema": (lambda **o: fields.Nested(Inner(many=True), **o), st.lists(INNERS, max_size=2)),
     "Nested dict": (lambda **o: fields.Nested(lambda: {"id": fields.Integer()}, **o), INNERS),
     "Number": (Hexadecimal, INTEGERS),
@@ -152,15 +164,15 @@ FIELDS = {
     "own conversion of numbers": (Doubled, INTEGERS),
     "own conversion of integers": (Negative, INTEGERS),
     "own conversion of booleans": (Bits, st.booleans()),
-    "own value": (Elsewhere, INTEGERS),
-    "own serialize": (Own, INTEGERS),
+    "own value": (FieldWithOwnGetValue, INTEGERS),
+    "own serialize": (FieldWithOwnSerialize, INTEGERS),
     "own conversion of an instance": (instance_with_own_serialize, TEXTS),
 }
 ALIASES = {"Bool", "Int", "Str", "URL"}
 NAMES = ["id", "name", "class", "\N{LATIN SMALL LIGATURE FI}eld", "items", "odd name", "quote'\"\n{x}"]
 
 
-class Told(Schema):
+class MethodFieldSchema(Schema):
     def told(self, row):
         return f"told of a {type(row).__name__}"
 
@@ -174,7 +186,7 @@ class Slotted:
 
 
 class KeysFirst(SimpleNamespace):
-    """Has an item of its own, and attributes."""
+    """Has items as well as attributes."""
 
     def __getitem__(self, key):
         return {"id": 99}[key]
@@ -212,7 +224,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def outcome(dump, *rows):
-    """What is dumped, with types and in order; or how it fails."""
+    """Return the dumped output with types and order, or the exception."""
     try:
         return repr(dump(*rows))
     except Exception as error:  # noqa: BLE001
@@ -225,19 +237,23 @@ def test_every_field_class_of_marshmallow_is_among_those_tried():
 
 @st.composite
 def schemas_with_rows(draw):
-    """Return a schema and rows whose values fit it for the most part."""
+    """Return a schema, and rows most of whose values are valid for it."""
     members, values = {}, dict.fromkeys(NAMES, ANYTHING)
-    for position, name in enumerate(draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=4))):
+    for position, name in enumerate(
+        draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=4))
+    ):
         options = draw(OPTIONS)
         if draw(st.booleans()):
             options["data_key"] = f"{position} '\"\\ {name}"
         if options.get("attribute", name) != name:
-            options.update(load_only=False, dump_only=True)  # Two fields may then read the same.
+            options.update(
+                load_only=False, dump_only=True
+            )  # Otherwise two fields could read the same attribute.
         make, fitting = FIELDS[draw(st.sampled_from(sorted(FIELDS)))]
         members[name] = make(**options)
         values[options.get("attribute", name)] = fitting if draw(st.integers(0, 7)) else ANYTHING
     only = draw(st.none() | st.lists(st.sampled_from(list(members)), min_size=1, unique=True))
-    schema = Told.from_dict(members)(only=only, many=draw(st.booleans()))
+    schema = MethodFieldSchema.from_dict(members)(only=only, many=draw(st.booleans()))
     read = {name: values[name] for name in NAMES}
     all_given = draw(st.integers(0, 3))
     row = st.fixed_dictionaries(read) if all_given else st.fixed_dictionaries({}, optional=read)
@@ -265,7 +281,7 @@ def test_a_compiled_schema_dumps_what_the_schema_dumps(drawn):
 @given(data=st.data())
 def test_each_field_class_dumps_what_marshmallow_dumps(kind, shape, data):
     make, values = FIELDS[kind]
-    schema = Told.from_dict({"name": make(data_key="shown")})()
+    schema = MethodFieldSchema.from_dict({"name": make(data_key="shown")})()
     rows = [row_of({"name": data.draw(values)}, shape) for _ in range(2)]
 
     compiled = compile_dump(schema)
@@ -289,9 +305,9 @@ def test_rows_may_be_of_several_classes_and_lack_attributes():
     ]
 
 
-def test_letters_that_python_takes_for_others_are_read_as_they_are():
+def test_names_that_python_normalizes_are_read_exactly():
     schema = Schema.from_dict({"\N{LATIN SMALL LIGATURE FI}eld": fields.Integer()})()
-    row = SimpleNamespace(**{"field": 1, "\N{LATIN SMALL LIGATURE FI}eld": 2})  # noqa: PIE804 -- Python would read both as one.
+    row = SimpleNamespace(**{"field": 1, "\N{LATIN SMALL LIGATURE FI}eld": 2})  # noqa: PIE804 -- Python normalizes both.
 
     assert compile_dump(schema).one(row) == schema.dump(row) == {"\N{LATIN SMALL LIGATURE FI}eld": 2}
 
@@ -312,7 +328,7 @@ class Indexed:
         return f"item {name}"
 
 
-def test_a_class_is_asked_for_its_items_first():
+def test_items_are_tried_before_attributes():
     schema = Schema.from_dict({"name": fields.String()})()
 
     assert compile_dump(schema).one(Indexed) == schema.dump(Indexed) == {"name": "item name"}
@@ -320,7 +336,9 @@ def test_a_class_is_asked_for_its_items_first():
 
 @pytest.mark.parametrize("shape", [dict, SimpleNamespace, namedtuple])
 def test_the_schema_is_not_asked_about_rows_that_have_everything(shape):
-    schema = Told.from_dict({name: fields.String() for name in ("name", "items")} | {"id": fields.Method("told")})()
+    schema = MethodFieldSchema.from_dict(
+        {name: fields.String() for name in ("name", "items")} | {"id": fields.Method("told")}
+    )()
     rows = [row_of({"id": 1, "name": "Ada", "items": "all"}, shape) for _ in range(2)]
     expected = schema.dump(rows, many=True)
     compiled = compile_dump(schema)
@@ -330,7 +348,7 @@ def test_the_schema_is_not_asked_about_rows_that_have_everything(shape):
 
 
 class Unreadable:
-    name = property(int)  # Who reads it gets a TypeError.
+    name = property(int)  # Reading it raises TypeError.
 
 
 def test_a_field_that_reads_no_attribute_reads_none():
@@ -409,7 +427,7 @@ class InOrder(Inner):
 
 
 @pytest.mark.parametrize("schema", [Hooked, Wrapped, Redirected, Overridden, Rewritten, InOrder])
-def test_a_schema_with_ways_of_its_own_dumps_itself(schema):
+def test_a_schema_with_overridden_methods_is_not_compiled(schema):
     rows = [{"id": 1, "ID": 2, "name": "Ada"}, {"id": 2}]
 
     compiled = compile_dump(schema())
@@ -420,20 +438,24 @@ def test_a_schema_with_ways_of_its_own_dumps_itself(schema):
 
 
 class Moment(fields.Field):
-    """A moment as RFC 3339 writes it, which orjson does as well, but for whole seconds."""
+    """A timestamp in the format of RFC 3339, which orjson also uses except for whole seconds."""
 
     def _serialize(self, value, attr, obj, **kwargs):
         if value is None:
             return None
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
-    def orjson_writes(self, value):
+    def is_native_to_orjson(self, value):
         return type(value) is datetime and value.tzinfo is UTC and value.microsecond != 0
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
-@given(moments=st.lists(st.none() | MOMENTS | MOMENTS.map(lambda moment: moment.replace(microsecond=0)), max_size=3))
-def test_what_orjson_writes_as_a_field_class_does_is_left_to_it(moments):
+@given(
+    moments=st.lists(
+        st.none() | MOMENTS | MOMENTS.map(lambda moment: moment.replace(microsecond=0)), max_size=3
+    )
+)
+def test_values_that_orjson_formats_identically_stay_unchanged(moments):
     schema = Schema.from_dict({"at": Moment(data_key="when")})()
     rows = [SimpleNamespace(at=moment) for moment in moments]
 
@@ -441,4 +463,6 @@ def test_what_orjson_writes_as_a_field_class_does_is_left_to_it(moments):
 
     assert orjson.dumps(dumped, option=orjson.OPT_UTC_Z) == orjson.dumps(schema.dump(rows, many=True))
     for given_value, left in zip(moments, dumped, strict=True):
-        assert (left["when"] is given_value) == (given_value is None or schema.fields["at"].orjson_writes(given_value))
+        assert (left["when"] is given_value) == (
+            given_value is None or schema.fields["at"].is_native_to_orjson(given_value)
+        )

@@ -49,7 +49,9 @@ def make(
 ) -> Bodies:
     media: dict[str, Any] = {} if schema is None else {"schema": schema}
     document = Document.load(
-        document_of({"/": {"content": {media_type: media | ({"encoding": encoding} if encoding else {})}, **body}})
+        document_of(
+            {"/": {"content": {media_type: media | ({"encoding": encoding} if encoding else {})}, **body}}
+        )
     )
     (node,) = document.operations()
     return Bodies(
@@ -110,7 +112,10 @@ def contents(files: dict[str, Any]) -> dict[str, Any]:
     def content(file: FileStorage) -> tuple[str | None, str]:
         return file.filename, file.read().decode()
 
-    return {name: [content(each) for each in file] if isinstance(file, list) else content(file) for name, file in files.items()}
+    return {
+        name: [content(each) for each in file] if isinstance(file, list) else content(file)
+        for name, file in files.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ def test_every_error_of_a_form_is_reported(body, errors):
     assert rejected(make(URLENCODED, closed(**FIELDS)), body) == errors
 
 
-def test_a_field_that_is_rejected_is_not_missing_too():
+def test_a_rejected_field_is_not_reported_as_missing():
     schema = closed(point={"$ref": "#/components/schemas/Point"}, name=TEXT) | {"required": ["point", "name"]}
 
     first, second = rejected(make(URLENCODED, schema), b"point=(1,2)")
@@ -175,7 +180,7 @@ def test_a_field_that_is_rejected_is_not_missing_too():
         ({"contentType": "text/plain"}, b"numbers=1&numbers=2", [1, 2]),
     ],
 )
-def test_arrays_come_as_their_encoding_says(encoding, body, value):
+def test_arrays_are_parsed_by_their_encoding(encoding, body, value):
     bodies = make(URLENCODED, closed(numbers=NUMBERS), {"numbers": encoding})
 
     assert submit(bodies, body).value == {"numbers": value}
@@ -184,8 +189,12 @@ def test_arrays_come_as_their_encoding_says(encoding, body, value):
 def test_a_delimited_array_comes_once_where_strict_and_else_the_last_one_counts():
     schema, encoding = closed(numbers=NUMBERS), {"numbers": {"explode": False}}
 
-    assert rejected(make(URLENCODED, schema, encoding), b"numbers=1&numbers=2") == [("numbers", "is given more than once")]
-    assert submit(make(URLENCODED, schema, encoding, strict=False), b"numbers=1&numbers=2,3").value == {"numbers": [2, 3]}
+    assert rejected(make(URLENCODED, schema, encoding), b"numbers=1&numbers=2") == [
+        ("numbers", "is given more than once")
+    ]
+    assert submit(make(URLENCODED, schema, encoding, strict=False), b"numbers=1&numbers=2,3").value == {
+        "numbers": [2, 3]
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,7 +209,9 @@ def test_a_delimited_array_comes_once_where_strict_and_else_the_last_one_counts(
 )
 def test_objects_and_arrays_of_them_are_json(body, value):
     point = {"$ref": "#/components/schemas/Point"}
-    schema = closed(point=point, points={"type": "array", "items": point}, grid={"type": "array", "items": NUMBERS})
+    schema = closed(
+        point=point, points={"type": "array", "items": point}, grid={"type": "array", "items": NUMBERS}
+    )
 
     assert submit(make(URLENCODED, schema), body).value == value
 
@@ -231,11 +242,13 @@ def test_the_fields_of_composed_schemas_are_typed_too():
     assert submit(bodies, b"x=1&kind=b&size=true").value == {"x": 1, "kind": "b", "size": True}
 
 
-def test_further_fields_are_known_where_the_schema_has_a_word_on_them():
+def test_additional_properties_allow_further_fields():
     typed = {"type": "object", "additionalProperties": {"type": "integer"}}
 
     assert submit(make(URLENCODED, typed), b"a=1").value == {"a": 1}
-    assert submit(make(URLENCODED, {"type": "object", "additionalProperties": True}), b"a=1").value == {"a": "1"}
+    assert submit(make(URLENCODED, {"type": "object", "additionalProperties": True}), b"a=1").value == {
+        "a": "1"
+    }
     assert submit(make(URLENCODED, closed(), strict=False), b"a=1&a=2").value == {"a": "1,2"}
     assert submit(make(URLENCODED), b"a=1").value == {"a": "1"}
     assert rejected(make(URLENCODED, typed | {"additionalProperties": False}, strict=False), b"a=1") == [
@@ -257,20 +270,22 @@ def test_a_form_without_a_body_is_the_empty_form(headers):
 def test_a_form_in_another_charset_is_rejected():
     bodies = make(URLENCODED, closed(text=TEXT))
 
-    assert bodies.parse([(b"content-type", f"{URLENCODED}; charset=UTF-8".encode())], b"text=a").value == {"text": "a"}
+    assert bodies.parse([(b"content-type", f"{URLENCODED}; charset=UTF-8".encode())], b"text=a").value == {
+        "text": "a"
+    }
     with pytest.raises(UnsupportedMediaType):
         bodies.parse([(b"content-type", f"{URLENCODED}; charset=latin-1".encode())], b"text=a")
 
 
 class FirstText(OpenAPIURIParser):
-    """Takes the first of several texts."""
+    """Uses the first of several texts."""
 
     @staticmethod
     def _resolve_param_duplicates(values, param_defn, _in):  # noqa: ARG004 -- Connexion passes it.
         return values[0]
 
 
-def test_a_uri_parser_of_the_program_takes_the_place_of_styles():
+def test_a_custom_uri_parser_replaces_styles():
     bodies = make(URLENCODED, closed(text=TEXT, numbers=NUMBERS), parser=FirstText)
 
     assert submit(bodies, b"text=a&text=b&numbers=1,2&numbers=3").value == {"text": "a", "numbers": [1, 2]}
@@ -304,7 +319,7 @@ UPLOAD = closed(
         ([], {}, {}),
     ],
 )
-def test_files_come_beside_the_fields(parts, value, files):
+def test_files_and_fields_are_parsed_together(parts, value, files):
     payload = submit(make(MULTIPART, UPLOAD), multipart(*parts))
 
     assert (payload.value, contents(payload.files)) == (value, files)
@@ -408,11 +423,18 @@ def test_what_cannot_be_read_is_refused_at_startup(media_type, schema, encoding,
     with pytest.raises(DocumentError) as caught:
         make(media_type, schema, encoding)
 
-    assert caught.value.pointer == f"#/paths/~1/post/requestBody/content/{media_type.replace('/', '~1')}/{pointer}"
+    assert (
+        caught.value.pointer
+        == f"#/paths/~1/post/requestBody/content/{media_type.replace('/', '~1')}/{pointer}"
+    )
 
 
 STOCK = {
-    "/form": {"content": {URLENCODED: {"schema": closed(**{name: FIELDS[name] for name in FIELDS if name != "size"})}}},
+    "/form": {
+        "content": {
+            URLENCODED: {"schema": closed(**{name: FIELDS[name] for name in FIELDS if name != "size"})}
+        }
+    },
     "/styles": {
         "content": {
             URLENCODED: {
@@ -426,11 +448,18 @@ STOCK = {
         }
     },
     "/required": {"content": {URLENCODED: {"schema": closed(text=TEXT) | {"required": ["text"]}}}},
-    "/default": {"content": {URLENCODED: {"schema": closed(texts=FIELDS["texts"]) | {"default": {"texts": ["a"]}}}}},
+    "/default": {
+        "content": {URLENCODED: {"schema": closed(texts=FIELDS["texts"]) | {"default": {"texts": ["a"]}}}}
+    },
     "/upload": {
         "content": {
             MULTIPART: {
-                "schema": closed(**{name: UPLOAD["properties"][name] for name in ("file", "files", "text", "count", "point")}),
+                "schema": closed(
+                    **{
+                        name: UPLOAD["properties"][name]
+                        for name in ("file", "files", "text", "count", "point")
+                    }
+                ),
                 "encoding": {"point": {"contentType": "application/json"}},
             }
         }
@@ -449,8 +478,8 @@ STOCK = {
 REJECTED = "rejected"
 
 
-class Both:
-    """Stock Connexion and the engine's bodies, with the same document."""
+class StockAndEngine:
+    """Stock Connexion and the engine with the same document."""
 
     def __init__(self, mode: str) -> None:
         self.mode, strict = mode, mode == "strict"
@@ -476,9 +505,15 @@ class Both:
 
     def stock(self, path: str, media_type: str, body: bytes) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # Connexion leaves the files of its own parser open.
-            answer = self._client.post(path, content=body, headers={"Content-Type": media_type} if media_type else {})
-        return self._seen if answer.status_code == 204 else REJECTED if answer.status_code < 500 else "crashed"
+            warnings.simplefilter(
+                "ignore", ResourceWarning
+            )  # Connexion does not close the files of its parser.
+            answer = self._client.post(
+                path, content=body, headers={"Content-Type": media_type} if media_type else {}
+            )
+        return (
+            self._seen if answer.status_code == 204 else REJECTED if answer.status_code < 500 else "crashed"
+        )
 
     def ours(self, path: str, media_type: str, body: bytes) -> Any:
         headers = [(b"content-type", media_type.encode())] if media_type else []
@@ -491,8 +526,8 @@ class Both:
 
 @pytest.fixture(scope="module", params=["lax", "strict"])
 def both(request):
-    gc.disable()  # Connexion's parser leaves files open in cycles, which would warn in some other test.
-    yield Both(request.param)
+    gc.disable()  # Connexion's parser leaves files open in cycles, which would cause warnings in other tests.
+    yield StockAndEngine(request.param)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -555,7 +590,7 @@ def test_bodies_are_those_of_stock_connexion(both, path, media_type, body):
 
 BLOB = multipart(part("point", '{"x": 1}', "blob", Content_Type="application/json"))
 TWO_UNKNOWN = multipart(*[part("unknown", "1", "a")] * 2)
-DEVIATIONS = {  # The reason: the request, what stock Connexion makes of it, and what the engine does.
+DEVIATIONS = {  # By reason: the request, stock Connexion's outcome, and the engine's outcome.
     "a comma belongs to an item unless `explode` is false": (
         ("/form", URLENCODED, b"texts=a,b"),
         ({"texts": ["a", "b"]}, {}),
@@ -605,7 +640,7 @@ def test_bodies_deviate_from_stock_connexion_for_a_reason(both, request_, stock,
     assert both.ours(*request_) == ours
 
 
-ONE_WAY = {  # The same, where strict validation makes a difference in stock Connexion or in the engine.
+ONE_WAY = {  # The same, for requests on which strict validation has an effect in only one of the two.
     "a text that is repeated has two readings": (
         ("/form", URLENCODED, b"text=a&text=b"),
         {"lax": (({"text": "a,b"}, {}),) * 2, "strict": (({"text": "a,b"}, {}), REJECTED)},

@@ -28,8 +28,8 @@ POLICY_SENT = [(b"content-security-policy", b"default-src 'none'"), (b"x-content
 DOCUMENT = {"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {}}
 
 
-class Answer:
-    """What pages send for a request."""
+class PageResponse:
+    """The response of the pages to a request."""
 
     def __init__(self, messages: list[MutableMapping[str, Any]]) -> None:
         self.status = messages[0]["status"]
@@ -38,12 +38,15 @@ class Answer:
         self.body = b"".join(message.get("body", b"") for message in messages[1:])
 
 
-def request(pages: Pages, path: str, method: str = "GET", root_path: str = "", **headers: str) -> Answer:
-    """Send a request to pages as a server does."""
+def request(
+    pages: Pages, path: str, method: str = "GET", root_path: str = "", **headers: str
+) -> PageResponse:
+    """Call the pages with a request, as a server does."""
     messages: list[MutableMapping[str, Any]] = []
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": method, "path": path, "root_path": root_path, "headers": raw}
-    # From version 2.4 on, Starlette cancels no task that waits for a disconnect; coverage on Python 3.11 loses its place there.
+    # From version 2.4 on, Starlette does not cancel the task that waits for a disconnect, which breaks
+    # coverage on Python 3.11.
     scope["asgi"] = {"spec_version": "2.4"}
 
     async def receive() -> Any: ...
@@ -52,7 +55,7 @@ def request(pages: Pages, path: str, method: str = "GET", root_path: str = "", *
         messages.append(message)
 
     asyncio.run(pages({**scope, "query_string": b""}, receive, send))
-    return Answer(messages)
+    return PageResponse(messages)
 
 
 def make(document: Any = DOCUMENT, headers: dict[str, str] | None = None, **options: Any) -> Pages:
@@ -74,14 +77,14 @@ def service():
 
 @pytest.fixture
 def interface(tmp_path):
-    """Return a folder of a user interface without a template."""
+    """Return the folder of a user interface without a template."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "style.css").write_text("p {}")
     (tmp_path / "index.html").write_text("<p>Own</p>")
     return tmp_path
 
 
-# The users service: every byte and header is what its clients know.
+# The users service: bytes and headers stay the same for its clients.
 
 
 def test_the_document_is_served_as_it_is_written(service):
@@ -157,7 +160,7 @@ def test_a_page_of_the_program_is_served(service):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/ui/nope", "/ui/index.html/", "/ui//index.html", "/ui/../app.py"])
-def test_what_is_no_page_is_not_found(path, method, service):
+def test_unknown_pages_are_not_found(path, method, service):
     assert service.serves(path)
     with pytest.raises(HTTPException) as caught:
         request(service, path, method)
@@ -194,7 +197,9 @@ def test_the_bundled_user_interface_is_rendered_as_connexion_renders_it():
 
 
 def test_the_configuration_and_the_variables_of_the_template_are_those_of_the_options():
-    pages = make(swagger_ui_config={"displayOperationId": True}, swagger_ui_template_arguments={"initOAuth": {"a": 1}})
+    pages = make(
+        swagger_ui_config={"displayOperationId": True}, swagger_ui_template_arguments={"initOAuth": {"a": 1}}
+    )
 
     page = request(pages, "/ui/").body.decode()
 
@@ -273,7 +278,7 @@ def test_behind_a_proxy_the_document_names_the_path_that_clients_see(path, tmp_p
     assert request(pages, "/proxy/v1/ui", root_path="/proxy").headers["location"] == "/proxy/v1/ui/"
 
 
-def test_a_root_path_cannot_leave_its_place_in_the_page():
+def test_a_root_path_is_escaped_in_the_page():
     page = request(make(), "/ui/", root_path='/"</script>').body
 
     assert b'url: "/%22%3C/script%3E/openapi.json"' in page

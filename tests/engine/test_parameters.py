@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from users_api.engine.failures import DocumentError, FieldError, InvalidParameter, InvalidPathParameter
-from users_api.engine.parameters import Parameters, fresh
+from users_api.engine.parameters import Parameters, deep_copy
 from users_api.engine.schemas import Schemas
 
 ROOT = {
@@ -98,7 +98,9 @@ DEFAULTS = {"limit": 100, "after": 0}
         ("limit=01&active=True", errors(("limit", NOT_INTEGER), ("active", "must be of type boolean"))),
         (
             "x=1&limit=a&=2",
-            errors(("x", "is not a known parameter"), ("", "is not a known parameter"), ("limit", NOT_INTEGER)),
+            errors(
+                ("x", "is not a known parameter"), ("", "is not a known parameter"), ("limit", NOT_INTEGER)
+            ),
         ),
         (
             "limit=a&x=1&limit=b",
@@ -114,7 +116,7 @@ DEFAULTS = {"limit": 100, "after": 0}
         ),
     ],
 )
-def test_a_strict_query_is_whole_or_every_fault_is_named(query, value):
+def test_a_strict_query_reports_every_error(query, value):
     assert outcome(LISTING, query) == value
 
 
@@ -124,7 +126,7 @@ def test_a_lenient_query_ignores_unknown_names_and_takes_the_last_text():
     assert outcome(parameters, "x=1&p=a&p=2&R=1&R=2") == {"p": 2, "color": {"R": 2}}
 
 
-def test_known_names_are_no_parameters_and_no_errors():
+def test_known_names_are_ignored():
     parameters = compiled(parameter(INTEGER), known_query=frozenset({"api_key"}))
 
     assert outcome(parameters, "api_key=1&api_key=2&p=3") == {"p": 3}
@@ -242,7 +244,10 @@ PATHS = [
     (INTEGER, {}, "12", {"p": 12}),
     (INTEGER, {}, "012", errors(("p", NOT_INTEGER))),
     ({"type": "string"}, {}, "a+b%2Fc%20%C3%A9", {"p": "a+b/c é"}),
-    *(({"type": "string"}, {}, text, errors(("p", "must be percent-encoded UTF-8"))) for text in ("%", "%zz", "%ff", "a%C3")),
+    *(
+        ({"type": "string"}, {}, text, errors(("p", "must be percent-encoded UTF-8")))
+        for text in ("%", "%zz", "%ff", "a%C3")
+    ),
     (INTEGERS, {}, "1,2", {"p": [1, 2]}),
     (INTEGERS, {"explode": True}, "1,2", {"p": [1, 2]}),
     (RGB, {}, "R,1,G,2", {"p": {"R": 1, "G": 2}}),
@@ -271,7 +276,9 @@ def test_a_path_has_every_style(schema, rest, text, value):
 
 
 def test_a_path_names_every_fault():
-    parameters = compiled(parameter(INTEGER, "path", "a"), parameter({"$ref": "#/components/schemas/Id"}, "path", "b"))
+    parameters = compiled(
+        parameter(INTEGER, "path", "a"), parameter({"$ref": "#/components/schemas/Id"}, "path", "b")
+    )
 
     assert path_outcome(parameters, a="x", b="0") == errors(("a", NOT_INTEGER), ("b", "must be at least 1"))
     assert parameters.path_names == {"a", "b"}
@@ -298,11 +305,13 @@ def test_a_header_has_style_simple(schema, rest, text, value):
 def test_the_lines_of_a_header_are_one_list(schema, value):
     parameters = compiled(parameter(schema, "header", "X-P"))
 
-    assert parameters.parse({"query_string": b"", "headers": [(b"x-p", b"1"), (b"x-q", b"3"), (b"x-p", b"2 ")]}) == {"x_p": value}
+    assert parameters.parse(
+        {"query_string": b"", "headers": [(b"x-p", b"1"), (b"x-q", b"3"), (b"x-p", b"2 ")]}
+    ) == {"x_p": value}
 
 
 @pytest.mark.parametrize("name", ["Accept", "CONTENT-TYPE", "authorization"])
-def test_headers_that_openapi_says_something_else_about_are_no_parameters(name):
+def test_accept_content_type_and_authorization_are_not_parameters(name):
     parameters = compiled(parameter(INTEGER, "header", name, required=True))
 
     assert (outcome(parameters), parameters.arguments) == ({}, frozenset())
@@ -325,7 +334,11 @@ def test_a_cookie_has_style_form(schema, rest, text, value):
     assert outcome(compiled(parameter(schema, "cookie", **rest)), cookie=text) == value
 
 
-JSON_CONTENT = {"content": {"application/json": {"schema": {"type": "object", "properties": {"a": {**INTEGER, "default": 1}}}}}}
+JSON_CONTENT = {
+    "content": {
+        "application/json": {"schema": {"type": "object", "properties": {"a": {**INTEGER, "default": 1}}}}
+    }
+}
 
 
 @pytest.mark.parametrize(
@@ -361,14 +374,20 @@ def test_content_that_is_no_json_is_rejected():
 )
 @pytest.mark.parametrize("query", ["", "known=1"])
 def test_a_missing_required_parameter_is_rejected(definition, missing, query):
-    assert outcome(compiled(definition, parameter({}, name="known")), query) == errors((missing, "is required"))
+    assert outcome(compiled(definition, parameter({}, name="known")), query) == errors(
+        (missing, "is required")
+    )
 
 
 def test_a_rejected_parameter_is_not_missing():
-    parameters = compiled(parameter(RGB, required=True, explode=False), parameter(INTEGER, "header", "X", required=True))
+    parameters = compiled(
+        parameter(RGB, required=True, explode=False), parameter(INTEGER, "header", "X", required=True)
+    )
 
     assert outcome(parameters, "p=R", x="1") == unserialized("form")
-    assert outcome(parameters, "p=%") == errors(("", "the query must be percent-encoded UTF-8"), ("X", "is required"))
+    assert outcome(parameters, "p=%") == errors(
+        ("", "the query must be percent-encoded UTF-8"), ("X", "is required")
+    )
 
 
 @pytest.mark.parametrize(
@@ -387,8 +406,10 @@ def test_an_absent_parameter_has_its_default(schema, default, location):
     assert outcome(compiled(parameter(schema, location, explode=False))) == {"p": default}
 
 
-def test_each_request_has_defaults_of_its_own():
-    parameters = compiled(parameter({"type": "array", "items": {"type": "string"}, "default": ["a"]}), parameter(RGB, name="q"))
+def test_defaults_are_copied_for_each_request():
+    parameters = compiled(
+        parameter({"type": "array", "items": {"type": "string"}, "default": ["a"]}), parameter(RGB, name="q")
+    )
 
     outcome(parameters)["p"].append("b")
 
@@ -397,7 +418,7 @@ def test_each_request_has_defaults_of_its_own():
 
 def test_a_fresh_value_shares_nothing_that_can_change():
     value = {"a": [{"b": [1]}], "c": "d"}
-    copied = fresh(value)
+    copied = deep_copy(value)
 
     assert copied == value
     assert copied["a"][0]["b"] is not value["a"][0]["b"]
@@ -445,7 +466,7 @@ def test_arguments_have_pythonic_names():
 
 
 REFUSED = [
-    ([parameter(INTEGER, "body")], "#/parameters/0/in: body is no place for a parameter"),
+    ([parameter(INTEGER, "body")], "#/parameters/0/in: body is not a location of parameters"),
     ([parameter(INTEGER, "path", required=False)], "#/parameters/0: a path parameter is not required"),
     ([parameter()], "#/parameters/0: a parameter needs exactly one of `schema` and `content`"),
     ([parameter(INTEGER, **JSON_CONTENT)], "#/parameters/0: a parameter needs exactly one of"),
@@ -563,7 +584,9 @@ def test_a_given_uri_parser_splits_the_query(parser, definition, query, value):
 
 
 def test_a_given_uri_parser_may_ignore_unknown_names():
-    assert outcome(compiled(parameter(INTEGER), uri_parser_class=OpenAPIURIParser, strict=False), "q=1&p=2") == {"p": 2}
+    assert outcome(
+        compiled(parameter(INTEGER), uri_parser_class=OpenAPIURIParser, strict=False), "q=1&p=2"
+    ) == {"p": 2}
 
 
 def test_a_given_uri_parser_splits_the_path():
@@ -596,7 +619,7 @@ NOTATIONS = [
 
 
 def written(value, location, style):
-    """Serialise one value; what a style cannot tell from its delimiters is encoded or left out."""
+    """Serialize one value; characters that a style uses as delimiters are encoded or left out."""
     text = value if isinstance(value, str) else json.dumps(value)
     if location == "header":
         return "".join(char for char in text if char.isprintable() and ord(char) < 256 and char not in " ,=")
@@ -606,13 +629,15 @@ def written(value, location, style):
 
 
 def serialized(value, location, style, explode):
-    """Serialise a value by the rules of RFC 6570 and of OpenAPI's Style Examples."""
+    """Serialize a value by the rules of RFC 6570 and OpenAPI's Style Examples."""
     delimiter = {"spaceDelimited": "%20", "pipeDelimited": "|"}.get(style, ",")
     if explode:
         delimiter = {"label": ".", "matrix": ";", "form": "&"}.get(style, ",")
     prefix = {"label": ".", "matrix": ";p=", "simple": ""}.get(style, "p=")
     if isinstance(value, dict):
-        pairs = [(written(key, location, style), written(part, location, style)) for key, part in value.items()]
+        pairs = [
+            (written(key, location, style), written(part, location, style)) for key, part in value.items()
+        ]
         if style == "deepObject":
             return "&".join(f"p%5B{key}%5D={part}" for key, part in pairs)
         if explode:
@@ -626,9 +651,11 @@ def serialized(value, location, style, explode):
 
 
 def expected(value, location, style):
-    """Return the value that is left when the parts that a header or delimiter cannot carry are left out."""
+    """Return the value without the parts that a header or a delimited style cannot express."""
     if isinstance(value, dict):
-        return {expected(key, location, style): expected(part, location, style) for key, part in value.items()}
+        return {
+            expected(key, location, style): expected(part, location, style) for key, part in value.items()
+        }
     if isinstance(value, list):
         return [expected(part, location, style) for part in value]
     if isinstance(value, str):
@@ -682,7 +709,7 @@ REJECTED = "rejected"
 
 
 def stock(definition, query):
-    """Return what Connexion gives the handler, or REJECTED."""
+    """Return the value that Connexion passes to the handler, or REJECTED."""
     texts = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         texts.setdefault(name, []).append(text)
@@ -717,18 +744,18 @@ ALIKE = [
 
 
 def is_plain(text):
-    """Say whether the text has one spelling only, as JSON does: Python's int and float read others."""
+    """Return whether the text is a canonical JSON value; Python's int and float also accept other forms."""
     try:
         return json.dumps(json.loads(text)) == text
     except ValueError:
-        return not any(convert_fails_not(convert, text) for convert in (int, float))
+        return not any(converts_without_error(convert, text) for convert in (int, float))
 
 
-def test_a_plain_text_is_read_in_one_way_only():
+def test_only_canonical_texts_are_converted():
     assert [is_plain(text) for text in ("1", "+1", "x")] == [True, False, True]
 
 
-def convert_fails_not(convert, text):
+def converts_without_error(convert, text):
     try:
         convert(text)
     except ValueError:
@@ -738,7 +765,9 @@ def convert_fails_not(convert, text):
 
 @given(
     st.sampled_from(ALIKE),
-    st.lists(TEXTS.filter(lambda text: is_plain(text) and is_plain(text.replace(" ", ""))), min_size=1, max_size=3),
+    st.lists(
+        TEXTS.filter(lambda text: is_plain(text) and is_plain(text.replace(" ", ""))), min_size=1, max_size=3
+    ),
     st.sampled_from(["a", "b"]),
 )
 @settings(max_examples=400, deadline=None)
@@ -755,7 +784,7 @@ def test_connexion_reads_the_same(definition, texts, key):
     assert ours(definition, query) == stock(definition, query)
 
 
-DEVIATIONS = [  # definition, query, what Connexion gives, what we give
+DEVIATIONS = [  # definition, query, Connexion's value, the engine's value
     (parameter(INTEGER), "p=%2B1", 1, REJECTED),
     (parameter(INTEGER), "p=01", 1, REJECTED),
     (parameter(INTEGER), "p=1_0", 10, REJECTED),
@@ -783,5 +812,5 @@ DEVIATIONS = [  # definition, query, what Connexion gives, what we give
 
 
 @pytest.mark.parametrize(("definition", "query", "theirs", "value"), DEVIATIONS)
-def test_a_deviation_from_connexion_is_known(definition, query, theirs, value):
+def test_deviations_from_connexion(definition, query, theirs, value):
     assert (stock(definition, query), ours(definition, query)) == (theirs, value)

@@ -1,6 +1,7 @@
-"""What handlers return, against Connexion itself: the same request through a stock FlaskApp and through the engine.
+"""Return values of handlers, compared with Connexion: the same request to a stock FlaskApp and to the engine.
 
-`DEVIATIONS` is the table of the differences: a return value, what stock Connexion makes of it, and what the engine does.
+`DEVIATIONS` is the table of the differences: a return value, what stock Connexion makes of it, and what the
+engine does.
 """
 
 import asyncio
@@ -32,7 +33,8 @@ from starlette import responses as starlette
 from starlette.background import BackgroundTask
 
 from users_api.engine.document import Document
-from users_api.engine.responses import Response, Responses, ReturnValueError, dumps, from_werkzeug
+from users_api.engine.responses import Response, ReturnValueError, dumps, from_werkzeug
+from users_api.engine.return_values import Responses
 from users_api.engine.schemas import Schemas
 
 JSON, TEXT, OCTETS = "application/json", "text/plain", "application/octet-stream"
@@ -137,11 +139,20 @@ SAME: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
     "file": ((OCTETS,), lambda: io.BytesIO(b"one\ntwo\n")),
     "undocumented media types": ((), lambda: {"a": 1}),
     "ConnexionResponse": ((JSON,), lambda: ConnexionResponse(201, content_type=JSON, body='{"a":1}')),
-    "ConnexionResponse of text": ((JSON,), lambda: ConnexionResponse(content_type=TEXT, body="a", headers={"X": "1"})),
-    "ConnexionResponse of a header": ((JSON,), lambda: ConnexionResponse(body=b"a", headers={"Content-Type": TEXT})),
+    "ConnexionResponse of text": (
+        (JSON,),
+        lambda: ConnexionResponse(content_type=TEXT, body="a", headers={"X": "1"}),
+    ),
+    "ConnexionResponse of a header": (
+        (JSON,),
+        lambda: ConnexionResponse(body=b"a", headers={"Content-Type": TEXT}),
+    ),
     "ConnexionResponse of no type": ((JSON,), lambda: ConnexionResponse(body="a")),
     "ConnexionResponse without body": ((JSON,), lambda: ConnexionResponse(205, content_type=JSON)),
-    "problem": ((JSON,), lambda: problem(418, "Teapot", "short", instance="/a", ext={"b": 1}, headers={"X": "1"})),
+    "problem": (
+        (JSON,),
+        lambda: problem(418, "Teapot", "short", instance="/a", ext={"b": 1}, headers={"X": "1"}),
+    ),
     "Flask response": ((JSON,), lambda: _flask("text", 202, {"X-One": "1"})),
     "Werkzeug response": ((JSON,), lambda: werkzeug.Response(b"a", 202)),
     "jsonify": ((JSON,), lambda: flask.jsonify(a=1)),
@@ -158,7 +169,7 @@ SAME: dict[str, tuple[tuple[str, ...], Callable[[], Any]]] = {
 
 
 class Deviation(NamedTuple):
-    """What stock Connexion makes of a return value, what the engine does, and why."""
+    """The outcomes of a return value in stock Connexion and in the engine, and the reason."""
 
     media_types: tuple[str, ...]
     handler: Callable[[], Any]
@@ -169,14 +180,26 @@ class Deviation(NamedTuple):
 
 DEVIATIONS: dict[str, Deviation] = {
     "None": Deviation(
-        (JSON,), lambda: None, (204, JSON, b""), (204, None, b""), "no content has no Content-Type (RFC 9110, 8.3)"
+        (JSON,),
+        lambda: None,
+        (204, JSON, b""),
+        (204, None, b""),
+        "no content has no Content-Type (RFC 9110, 8.3)",
     ),
     "NoContent": Deviation((JSON,), lambda: (NoContent, 204), (204, JSON, b""), (204, None, b""), "the same"),
-    "Flask response of 204": Deviation((JSON,), _without_body(204), (204, "text/plain", b""), (204, None, b""), "the same"),
-    "(None, 200), nothing documented": Deviation(
-        (), lambda: (None, 200), (200, "text/html; charset=utf-8", b""), (200, None, b""), "Flask's default means nothing"
+    "Flask response of 204": Deviation(
+        (JSON,), _without_body(204), (204, "text/plain", b""), (204, None, b""), "the same"
     ),
-    "several, None": Deviation(SEVERAL, lambda: None, 500, (204, None, b""), "no content needs no media type"),
+    "(None, 200), nothing documented": Deviation(
+        (),
+        lambda: (None, 200),
+        (200, "text/html; charset=utf-8", b""),
+        (200, None, b""),
+        "Flask's default means nothing",
+    ),
+    "several, None": Deviation(
+        SEVERAL, lambda: None, 500, (204, None, b""), "no content needs no media type"
+    ),
     "several, (None, 200)": Deviation(SEVERAL, lambda: (None, 200), 500, (200, None, b""), "the same"),
     "several, (Flask response, status)": Deviation(
         SEVERAL,
@@ -208,7 +231,11 @@ DEVIATIONS: dict[str, Deviation] = {
         "the range covers it",
     ),
     "range and text": Deviation(
-        ("text/*",), lambda: "a", (200, "text/*; charset=utf-8", b"a"), (200, "text/plain; charset=utf-8", b"a"), "the same"
+        ("text/*",),
+        lambda: "a",
+        (200, "text/*; charset=utf-8", b"a"),
+        (200, "text/plain; charset=utf-8", b"a"),
+        "the same",
     ),
     "mimetype": Deviation(
         (JSON,),
@@ -217,7 +244,9 @@ DEVIATIONS: dict[str, Deviation] = {
         (200, "text/csv; charset=utf-8", b"a"),
         "Connexion's own error handlers look at mimetype",
     ),
-    "NaN": Deviation((JSON,), lambda: [float("nan")], (200, JSON, b"NaN"), (200, JSON, [None]), "NaN is not JSON"),
+    "NaN": Deviation(
+        (JSON,), lambda: [float("nan")], (200, JSON, b"NaN"), (200, JSON, [None]), "NaN is not JSON"
+    ),
     "enum": Deviation((JSON,), lambda: Plain.ONE, 500, (200, JSON, 1), "orjson writes the value"),
     "keys of several types": Deviation(
         (JSON,), lambda: {1: 1, "a": 2}, 500, (200, JSON, {"1": 1, "a": 2}), "keys are not sorted"
@@ -225,17 +254,35 @@ DEVIATIONS: dict[str, Deviation] = {
     "pairs of headers": Deviation(
         (JSON,), lambda: ({}, 200, [("X", "1"), ("X", "2")]), 500, (200, JSON, {}), "headers may be repeated"
     ),
-    "(body, text of a status)": Deviation((JSON,), lambda: ({}, "201 CREATED"), 500, (201, JSON, {}), "as in a triple"),
-    "(body, Enum, headers)": Deviation((JSON,), lambda: ({}, Status.CREATED, {}), 500, (201, JSON, {}), "as in a pair"),
-    "(body, status, None)": Deviation((JSON,), lambda: ({}, 201, None), 500, (201, JSON, {}), "None means not given"),
-    "dict as text": Deviation(
-        (TEXT,), lambda: {"a": 1}, (200, "text/plain; charset=utf-8", b"a"), ReturnValueError, "its keys are not a body"
+    "(body, text of a status)": Deviation(
+        (JSON,), lambda: ({}, "201 CREATED"), 500, (201, JSON, {}), "as in a triple"
     ),
-    "status 999": Deviation((JSON,), lambda: ({}, 999), (999, JSON, {}), ReturnValueError, "HTTP has no such status"),
+    "(body, Enum, headers)": Deviation(
+        (JSON,), lambda: ({}, Status.CREATED, {}), 500, (201, JSON, {}), "as in a pair"
+    ),
+    "(body, status, None)": Deviation(
+        (JSON,), lambda: ({}, 201, None), 500, (201, JSON, {}), "None means not given"
+    ),
+    "dict as text": Deviation(
+        (TEXT,),
+        lambda: {"a": 1},
+        (200, "text/plain; charset=utf-8", b"a"),
+        ReturnValueError,
+        "its keys are not a body",
+    ),
+    "status 999": Deviation(
+        (JSON,), lambda: ({}, 999), (999, JSON, {}), ReturnValueError, "HTTP has no such status"
+    ),
     "status true": Deviation((JSON,), lambda: ({}, True), (1, JSON, {}), ReturnValueError, "the same"),
-    "engine's response": Deviation((JSON,), lambda: Response.json({"a": 1}), 500, (200, JSON, {"a": 1}), "it is new"),
+    "engine's response": Deviation(
+        (JSON,), lambda: Response.json({"a": 1}), 500, (200, JSON, {"a": 1}), "it is new"
+    ),
     "Starlette response": Deviation(
-        (JSON,), lambda: starlette.JSONResponse({"a": 1}), 500, (200, JSON, {"a": 1}), "FlaskApp knows only Flask's"
+        (JSON,),
+        lambda: starlette.JSONResponse({"a": 1}),
+        500,
+        (200, JSON, {"a": 1}),
+        "FlaskApp knows only Flask's",
     ),
 }
 
@@ -247,9 +294,9 @@ REFUSED: dict[str, tuple[tuple[str, ...], Callable[[], Any], str]] = {
     "circular": ((JSON,), _circular, "Circular reference detected"),
     "4-tuple": ((JSON,), lambda: ("secret", 200, {}, 4), "a tuple of 4"),
     "empty tuple": ((JSON,), tuple, "a tuple of 0"),
-    "status abc": ((JSON,), lambda: ({}, "abc"), "a status that is no number from 100 to 599"),
-    "status in a triple": ((JSON,), lambda: ({}, "20", {}), "a status that is no number from 100 to 599"),
-    "status in an Enum": ((JSON,), lambda: ({}, Colour.RED), "a status that is no number from 100 to 599"),
+    "status abc": ((JSON,), lambda: ({}, "abc"), "a status that is not a number from 100 to 599"),
+    "status in a triple": ((JSON,), lambda: ({}, "20", {}), "a status that is not a number from 100 to 599"),
+    "status in an Enum": ((JSON,), lambda: ({}, Colour.RED), "a status that is not a number from 100 to 599"),
     "headers that are a number": ((JSON,), lambda: ({}, 200, 5), "headers that are neither"),
     "headers that are no pairs": ((JSON,), lambda: ({}, 200, ["secret"]), "headers that are neither"),
     "line break in a header": ((JSON,), lambda: ({}, 200, {"X": "a\r\nY: b"}), "HTTP does not allow"),
@@ -259,20 +306,32 @@ REFUSED: dict[str, tuple[tuple[str, ...], Callable[[], Any], str]] = {
     "set as text": ((TEXT,), lambda: {"secret"}, "a value of type set for a media type that is not JSON"),
     "list of numbers as text": ((TEXT,), lambda: [5], "a list with a value of type int in it"),
     "surrogate as text": ((TEXT,), lambda: "\ud800", "text with a lone surrogate"),
-    "ConnexionResponse of a dict": ((JSON,), lambda: ConnexionResponse(body={"secret": 1}), "a value of type dict"),
-    "ConnexionResponse in a tuple": ((JSON,), lambda: (ConnexionResponse(), 200), "of type ConnexionResponse"),
+    "ConnexionResponse of a dict": (
+        (JSON,),
+        lambda: ConnexionResponse(body={"secret": 1}),
+        "a value of type dict",
+    ),
+    "ConnexionResponse in a tuple": (
+        (JSON,),
+        lambda: (ConnexionResponse(), 200),
+        "of type ConnexionResponse",
+    ),
 }
 
 UNDOCUMENTED: dict[str, tuple[tuple[str, ...], Callable[[], Any], str]] = {
     "several, dict": (SEVERAL, dict, "a value of type dict without Content-Type"),
     "two, str": ((JSON, "text/csv"), lambda: "a", "a value of type str without Content-Type"),
-    "other type": ((JSON,), lambda: ("a", 200, {"Content-Type": TEXT}), "text/plain, which is not documented"),
+    "other type": (
+        (JSON,),
+        lambda: ("a", 200, {"Content-Type": TEXT}),
+        "text/plain, which is not documented",
+    ),
     "other type, none documented": ((), lambda: ("a", 200, {"Content-Type": TEXT}), "documented: none"),
 }
 
 
 def specification(cases: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """One operation for each case; the first status is another one than those that handlers use."""
+    """One operation for each case; no handler returns the first status."""
     return {
         "openapi": "3.0.3",
         "info": {"title": "responses", "version": "1"},
@@ -289,7 +348,9 @@ def specification(cases: dict[str, tuple[str, ...]]) -> dict[str, Any]:
 
 
 def compiled(media_types: tuple[str, ...], **options: Any) -> Responses:
-    return compiled_definitions({"203": {"description": "", "content": {each: {} for each in media_types}}}, **options)
+    return compiled_definitions(
+        {"203": {"description": "", "content": {each: {} for each in media_types}}}, **options
+    )
 
 
 def compiled_definitions(definitions: dict[str, Any], **options: Any) -> Responses:
@@ -308,7 +369,7 @@ def compiled_definitions(definitions: dict[str, Any], **options: Any) -> Respons
 
 
 class Outcome(NamedTuple):
-    """What a client sees; the bytes of JSON differ in whitespace, so their number may too."""
+    """What a client receives; JSON may differ in whitespace, and therefore in length."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -322,7 +383,9 @@ def outcome(status: int, headers: list[tuple[str, str]], body: bytes) -> Outcome
     return Outcome(status, sorted(each for each in headers if each[0] != "content-length"), json.loads(body))
 
 
-def sent(response: Response, method: str = "GET", **scope: Any) -> tuple[int, list[tuple[str, str]], list[bytes]]:
+def sent(
+    response: Response, method: str = "GET", **scope: Any
+) -> tuple[int, list[tuple[str, str]], list[bytes]]:
     messages: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -343,7 +406,7 @@ def seen(response: Response, method: str = "GET", **scope: Any) -> Outcome:
 
 @pytest.fixture(scope="module")
 def stock():
-    """Answer each case by Connexion itself."""
+    """Return Connexion's response for each case."""
     cases = {name: case[:2] for name, case in SAME.items()}
     cases |= {f"deviation: {name}": case[:2] for name, case in DEVIATIONS.items()}
     cases |= {f"undocumented: {name}": case[:2] for name, case in UNDOCUMENTED.items()}
@@ -374,7 +437,7 @@ def returned(handler: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_return_values_mean_what_they_mean_to_connexion(stock, name):
+def test_return_values_are_converted_as_in_connexion(stock, name):
     media_types, handler = SAME[name]
 
     response = compiled(media_types).convert(returned(handler))
@@ -398,7 +461,9 @@ def test_deviations_are_as_the_table_says(stock, name):
     deviation = DEVIATIONS[name]
     response = stock(f"deviation: {name}")
     status, headers, value = answered_leniently(response)
-    assert (status if isinstance(deviation.stock, int) else (status, headers.get("content-type"), value)) == (deviation.stock)
+    assert (status if isinstance(deviation.stock, int) else (status, headers.get("content-type"), value)) == (
+        deviation.stock
+    )
 
     if isinstance(deviation.engine, type):
         with pytest.raises(deviation.engine):
@@ -410,13 +475,17 @@ def test_deviations_are_as_the_table_says(stock, name):
 
 def answered_leniently(response: Any) -> tuple[int, Any, Any]:
     """Return the parts of a response; NaN is shown as bytes."""
-    if response.content and "json" in response.headers.get("content-type", "") and b"NaN" not in response.content:
+    if (
+        response.content
+        and "json" in response.headers.get("content-type", "")
+        and b"NaN" not in response.content
+    ):
         return response.status_code, response.headers, response.json()
     return response.status_code, response.headers, b"NaN" if b"NaN" in response.content else response.content
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_sent_is_refused_without_its_value(name):
+def test_unsendable_values_are_not_in_the_error_message(name):
     media_types, handler, reason = REFUSED[name]
 
     with pytest.raises(ReturnValueError) as caught:
@@ -480,7 +549,9 @@ def test_a_wrong_content_length_is_corrected():
 def test_statuses_without_a_body_have_none(status):
     file = io.BytesIO(b"body")
 
-    response = Response(status, [(b"content-length", b"4"), (b"content-type", b"text/plain"), (b"etag", b"1")], file)
+    response = Response(
+        status, [(b"content-length", b"4"), (b"content-type", b"text/plain"), (b"etag", b"1")], file
+    )
 
     assert sent(response) == (status, [("etag", "1")], [b""])
     assert file.closed
@@ -489,7 +560,9 @@ def test_statuses_without_a_body_have_none(status):
 def test_responses_can_be_made_of_json():
     response = Response.json({"at": MOMENT}, 201, [(b"etag", b'"1"')])
 
-    assert seen(response) == Outcome(201, [("content-type", JSON), ("etag", '"1"')], {"at": "2026-11-27T02:30:00.000005+00:00"})
+    assert seen(response) == Outcome(
+        201, [("content-type", JSON), ("etag", '"1"')], {"at": "2026-11-27T02:30:00.000005+00:00"}
+    )
 
 
 def test_json_is_written_by_the_programs_own_jsonifier():
@@ -498,7 +571,7 @@ def test_json_is_written_by_the_programs_own_jsonifier():
     assert responses.convert({"b": 1, "a": 2}).body == b'{\n   "b": 1,\n   "a": 2\n}\n'
 
 
-def test_json_has_no_nan_even_where_orjson_gives_up():
+def test_nan_is_rejected_by_the_json_fallback():
     assert dumps([float("nan")]) == b"[null]"
     with pytest.raises(ValueError, match="JSON compliant"):
         dumps({1: float("nan")})
@@ -511,8 +584,8 @@ def test_surrogates_from_a_jsonifier_are_refused():
         responses.convert("\ud800")
 
 
-class Source:
-    """An iterator that says when it is closed."""
+class ClosableIterator:
+    """An iterator that records when it is closed."""
 
     def __init__(self, *chunks: Any) -> None:
         self.chunks, self.closed = iter(chunks), 0
@@ -540,7 +613,7 @@ def test_asynchronous_iterators_are_streamed():
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_streams_are_closed(method):
-    source, closed = Source("a", b"b"), []
+    source, closed = ClosableIterator("a", b"b"), []
 
     sent(Response(200, [], source, lambda: closed.append(1)), method)
 
@@ -548,7 +621,7 @@ def test_streams_are_closed(method):
 
 
 def test_a_stream_that_fails_is_closed():
-    source = Source("a", 5)
+    source = ClosableIterator("a", 5)
 
     with pytest.raises(ReturnValueError, match="a stream yielded a value of type int"):
         sent(Response(200, [], source), asgi={"spec_version": "2.4"})
@@ -557,7 +630,7 @@ def test_a_stream_that_fails_is_closed():
 
 
 def test_a_stream_ends_when_the_client_disconnects():
-    source = Source()
+    source = ClosableIterator()
     source.chunks = itertools.repeat(b"a")
     response = Response(200, [], source)
     begun = asyncio.Event()
@@ -570,14 +643,16 @@ def test_a_stream_ends_when_the_client_disconnects():
         await begun.wait()
         return {"type": "http.disconnect"}
 
-    with ThreadPoolExecutor(1) as pool:  # A task is cancelled, after which coverage on Python 3.11 loses its place in a thread.
+    with ThreadPoolExecutor(
+        1
+    ) as pool:  # A task is cancelled, which breaks coverage of this thread on Python 3.11.
         pool.submit(asyncio.run, response.send({"type": "http", "method": "GET"}, send, receive)).result()
 
     assert source.closed == 1
 
 
 def test_a_stream_ends_when_sending_fails():
-    source = Source()
+    source = ClosableIterator()
     source.chunks = itertools.repeat(b"a")
 
     async def send(_message: Any) -> None:
@@ -602,7 +677,9 @@ def test_generators_do_not_block_the_loop():
         async def send(message: Any) -> None:
             chunks.append(message.get("body"))
 
-        sending = asyncio.create_task(Response(200, [], generate()).send({"type": "http", "method": "GET"}, send))
+        sending = asyncio.create_task(
+            Response(200, [], generate()).send({"type": "http", "method": "GET"}, send)
+        )
         await asyncio.sleep(0)
         started.set()
         await sending
@@ -611,7 +688,7 @@ def test_generators_do_not_block_the_loop():
     assert asyncio.run(both()) == [None, b"a", b""]
 
 
-def test_what_flask_calls_at_the_end_is_called():
+def test_call_on_close_functions_are_called():
     calls: list[str] = []
     response = flask.Response("a")
     response.call_on_close(lambda: calls.append("closed"))
@@ -623,7 +700,7 @@ def test_what_flask_calls_at_the_end_is_called():
     assert calls == ["closed"]
 
 
-def test_locations_are_made_absolute_where_the_program_says_so():
+def test_autocorrect_location_header_makes_locations_absolute():
     response = flask.Response(headers={"Location": "/there"})
     response.autocorrect_location_header = True
 
@@ -642,7 +719,11 @@ def test_starlettes_own_responses_are_sent_by_starlette(tmp_path: Path):
 
     assert sent(convert(background))[2] == [b"a"]
     assert calls == ["done"]
-    part = sent(convert(starlette.FileResponse(path)), headers=[(b"range", b"bytes=2-3")], asgi={"spec_version": "2.4"})
+    part = sent(
+        convert(starlette.FileResponse(path)),
+        headers=[(b"range", b"bytes=2-3")],
+        asgi={"spec_version": "2.4"},
+    )
     assert (part[0], b"".join(part[2])) == (206, b"23")
     streamed = starlette.StreamingResponse(asynchronous("a", "b"))
     assert sent(convert(streamed), asgi={"spec_version": "2.4"})[2] == [b"a", b"b", b""]
@@ -652,7 +733,7 @@ def test_starlettes_own_responses_are_sent_by_starlette(tmp_path: Path):
 def test_streams_are_collected(tmp_path: Path):
     path = tmp_path / "file.txt"
     path.write_bytes(b"0123456789")
-    source = Source("a", b"b")
+    source = ClosableIterator("a", b"b")
     whole = Response(200, [], b"whole")
 
     collected = [asyncio.run(each.collect()) for each in (whole, Response(200, [(b"x", b"1")], source))]

@@ -1,4 +1,4 @@
-"""Paths: concrete before templated, text around parameters, several parameters, encoded slashes, 404 and 405."""
+"""Paths: concrete before templated, text around parameters, several parameters, encoded slashes, 404, 405."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ PATHS = {
     "/things": {"get": operation("things"), "post": operation("make")},
     "/things/{id}": {"get": operation("thing", ID), "delete": operation("remove", ID)},
     "/things/newest": {"get": operation("newest")},
-    "/things/{id}/parts/{name}": {"get": operation("part", ID, NAME), "head": operation("part_head", ID, NAME)},
+    "/things/{id}/parts/{name}": {
+        "get": operation("part", ID, NAME),
+        "head": operation("part_head", ID, NAME),
+    },
     "/files/{name}.{kind}": {"get": operation("file", NAME, path_parameter("kind"))},
     "/files/report-{name}": {"get": operation("report", NAME)},
     "/files/{name}": {"get": operation("any_file", NAME), "put": operation("put_file", NAME)},
@@ -25,7 +28,7 @@ PATHS = {
 
 
 def echo(operation_id: str) -> Any:
-    """Return a function that says its name and its arguments."""
+    """Return a handler that returns its name and arguments."""
 
     def handler(**arguments: Any) -> dict[str, Any]:
         return {"operation": operation_id, **arguments}
@@ -53,6 +56,7 @@ def client() -> TestClient:
         ("/things/7/parts/left%20wing", {"operation": "part", "id": 7, "name": "left wing"}),
         ("/things/7/parts/a%2Fb", {"operation": "part", "id": 7, "name": "a/b"}),
         ("/files/photo.jpg", {"operation": "file", "name": "photo", "kind": "jpg"}),
+        ("/files/photo.tar.gz", {"operation": "file", "name": "photo.tar", "kind": "gz"}),
         ("/files/report-2026", {"operation": "report", "name": "2026"}),
         ("/files/readme", {"operation": "any_file", "name": "readme"}),
         ("/files/%C3%A9", {"operation": "any_file", "name": "é"}),
@@ -69,7 +73,9 @@ def strict_client() -> TestClient:
     return program(PATHS, *map(echo, OPERATIONS), strict_validation=True).test_client(follow_redirects=False)
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/things/", "/things//", "/things//parts/x", "/things/1%2F2", "/files/"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/things/", "/things//", "/things//parts/x", "/things/1%2F2", "/files/"]
+)
 def test_any_other_path_is_not_found(strict_client: TestClient, path: str) -> None:
     response = strict_client.get(path)
 
@@ -93,7 +99,7 @@ def test_another_method_is_not_allowed(client: TestClient, method: str, path: st
     assert (response.status_code, response.headers["Allow"]) == (405, allow)
 
 
-def test_a_method_may_be_that_of_a_less_literal_path(client: TestClient) -> None:
+def test_a_templated_path_serves_methods_that_the_literal_path_lacks(client: TestClient) -> None:
     assert client.delete("/things/12").json() == {"operation": "remove", "id": 12}
     assert client.put("/files/report-7").json() == {"operation": "put_file", "name": "report-7"}
 
@@ -103,7 +109,7 @@ def test_head_is_that_of_get_unless_the_document_has_its_own(client: TestClient)
     assert client.head("/things/7/parts/x").status_code == 200
 
 
-def test_a_proxys_prefix_is_no_part_of_the_path(client: TestClient) -> None:
+def test_the_root_path_is_stripped(client: TestClient) -> None:
     prefixed = TestClient(client.app, root_path="/behind")
 
     assert prefixed.get("/behind/things/7").json() == {"operation": "thing", "id": 7}
@@ -114,7 +120,8 @@ def test_two_paths_of_one_shape_are_refused_at_startup() -> None:
     paths = {"/a/{id}": {"get": operation("first", ID)}, "/a/{name}": {"get": operation("second", NAME)}}
 
     with pytest.raises(
-        DocumentError, match=r"#/paths/~1a~1\{name\}/get: the path /a/\{name\} matches the same requests as /a/\{id\}"
+        DocumentError,
+        match=r"#/paths/~1a~1\{name\}/get: the path /a/\{name\} matches the same requests as /a/\{id\}",
     ):
         program(paths, echo("first"), echo("second")).build()
 
@@ -136,7 +143,9 @@ def test_two_paths_of_one_shape_may_have_different_methods() -> None:
         ("/nowhere", None),
     ],
 )
-def test_a_slash_too_many_redirects_unless_strict(client: TestClient, path: str, location: str | None) -> None:
+def test_a_slash_too_many_redirects_unless_strict(
+    client: TestClient, path: str, location: str | None
+) -> None:
     response = client.get(path, follow_redirects=False)
 
     assert (response.status_code, response.headers.get("Location")) == (307 if location else 404, location)
@@ -161,8 +170,10 @@ def test_whole_numbers_in_paths_are_read_as_connexions_router_reads_them(
     assert response.status_code == (404 if value is None else 200)
 
 
-@pytest.mark.parametrize(("text", "value"), [("1.", 1.0), (".5", 0.5), ("+1.50", 1.5), ("1e2", 100.0), (".", None)])
-def test_numbers_in_paths_are_too(text: str, value: float | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "value"), [("1.", 1.0), (".5", 0.5), ("+1.50", 1.5), ("1e2", 100.0), (".", None)]
+)
+def test_floats_in_paths_are_read_as_in_connexion(text: str, value: float | None) -> None:
     paths = {"/n/{x}": {"get": operation("first", path_parameter("x", type="number"))}}
     client = program(paths, echo("first")).test_client()
 
@@ -172,3 +183,39 @@ def test_numbers_in_paths_are_too(text: str, value: float | None) -> None:
 @pytest.mark.parametrize("text", ["+7", "007", "-0"])
 def test_strict_numbers_are_those_of_json(strict_client: TestClient, text: str) -> None:
     assert strict_client.get(f"/things/{text}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("pet-id", "pet_id"),
+        ("a.b", "ab"),
+        ("1x", "x"),
+        ("a b", "ab"),
+        ("a[b]", "a_b"),
+        ("a:b", "ab"),
+        ("a+b", "ab"),
+    ],
+)
+def test_a_parameter_may_have_any_name(name: str, argument: str) -> None:
+    paths = {f"/pets/{{{name}}}": {"get": operation("pet", path_parameter(name, type="integer"))}}
+    client = program(paths, echo("pet")).test_client()
+
+    assert client.get("/pets/7").json() == {"operation": "pet", argument: 7}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_order_of_paths_in_the_document_does_not_matter(*, reverse: bool) -> None:
+    paths = {
+        "/x/{id}": {"get": operation("one", ID)},
+        "/x/{name}.json": {"get": operation("file", NAME)},
+        "/x/{id}/y": {"get": operation("below", ID)},
+        "/x/new": {"put": operation("new")},
+    }
+    ordered = dict(reversed(paths.items())) if reverse else paths
+    client = program(ordered, *map(echo, ("one", "file", "below", "new"))).test_client()
+
+    assert client.get("/x/7").json() == {"operation": "one", "id": 7}
+    assert client.get("/x/7.json").json() == {"operation": "file", "name": "7"}
+    assert client.get("/x/7/y").json() == {"operation": "below", "id": 7}
+    assert client.get("/x/new").status_code == 405

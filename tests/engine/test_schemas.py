@@ -1,4 +1,4 @@
-"""Schemas are enforced as OpenAPI 3.0 and JSON Schema's draft 4 say, with one message for each keyword."""
+"""Schemas are enforced as OpenAPI 3.0 and JSON Schema draft 4 define, with one message for each keyword."""
 
 from copy import deepcopy
 from time import perf_counter
@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
+from users_api.engine.messages import NOT_CONFORMING
 from users_api.engine.schemas import Direction, Schemas
-from users_api.engine.wording import NOT_CONFORMING
 
 PREFIX = "#/components/schemas/"
 
@@ -78,12 +78,16 @@ def test_each_keyword_has_its_message(schema, value, message):
 
 
 def test_a_value_is_explained_at_startup_too():
-    assert compiled({"type": "integer"}).explain_at_startup("a") == [FieldError("", "must be of type integer")]
+    assert compiled({"type": "integer"}).explain_at_startup("a") == [
+        FieldError("", "must be of type integer")
+    ]
     assert compiled({"type": "integer"}).explain_at_startup(1) == []
 
 
-def test_a_format_within_which_an_integers_own_bounds_lie_has_no_message():
-    assert errors({"type": "integer", "format": "int32", "minimum": 0, "maximum": 9}, 2**31) == [("", "must be at most 9")]
+def test_an_integer_with_narrower_bounds_has_no_format_error():
+    assert errors({"type": "integer", "format": "int32", "minimum": 0, "maximum": 9}, 2**31) == [
+        ("", "must be at most 9")
+    ]
     assert errors({"type": "integer", "format": "int32", "minimum": 0, "maximum": 2**31}, 2**32) == [
         ("", f"must be at most {2**31}"),
         ("", "must be a valid int32"),
@@ -128,7 +132,9 @@ def test_null_is_refused_by_an_enum_without_it():
 
 
 def test_nullable_takes_effect_beside_type_only():
-    assert errors({"nullable": True, "allOf": [ref("A")]}, None, A={"type": "object"}) == [("", "must be of type object")]
+    assert errors({"nullable": True, "allOf": [ref("A")]}, None, A={"type": "object"}) == [
+        ("", "must be of type object")
+    ]
 
 
 def test_fields_are_paths_to_the_values():
@@ -145,7 +151,9 @@ def test_fields_are_paths_to_the_values():
     }
     value = {"owner": {"id": "x"}, "tags": [{"name": 1}, 2, {}], "labels": {"a": 1, "b": "b"}, "x": 1, "y": 2}
 
-    assert errors({"type": "array", "items": user}, [value], Tag={"type": "object", "required": ["name"]} | user) == [
+    assert errors(
+        {"type": "array", "items": user}, [value], Tag={"type": "object", "required": ["name"]} | user
+    ) == [
         ("[0].name", "is required"),
         ("[0].owner.id", "must be of type integer"),
         ("[0].tags[0].owner", "is required"),
@@ -175,7 +183,9 @@ def test_a_schema_may_contain_itself():
 
 
 def test_properties_may_have_the_names_of_keywords():
-    schema = {"properties": {"$ref": {"type": "string"}, "type": {"properties": {"enum": {"type": "string"}}}}}
+    schema = {
+        "properties": {"$ref": {"type": "string"}, "type": {"properties": {"enum": {"type": "string"}}}}
+    }
 
     assert errors(schema, {"$ref": 1, "type": {"enum": 1}}) == [
         ("$ref", "must be of type string"),
@@ -183,7 +193,7 @@ def test_properties_may_have_the_names_of_keywords():
     ]
 
 
-def test_references_lead_anywhere_and_have_no_siblings():
+def test_references_may_target_any_schema_and_ignore_siblings():
     document = {"paths": {"/users/{id}": {"get": {"parameters": [{"schema": {"type": "string"}}]}}}}
     schemas = Schemas(document)
     schema = {"$ref": "#/paths/~1users~1%7Bid%7D/get/parameters/0/schema", "minLength": 5, "unknown": 1}
@@ -219,7 +229,9 @@ def test_read_only_properties_are_neither_required_nor_allowed_in_requests():
     options = {"Account": ACCOUNT, "Id": {"type": "integer", "readOnly": True, "default": 1}}
 
     assert errors(ref("Account"), {"password": "a", "name": "b"}, **options) == []
-    assert errors(ref("Account"), {"id": 1, "password": "a", "name": "b"}, **options) == [("id", "is read-only")]
+    assert errors(ref("Account"), {"id": 1, "password": "a", "name": "b"}, **options) == [
+        ("id", "is read-only")
+    ]
     assert compiled(ref("Account"), **options).fill_defaults({}) == {}
 
 
@@ -231,7 +243,9 @@ def test_write_only_properties_are_neither_required_nor_allowed_in_responses():
     }
 
     assert errors(ref("Account"), {"id": 1, "name": "b"}, **options) == []
-    assert errors(ref("Account"), {"id": 1, "password": "a", "name": "b"}, **options) == [("password", "is write-only")]
+    assert errors(ref("Account"), {"id": 1, "password": "a", "name": "b"}, **options) == [
+        ("password", "is write-only")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -309,10 +323,12 @@ def test_a_discriminator_chooses_among_those_that_extend_the_schema(alternatives
     assert [field for field, _ in errors(ref("Pet"), {"kind": "Alias"}, **components)] == ["kind"]
 
 
-def test_a_wrapper_of_a_discriminated_schema_is_chosen_for():
+def test_a_discriminator_applies_to_a_wrapping_schema():
     schema = {"properties": {"pet": {"allOf": [ref("Animal")], "description": "A pet"}}}
 
-    assert errors(schema, {"pet": {"kind": "Cat"}}, Animal=ANIMAL, Cat=CAT, Dog=DOG) == [("pet.lives", "is required")]
+    assert errors(schema, {"pet": {"kind": "Cat"}}, Animal=ANIMAL, Cat=CAT, Dog=DOG) == [
+        ("pet.lives", "is required")
+    ]
 
 
 REFUSED = [
@@ -331,11 +347,11 @@ REFUSED = [
     ({"readOnly": True, "writeOnly": True}, "#/x", "keep one of them"),
     ({"pattern": "["}, "#/x/pattern", "is not a regular expression"),
     ({"enum": [b""]}, "#/x/enum", "no JSON"),
-    ({"enum": b""}, "#/x", "what JSON cannot"),
+    ({"enum": b""}, "#/x", "that JSON cannot"),
     ({"type": "integer", "default": "1"}, "#/x/default", "must be of type integer"),
     ({"type": "string", "default": b""}, "#/x/default", "no JSON"),
-    ({"$ref": "#/components/schemas/Nothing"}, "#/x", "leads nowhere"),
-    ({"$ref": "other.yaml#/A"}, "#/x", "leads nowhere"),
+    ({"$ref": "#/components/schemas/Nothing"}, "#/x", "does not exist"),
+    ({"$ref": "other.yaml#/A"}, "#/x", "does not exist"),
     ({"$ref": 1}, "#/x/$ref", "as a string"),
     (ref("Circle"), PREFIX + "Circle", "refers to itself"),
     (ref("Endless"), PREFIX + "Endless", "contains itself"),
@@ -380,7 +396,9 @@ def test_many_schemas_at_each_level_leave_fewer_levels():
     for _ in range(8):
         tree = {"allOf": [tree]}
 
-    assert errors(ref("Tree"), orjson.loads("[" * 250 + "1" + "]" * 250), Tree=tree) == [("", "is nested too deeply")]
+    assert errors(ref("Tree"), orjson.loads("[" * 250 + "1" + "]" * 250), Tree=tree) == [
+        ("", "is nested too deeply")
+    ]
 
 
 def test_a_conforming_value_may_have_any_depth():
@@ -400,10 +418,12 @@ def test_long_paths_are_cut():
     assert errors(schema, {"a" * 5000: {"b": 1}}) == [("a" * 1000 + ".b", "must be of type string")]
 
 
-def test_refusal_takes_linear_time():
+def test_invalid_values_are_explained_in_linear_time():
     required = [f"r{n}" for n in range(20)]
     tree = {"required": required, "additionalProperties": ref("Tree"), "items": {"type": "string"}}
-    choices = {"anyOf": [{"type": "string"}, {"additionalProperties": ref("Choices"), "items": {"type": "string"}}]}
+    choices = {
+        "anyOf": [{"type": "string"}, {"additionalProperties": ref("Choices"), "items": {"type": "string"}}]
+    }
     value = list(range(20_000))
     for _ in range(100):
         value = {"a": value}
@@ -497,7 +517,7 @@ def test_five_hundred_operations_compile_at_once():
         schemas.compile({"type": "integer", "minimum": n}, f"#/{n}/id", Direction.REQUEST)
     schemas.finish()
 
-    assert perf_counter() - start < 5  # Ten times what it takes: seconds are lost where each compiles all of the others.
+    assert perf_counter() - start < 5  # Ten times the usual duration; exceeded if each compiles all others.
 
 
 NAMES_OF_PROPERTIES = st.sampled_from(["a", "b", "$ref", "type"])
@@ -553,7 +573,9 @@ def larger(inner):
         "oneOf": several,
     }
     limits = {"exclusiveMinimum": st.just(value=True), "minimum": st.integers(-2, 2)}
-    parts = st.tuples(LEAVES, st.fixed_dictionaries({}, optional=optional), st.just({}) | st.fixed_dictionaries(limits))
+    parts = st.tuples(
+        LEAVES, st.fixed_dictionaries({}, optional=optional), st.just({}) | st.fixed_dictionaries(limits)
+    )
     return REFERRED | parts.map(lambda dicts: dicts[0] | dicts[1] | dicts[2])
 
 
@@ -579,7 +601,7 @@ def test_stock_connexion_differs(why, schema, value):
 
 
 def stock_schema(schema):
-    """Return what Connexion would have to read to refuse null in an enum without it."""
+    """Return the schema with which Connexion rejects null if `enum` does not list it."""
     if isinstance(schema, list):
         return [stock_schema(each) for each in schema]
     if not isinstance(schema, dict):
@@ -592,7 +614,7 @@ def stock_schema(schema):
 
 @DIFFERENTIAL
 @given(SCHEMAS, st.lists(VALUES, min_size=1, max_size=5))
-def test_verdicts_are_those_of_stock_connexion(schema, values):
+def test_results_equal_those_of_stock_connexion(schema, values):
     ours = compiled(schema, **COMPONENTS)
     theirs = Draft4RequestValidator({"allOf": [stock_schema(schema)], "components": {"schemas": COMPONENTS}})
 
@@ -621,7 +643,7 @@ def test_defaults_are_filled_in_as_by_stock_connexion(schema, value):
     stock = DefaultsJSONRequestBodyValidator.extend_with_set_default(Draft4RequestValidator)(deepcopy(schema))
     try:
         assert stock.is_valid(theirs)
-    except AttributeError:  # Connexion takes every value of a schema with properties for an object.
+    except AttributeError:  # Connexion treats every value of a schema with properties as an object.
         theirs = None
 
     assert theirs in (None, compiled(schema).fill_defaults(value))

@@ -1,7 +1,7 @@
-"""Security requirements let in whom stock Connexion lets in; where they differ, a table tells how."""
+"""Security requirements accept the same credentials as stock Connexion, except for a table of differences."""
 
 # ruff: noqa: S105 -- the passwords of tests are public.
-# ruff: noqa: PLR0913, PLR0917 -- a row of a table has as many columns as it needs.
+# ruff: noqa: PLR0913, PLR0917 -- the rows of the tables have many columns.
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ HERE = __name__
 
 
 class BrokenError(Exception):
-    """What a bug in an info function raises."""
+    """Represents a bug in an info function."""
 
 
 def basic(username, password):
@@ -47,7 +47,11 @@ def bearer(token, **keywords):
     if token == "refused":
         raise OAuthProblem(detail="refused by hand")
     names = sorted(keywords)
-    return {"sub": token, "given": names, "path": keywords["request"].url.path} if token.startswith("t") else None
+    return (
+        {"sub": token, "given": names, "path": keywords["request"].url.path}
+        if token.startswith("t")
+        else None
+    )
 
 
 def key(apikey, required_scopes=None):
@@ -98,7 +102,9 @@ SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "x-bearerInfoFunc": f"{HERE}.bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-Key", "x-apikeyInfoFunc": f"{HERE}.key"},
     "query": {"type": "apiKey", "in": "query", "name": "key", "x-apikeyInfoFunc": f"{HERE}.key"},
-    "query_of_request": {"type": "apiKey", "in": "query", "name": "k", "x-apikeyInfoFunc": f"{HERE}.key_of_request"},
+    "query_of_request": {
+        "type": "apiKey", "in": "query", "name": "k", "x-apikeyInfoFunc": f"{HERE}.key_of_request",
+    },
     "cookie": {"type": "apiKey", "in": "cookie", "name": "session", "x-apikeyInfoFunc": f"{HERE}.key"},
     "key_as_bearer": {
         "type": "apiKey", "in": "header", "name": "Authorization", "x-authentication-scheme": "Bearer",
@@ -138,12 +144,14 @@ def user(name, password="secret"):  # noqa: S107
 
 
 AUTHORIZATIONS = [
-    None, b"", b" ", b"Basic", b"Basic ", b"Basic =", b"Basic a", b"Basic !!!!", b"Basic \xff\xfe", b"basic \xa0",
-    b"Basic " + b64encode(b"no colon"), b"Basic " + b64encode(b"\xff:secret"), b"Basic " + b64encode(b":"),
-    user("ada"), user("ada", "wrong"), user("broken"), user("a:b"), b"bAsIc  " + user("ada")[6:], user("ada") + b" x",
-    b"Bearer", b"Bearer ", b"Bearer t1", b"bearer\tt2", b"Bearer no", b"Bearer refused", b"Bearer t\xff", b"Bearer t a",
-    b"Bearer read", b"Bearer read write", b"Bearer read+write", b"Bearer \x00", b"Digest k1", b"Digest", b"HOBA t1",
-    b"Negotiate abc", b"\xff\xff", b"\x85", b"Basic " + b"QUFB" * 250_000, b"Bearer " + b"x" * 1_000_000, b"x" * 1_000_000,
+    None, b"", b" ", b"Basic", b"Basic ", b"Basic =", b"Basic a", b"Basic !!!!", b"Basic \xff\xfe",
+    b"basic \xa0", b"Basic " + b64encode(b"no colon"), b"Basic " + b64encode(b"\xff:secret"),
+    b"Basic " + b64encode(b":"), user("ada"), user("ada", "wrong"), user("broken"), user("a:b"),
+    b"bAsIc  " + user("ada")[6:], user("ada") + b" x", b"Bearer", b"Bearer ", b"Bearer t1",
+    b"bearer\tt2", b"Bearer no", b"Bearer refused", b"Bearer t\xff", b"Bearer t a", b"Bearer read",
+    b"Bearer read write", b"Bearer read+write", b"Bearer \x00", b"Digest k1", b"Digest", b"HOBA t1",
+    b"Negotiate abc", b"\xff\xff", b"\x85", b"Basic " + b"QUFB" * 250_000,
+    b"Bearer " + b"x" * 1_000_000, b"x" * 1_000_000,
 ]  # fmt: skip
 OTHERS = [
     ([], b""),
@@ -163,7 +171,10 @@ REQUESTS = [
 def document(requirements=REQUIREMENTS, schemes=SCHEMES, security=GLOBAL):
     paths = {}
     for name, wanted in requirements.items():
-        operation = {"operationId": f"{HERE}.show_{name}", "responses": {"200": {"description": "Who was let in."}}}
+        operation = {
+            "operationId": f"{HERE}.show_{name}",
+            "responses": {"200": {"description": "Who was let in."}},
+        }
         paths[f"/{name}"] = {"get": operation if wanted is None else {**operation, "security": wanted}}
     return {
         "openapi": "3.0.3",
@@ -191,19 +202,21 @@ def stock(specification, security_map=SECURITY_MAP):
 def compiled(specification, path, security_map=SECURITY_MAP):
     operation = specification["paths"][path]["get"]
     requirements = operation.get("security", specification["security"])
-    return Security.compile(requirements, specification["components"]["securitySchemes"], "#/security", security_map=security_map)
+    return Security.compile(
+        requirements, specification["components"]["securitySchemes"], "#/security", security_map=security_map
+    )
 
 
 def scope_of(path, headers=(), query=b""):
     return {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-        "path": path, "raw_path": path.encode(), "root_path": "", "query_string": query, "headers": list(headers),
-        "client": ("127.0.0.1", 1), "server": ("testserver", 80),
+        "path": path, "raw_path": path.encode(), "root_path": "", "query_string": query,
+        "headers": list(headers), "client": ("127.0.0.1", 1), "server": ("testserver", 80),
     }  # fmt: skip
 
 
 async def stock_answer(app, scope):
-    """Return the status and what is told: who was let in, or why nobody was."""
+    """Return the status, and the user or the reason of the rejection."""
     sent = []
 
     async def receive(): ...
@@ -233,7 +246,7 @@ async def our_answer(security, scope):
 
 
 def same(ours, theirs):
-    """Compare answers; why the server failed is no caller's business."""
+    """Compare responses, without the details of 5xx responses."""
     return ours == theirs if theirs[0] != 500 else ours[0] == 500
 
 
@@ -244,8 +257,8 @@ def runner():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quiet():
-    """Connexion logs each refusal, at length."""
+def silence_connexion():
+    """Silence Connexion, which logs each rejection at length."""
     logger = logging.getLogger("connexion")
     logger.setLevel(logging.CRITICAL)
     yield
@@ -263,7 +276,7 @@ def stock_app():
 
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
-def test_a_requirement_lets_in_whom_stock_connexion_lets_in(name, stock_app, securities, runner):
+def test_requirements_accept_the_same_credentials_as_connexion(name, stock_app, securities, runner):
     security = securities[name]
 
     async def answers():
@@ -296,7 +309,9 @@ HOSTILE = st.one_of(
     query=st.binary(max_size=6).map(b"key=".__add__),
     cookie=st.binary(max_size=12) | st.binary(max_size=6).map(b"session=".__add__),
 )
-def test_hostile_credentials_fail_nothing(authorizations, keys, query, cookie, stock_app, securities, runner):
+def test_malformed_credentials_never_result_in_500(
+    authorizations, keys, query, cookie, stock_app, securities, runner
+):
     headers = [(b"authorization", value) for value in authorizations] + [(b"x-key", value) for value in keys]
 
     for name, security in securities.items():
@@ -310,16 +325,16 @@ def test_hostile_credentials_fail_nothing(authorizations, keys, query, cookie, s
 
 
 COOKIE_DEVIATIONS = [
-    # what stands beside or in the cookie, stock's status, ours
+    # the Cookie header, stock's status, the engine's status
     (b"a/b=c; session=k1", 500, 200),  # http.cookies raises CookieError
-    (b'prefs={"a": 1}; session=k1', 401, 200),  # it gives up all cookies
+    (b'prefs={"a": 1}; session=k1', 401, 200),  # http.cookies discards all cookies
     (b"session=k1; flag", 401, 200),  # the same
-    (b'session="k;1"', 200, 401),  # RFC 6265 knows no semicolon in a value
+    (b'session="k;1"', 200, 401),  # RFC 6265 allows no semicolon in a value
 ]
 
 
 @pytest.mark.parametrize(("cookie", "theirs", "ours"), COOKIE_DEVIATIONS)
-def test_a_cookie_is_found_whatever_stands_beside_it(cookie, theirs, ours, stock_app, runner):
+def test_a_cookie_is_found_next_to_malformed_cookies(cookie, theirs, ours, stock_app, runner):
     headers = [(b"cookie", cookie)]
 
     assert runner.run(stock_answer(stock_app, scope_of("/cookie", headers)))[0] == theirs
@@ -327,7 +342,9 @@ def test_a_cookie_is_found_whatever_stands_beside_it(cookie, theirs, ours, stock
 
 
 TWO_OAUTH = {"oauth": SCHEMES["oauth"], "oauth_list": SCHEMES["oauth_list"]}
-OPENID = {"openid": {"type": "openIdConnect", "openIdConnectUrl": "/openid", "x-tokenInfoFunc": f"{HERE}.token"}}
+OPENID = {
+    "openid": {"type": "openIdConnect", "openIdConnectUrl": "/openid", "x-tokenInfoFunc": f"{HERE}.token"}
+}
 
 DEVIATIONS = [
     # requirements, schemes, credentials, stock's status, ours
@@ -340,7 +357,9 @@ DEVIATIONS = [
 
 
 @pytest.mark.parametrize(("requirements", "schemes", "authorization", "theirs", "ours"), DEVIATIONS)
-def test_what_stock_connexion_skips_is_enforced(requirements, schemes, authorization, theirs, ours, runner):
+def test_requirements_that_connexion_skips_are_enforced(
+    requirements, schemes, authorization, theirs, ours, runner
+):
     specification = document({"here": requirements}, schemes, [])
     headers = [(b"authorization", authorization)] if authorization else []
 
@@ -351,7 +370,8 @@ def test_what_stock_connexion_skips_is_enforced(requirements, schemes, authoriza
 REFUSED = [
     (
         [{"absent/~": []}], {},
-        "#/security/0/absent~1~0: there is no such security scheme; declare it in #/components/securitySchemes",
+        ("#/security/0/absent~1~0: there is no such security scheme; "
+        "declare it in #/components/securitySchemes"),
     ),
     (
         [{"basic": []}, {"header": ["read"]}], SCHEMES,
@@ -373,7 +393,8 @@ REFUSED = [
         "name a function in x-apikeyInfoFunc, or give a handler for apiKey in security_map"),
     ),
     (
-        [{"a": []}], {"a": {"type": "apiKey", "in": "header", "name": "k", "x-authentication-scheme": "Bearer"}},
+        [{"a": []}],
+        {"a": {"type": "apiKey", "in": "header", "name": "k", "x-authentication-scheme": "Bearer"}},
         ("#/components/securitySchemes/a: nothing verifies this security scheme; "
         "name a function in x-bearerInfoFunc, or give a handler for apiKey in security_map"),
     ),
@@ -385,26 +406,27 @@ REFUSED = [
     (
         [{"a": []}], {"a": {"type": "openIdConnect", "openIdConnectUrl": "/o"}},
         ("#/components/securitySchemes/a: nothing verifies this security scheme; "
-        "name a function in x-tokenInfoFunc or x-tokenInfoUrl, or give a handler for openIdConnect in security_map"),
+        "name a function in x-tokenInfoFunc or x-tokenInfoUrl, "
+        "or give a handler for openIdConnect in security_map"),
     ),
     (
         [{"a": []}], {"a": {"type": "http", "scheme": "basic", "x-basicInfoFunc": f"{HERE}.nowhere"}},
-        ("#/components/securitySchemes/a: its function is of no use: "
+        ("#/components/securitySchemes/a: its function cannot be used: "
         f"module '{HERE}' has no attribute 'nowhere'; name one that can be imported and called"),
     ),
     (
         [{"a": []}], {"a": {"type": "http", "scheme": "basic", "x-basicInfoFunc": "no_such_module.function"}},
-        ("#/components/securitySchemes/a: its function is of no use: "
+        ("#/components/securitySchemes/a: its function cannot be used: "
         "No module named 'no_such_module'; name one that can be imported and called"),
     ),
     (
         [{"a": []}], {"a": {"type": "http", "scheme": "basic", "x-basicInfoFunc": f"{HERE}.NOT_CALLABLE"}},
-        ("#/components/securitySchemes/a: its function is of no use: "
+        ("#/components/securitySchemes/a: its function cannot be used: "
         "'text' is not a callable object; name one that can be imported and called"),
     ),
     (
         [{"a": []}], {"a": {**SCHEMES["oauth"], "x-scopeValidateFunc": f"{HERE}.NOT_CALLABLE"}},
-        ("#/components/securitySchemes/a: its function is of no use: "
+        ("#/components/securitySchemes/a: its function cannot be used: "
         "'text' is not a callable object; name one that can be imported and called"),
     ),
 ]  # fmt: skip
@@ -473,7 +495,7 @@ REMOTE = [
 
 
 @pytest.mark.parametrize(("authorization", "theirs", "ours"), REMOTE)
-def test_a_token_may_be_known_elsewhere(authorization, theirs, ours, token_info_url, runner):
+def test_tokens_are_verified_by_token_info_url(authorization, theirs, ours, token_info_url, runner):
     scheme = {"type": "oauth2", "flows": {}, "x-tokenInfoUrl": token_info_url}
     specification = document({"here": [{"a": ["read"]}]}, {"a": scheme}, [])
     headers = [(b"authorization", authorization)]
@@ -488,12 +510,14 @@ def test_an_operation_without_requirements_is_open(requirements):
 
 
 def test_query_parameters_that_carry_keys_are_known():
-    security = Security.compile([{"basic": []}, {"query": [], "query_of_request": []}, {"header": []}], SCHEMES, "#/security")
+    security = Security.compile(
+        [{"basic": []}, {"query": [], "query_of_request": []}, {"header": []}], SCHEMES, "#/security"
+    )
 
     assert security.query_names == {"key", "k"}
 
 
-def test_the_context_keeps_what_others_put_there(runner):
+def test_the_context_keeps_existing_values(runner):
     security = compiled(document(), "/header")
     scope = scope_of("/header", [(b"x-key", b"k1")])
     scope["extensions"] = {"connexion_context": {"trace": 1}}

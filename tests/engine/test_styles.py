@@ -5,9 +5,17 @@ import pytest
 
 from users_api.engine.failures import DocumentError
 from users_api.engine.schemas import Schemas
-from users_api.engine.styles import Malformed, Outline, Types, View, compile_split, null_text, parse_deep
+from users_api.engine.styles import (
+    Malformed,
+    SchemaConjunction,
+    TypeOutline,
+    Types,
+    compile_split,
+    null_text,
+    parse_deep,
+)
 
-SPLITS = [  # The examples of OpenAPI 3.0.3, Style Examples, with a text and an encoded delimiter besides.
+SPLITS = [  # The examples of OpenAPI 3.0.3, Style Examples, plus a plain text and an encoded delimiter.
     ("simple", False, "primitive", "blue", "blue"),
     ("simple", True, "primitive", "a%2Cb", "a,b"),
     ("simple", False, "array", "blue,black,brown", ["blue", "black", "brown"]),
@@ -116,12 +124,18 @@ CONVERSIONS = [
     ({"type": "integer", "format": "int64"}, "9223372036854775807", 2**63 - 1),
     ({"type": "integer"}, "1" * 100, int("1" * 100)),
     ({"type": "integer", "format": "int32"}, "1" * 18, int("1" * 18)),
-    *(({"type": "integer"}, text, text) for text in ("", "01", "+1", "-0", "1.0", "1e3", " 1", "1_0", "\u0661", "9" * 5000)),
+    *(
+        ({"type": "integer"}, text, text)
+        for text in ("", "01", "+1", "-0", "1.0", "1e3", " 1", "1_0", "\u0661", "9" * 5000)
+    ),
     ({"type": "integer", "format": "int32"}, "1" * 19, "1" * 19),
     ({"type": "number"}, "5", 5.0),
     ({"type": "number"}, "-1.25e-2", -0.0125),
     ({"type": "number"}, "1E+2", 100.0),
-    *(({"type": "number"}, text, text) for text in ("", ".5", "5.", "01", "+1", "1e999", "NaN", "inf", "0x1", "1_0")),
+    *(
+        ({"type": "number"}, text, text)
+        for text in ("", ".5", "5.", "01", "+1", "1e999", "NaN", "inf", "0x1", "1_0")
+    ),
     ({"type": "boolean"}, "true", True),
     ({"type": "boolean"}, "false", False),
     *(({"type": "boolean"}, text, text) for text in ("True", "1", "", "null")),
@@ -181,24 +195,26 @@ CONVERSIONS = [
 
 @pytest.mark.parametrize(("schema", "raw", "value"), CONVERSIONS)
 def test_texts_become_values_of_the_schemas_types(schema, raw, value):
-    converted = Types(Schemas(ROOT), "#/x").compile(View((schema,)))(raw)
+    converted = Types(Schemas(ROOT), "#/x").compile(SchemaConjunction((schema,)))(raw)
 
     assert (converted, type(converted)) == (value, type(value))
 
 
 @pytest.mark.parametrize("kind", ["integer", "number", "boolean", "string"])
-def test_what_is_no_text_stays_as_it_is(kind):
-    convert = Types(Schemas(ROOT), "#/x").compile(View(({"type": kind},)))
+def test_values_that_are_not_texts_stay_unchanged(kind):
+    convert = Types(Schemas(ROOT), "#/x").compile(SchemaConjunction(({"type": kind},)))
 
     assert [convert(1), convert(["1"]), convert(None)] == [1, ["1"], None]
 
 
 def test_the_member_of_an_enum_may_have_been_found_already():
-    assert Types(Schemas(ROOT), "#/x").compile(View(({"enum": [1]},)))(1) == 1
+    assert Types(Schemas(ROOT), "#/x").compile(SchemaConjunction(({"enum": [1]},)))(1) == 1
 
 
 def test_a_schema_may_contain_itself():
-    convert = Types(Schemas(ROOT), "#/x", deep=True).compile(View(({"$ref": "#/components/schemas/Tree"},)))
+    convert = Types(Schemas(ROOT), "#/x", deep=True).compile(
+        SchemaConjunction(({"$ref": "#/components/schemas/Tree"},))
+    )
 
     assert convert({"id": ["1"], "child": {"child": {"id": ["2"]}}}) == {
         "id": 1,
@@ -213,7 +229,9 @@ def test_alternatives_that_lead_to_each_other_are_followed_once():
     )
     root = {"components": {"schemas": {"A": first, "B": second}}}
 
-    assert Outline(View((first, second), frozenset({id(first["oneOf"])})), Schemas(root)).choices == [second["oneOf"]]
+    assert TypeOutline(
+        SchemaConjunction((first, second), frozenset({id(first["oneOf"])})), Schemas(root)
+    ).choices == [second["oneOf"]]
 
 
 @pytest.mark.parametrize(
@@ -227,8 +245,10 @@ def test_alternatives_that_lead_to_each_other_are_followed_once():
     ],
 )
 def test_nested_structures_are_refused_where_no_style_is_defined_for_them(schema):
-    with pytest.raises(DocumentError, match=r"^#/x: OpenAPI does not define .*; write `content` with application/json$"):
-        Types(Schemas(ROOT), "#/x").compile(View((schema,)))
+    with pytest.raises(
+        DocumentError, match=r"^#/x: OpenAPI does not define .*; write `content` with application/json$"
+    ):
+        Types(Schemas(ROOT), "#/x").compile(SchemaConjunction((schema,)))
 
 
 DEEP = {
@@ -256,25 +276,27 @@ DEEP = {
     ],
 )
 def test_a_tree_of_texts_becomes_an_object(raw, value):
-    assert Types(Schemas(ROOT), "#/x", deep=True).compile(View((DEEP,)))(raw) == value
+    assert Types(Schemas(ROOT), "#/x", deep=True).compile(SchemaConjunction((DEEP,)))(raw) == value
 
 
-@pytest.mark.parametrize(("raw", "path"), [({"id": ["1", "2"]}, "id"), ({"owner": {"id": ["1", "2"]}}, "owner.id")])
+@pytest.mark.parametrize(
+    ("raw", "path"), [({"id": ["1", "2"]}, "id"), ({"owner": {"id": ["1", "2"]}}, "owner.id")]
+)
 def test_a_repeated_text_in_a_tree_is_rejected_where_strict(raw, path):
     with pytest.raises(Malformed) as failure:
-        Types(Schemas(ROOT), "#/x", deep=True, strict=True).compile(View((DEEP,)))(raw)
+        Types(Schemas(ROOT), "#/x", deep=True, strict=True).compile(SchemaConjunction((DEEP,)))(raw)
 
     assert (failure.value.message, failure.value.path) == ("is given more than once", path)
 
 
-def test_an_outline_gathers_what_all_schemas_say():
+def test_an_outline_combines_all_schemas():
     schema = {
         "allOf": [
             {"type": "integer", "minimum": 1},
             {"minimum": 0, "maximum": 9, "format": "int32", "enum": [1]},
         ]
     }
-    outline = Outline(View((schema,)), Schemas({}))
+    outline = TypeOutline(SchemaConjunction((schema,)), Schemas({}))
 
     assert (outline.type, outline.minimum, outline.maximum, outline.format, outline.enum) == (
         "integer",
@@ -283,4 +305,4 @@ def test_an_outline_gathers_what_all_schemas_say():
         "int32",
         [1],
     )
-    assert Outline(View(()), Schemas({})).maximum == math.inf
+    assert TypeOutline(SchemaConjunction(()), Schemas({})).maximum == math.inf

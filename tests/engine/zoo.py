@@ -9,7 +9,7 @@ class PetsView:
     """A view with a method for each operation."""
 
     def __init__(self, names: tuple[str, ...] = ("Fido", "Tibs")) -> None:
-        """Take the pets."""
+        """Store the pets."""
         self.names = names
 
     def search(self, limit: int = 2) -> Any:
@@ -17,7 +17,7 @@ class PetsView:
         return list(self.names[:limit])
 
     def post(self, body: dict[str, Any]) -> Any:
-        """Return what was sent."""
+        """Return the body."""
         return body, 201
 
     def get(self, pet: int) -> Any:
@@ -29,10 +29,10 @@ pets = PetsView()
 
 
 class KeepersView(MethodView):
-    """A view of Flask's, which finds its method by the request."""
+    """A Flask view, which dispatches on the request's method."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        """Take the keepers."""
+        """Store the keepers."""
         self.names = names
 
     def get(self, keeper: int | None = None, limit: int = 9) -> Any:
@@ -40,5 +40,5 @@ class KeepersView(MethodView):
         return list(self.names[:limit]) if keeper is None else {"name": self.names[keeper]}
 
     def post(self, body: dict[str, Any]) -> Any:
-        """Return what was sent."""
+        """Return the body."""
         return body, 201

@@ -1,4 +1,4 @@
-"""`docs/extending.md` is right: followed word by word, it adds a resource, and nothing else has to change."""
+"""`docs/extending.md` is correct: following its steps adds a resource, and no other file has to change."""
 
 import os
 import re
@@ -31,13 +31,13 @@ Runs = dict[str, Future[CompletedProcess[str]]]
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> list[Change | Session]:
-    """The steps of the page, of which the last two run tests."""
+    """The steps of the page; the last two run tests."""
     return list(steps((root / "docs" / "extending.md").read_text()))
 
 
 @pytest.fixture(scope="module")
 def copy(root: Path, page: list[Change | Session], tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy of the checkout in which every step of the page was done but those that run tests."""
+    """A copy of the checkout in which all steps of the page except the tests were executed."""
     copy = Copy(root, tmp_path_factory.mktemp("grown") / "users-api")
     for step in page[:-2]:
         copy.follow(step)
@@ -48,9 +48,11 @@ def copy(root: Path, page: list[Change | Session], tmp_path_factory: pytest.Temp
 def runs(
     copy: Copy, page: list[Change | Session], postgres: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runs]:
-    """What takes its time, two at once: the tests of the page, and Schemathesis on both databases."""
+    """The slow runs, two at a time: the page's tests, and Schemathesis on both databases."""
     settings = copy.folder / "tests/contract/fuzz/schemathesis.toml"
-    settings.write_text(re.sub(r"(stateful.*?max-examples) = \d+", r"\1 = 10", settings.read_text(), flags=re.DOTALL))
+    settings.write_text(
+        re.sub(r"(stateful.*?max-examples) = \d+", r"\1 = 10", settings.read_text(), flags=re.DOTALL)
+    )
     urls = {
         "sqlite": f"sqlite:///{tmp_path_factory.mktemp('fuzz')}/fuzz.db",
         "postgresql": postgres.create(f"grown_{uuid4().hex}"),
@@ -60,21 +62,26 @@ def runs(
         return copy.run("python", "-c", FUZZ, url, *FUZZED, ADMIN_KEY=KEY)
 
     with ThreadPoolExecutor(2) as threads:
-        tests = {name: threads.submit(copy.play, step) for name, step in zip(("tests", "migrations"), page[-2:], strict=True)}
+        tests = {
+            name: threads.submit(copy.play, step)
+            for name, step in zip(("tests", "migrations"), page[-2:], strict=True)
+        }
         yield tests | {name: threads.submit(fuzz, url) for name, url in urls.items()}
 
 
 def test_the_sessions_show_what_the_commands_print(copy: Copy) -> None:
     shown = [(session.command, session.shown or 0) for session, _ in copy.played]
 
-    assert [(session.command, done.stdout if session.shown else done.returncode) for session, done in copy.played] == shown
+    assert [
+        (session.command, done.stdout if session.shown else done.returncode) for session, done in copy.played
+    ] == shown
 
 
-def test_nothing_else_has_to_change(page: list[Change | Session]) -> None:
+def test_the_page_changes_only_expected_files(page: list[Change | Session]) -> None:
     assert [step.file for step in page if isinstance(step, Change) and not GROWN.fullmatch(step.file)] == []
 
 
-def test_the_grown_service_passes_the_linters(copy: Copy, page: list[Change | Session]) -> None:
+def test_the_extended_service_passes_the_linters(copy: Copy, page: list[Change | Session]) -> None:
     files = {step.file for step in page if isinstance(step, Change) and step.file.endswith(".py")}
 
     linted = [
@@ -100,7 +107,9 @@ def test_schemathesis_finds_nothing_in_the_grown_service(runs: Runs, backend: st
     assert "6 selected" in fuzzed.stdout
 
 
-def test_the_grown_service_serves_and_counts(copy: Copy, postgres: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grown_service_serves_and_counts(
+    copy: Copy, postgres: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(copy.folder)  # gunicorn looks for the application there first.
     for name in filter(FOREIGN.match, list(os.environ)):
         monkeypatch.delenv(name)
@@ -108,6 +117,7 @@ def test_the_grown_service_serves_and_counts(copy: Copy, postgres: PostgreSQL, m
     monkeypatch.setenv("PYTHONPATH", str(copy.folder))
 
     with service(postgres.create("grown")) as running, httpx.Client(base_url=running.url) as client:
+        running.command("db", "upgrade")  # `service` has run the migrations of this checkout.
         client.post("/users", json={"username": "ada", "email": "ada@example.org"})
         added = client.post("/groups", json=CHESS)
         refused = client.delete("/groups/chess")
@@ -115,7 +125,10 @@ def test_the_grown_service_serves_and_counts(copy: Copy, postgres: PostgreSQL, m
         metrics = client.get("/metrics").text
 
     assert added.json()["data"] == CHESS | {"description": None}
-    assert (refused.status_code, refused.json()) == (401, {"status": "fail", "message": "Authentication required."})
+    assert (refused.status_code, refused.json()) == (
+        401,
+        {"status": "fail", "message": "Authentication required."},
+    )
     assert removed.json() == {"status": "success", "message": "Group chess was removed!"}
     for status in (200, 401):
         assert f'http_requests_total{{operation="delete_group",status="{status}"}} 1\n' in metrics

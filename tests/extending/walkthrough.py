@@ -1,7 +1,7 @@
-"""Follows `docs/extending.md` on a copy of the checkout, word by word.
+"""Executes the steps of `docs/extending.md` on a copy of the checkout.
 
-A block of code below `Create`, `At the end of` or `In` with a file's name is a change of that file; a block of console
-lines is a session in the copy's folder. There are no other blocks.
+A block of code below `Create`, `At the end of` or `In` with a file's name is a change of that file; a block
+of console lines is a session in the copy's folder. There are no other blocks.
 """
 
 import os
@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 
 
 class Change(NamedTuple):
-    """A block that belongs into a file."""
+    """A code block to insert into a file."""
 
     how: str
     file: str
@@ -55,7 +55,7 @@ class Session(NamedTuple):
 
 
 def steps(page: str) -> Iterator[Change | Session]:
-    """Yield what the page tells its reader to do, in its order."""
+    """Yield the page's steps in order."""
     for line, language, text in BLOCK.findall(page):
         if language == "console":
             for part in text.removeprefix("$ ").split("\n$ "):
@@ -73,16 +73,24 @@ class Copy:
         for name in (".yamllint", ".squawk.toml", ".gitignore"):
             shutil.copy(root / name, folder)
         self.folder, self.played = folder, list[tuple[Session, CompletedProcess[str]]]()
-        settings = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.environment = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | settings
+        settings = {
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self.environment = {
+            name: value for name, value in os.environ.items() if not FOREIGN.match(name)
+        } | settings
 
     def run(self, *command: str | Path, **environment: str) -> CompletedProcess[str]:
-        """Run a command in the folder; what it prints is one text."""
+        """Run a command in the folder; stdout and stderr are captured together."""
         where = {"cwd": self.folder, "env": self.environment | environment}
-        return subprocess.run(command, **where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return subprocess.run(
+            command, **where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
 
     def follow(self, step: Change | Session) -> None:
-        """Do what the page says, and keep what came of a session."""
+        """Execute a step, and store the result of a session."""
         if isinstance(step, Change):
             step.apply(self.folder)
         else:

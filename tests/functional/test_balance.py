@@ -47,7 +47,8 @@ def connections(running: Service, times: int) -> Iterator[None]:
 def shares(running: Service) -> list[int]:
     """Return how many connections each worker has."""
     return sorted(
-        sum(each.status == psutil.CONN_ESTABLISHED for each in worker.net_connections("tcp")) for worker in workers(running)
+        sum(each.status == psutil.CONN_ESTABLISHED for each in worker.net_connections("tcp"))
+        for worker in workers(running)
     )
 
 
@@ -71,14 +72,18 @@ def test_a_replacement_worker_takes_over_the_share_of_a_killed_one(running: Serv
 def test_a_burst_of_clients_is_accepted_without_delay(running: Service) -> None:
     until(lambda: running.output().count("Application startup complete.") == 2)
 
-    assert median(_seconds(running, clients=64) for _ in range(15)) < 0.1  # It is 0.17 with a wait before each accept.
+    assert (
+        median(_seconds(running, clients=64) for _ in range(15)) < 0.1
+    )  # It is 0.17 with a wait before each accept.
 
 
 def _seconds(running: Service, clients: int) -> float:
     """Return the seconds until each of this many new clients has a response."""
     began = time.monotonic()
     with ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(clients)]
+        opened = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(clients)
+        ]
         for client in opened:
             client.sendall(PING)
         assert all(client.recv(1024).startswith(b"HTTP/1.1 200 OK") for client in opened)

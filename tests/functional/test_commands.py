@@ -48,7 +48,9 @@ def run(url: str) -> Iterator[Run]:
     def run(*arguments: str, typed: str = "", **environment: str) -> Result:
         settings = {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url} | environment
         fresh = ScriptInfo(create_app=create_app, set_debug_flag=False)
-        return CliRunner().invoke(main, arguments, env=settings, input=typed, obj=fresh, prog_name="users-api")
+        return CliRunner().invoke(
+            main, arguments, env=settings, input=typed, obj=fresh, prog_name="users-api"
+        )
 
     yield run
     for app in apps:
@@ -88,10 +90,14 @@ def test_seed_db_generates_the_given_number_of_users(run: Run, users: Callable[[
     assert run("seed_db", "--count", "0").exit_code == 2
 
 
-def test_interrupted_seed_db_reports_the_number_of_added_users(run: Run, url: str, users: Callable[[], list[str]]) -> None:
+def test_interrupted_seed_db_reports_the_number_of_added_users(
+    run: Run, url: str, users: Callable[[], list[str]]
+) -> None:
     run("db", "upgrade")
     environment = os.environ | {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url}
-    seeding = subprocess.Popen([COMMAND, "seed_db", "--count", "100000000"], env=environment, stderr=subprocess.PIPE, text=True)
+    seeding = subprocess.Popen(
+        [COMMAND, "seed_db", "--count", "100000000"], env=environment, stderr=subprocess.PIPE, text=True
+    )
     until(lambda: bool(users()))
 
     seeding.send_signal(signal.SIGINT)
@@ -134,7 +140,9 @@ def test_recreate_db_creates_missing_tables(run: Run, users: Callable[[], list[s
     assert users() == []
 
 
-def test_recreate_db_requires_force_with_production_settings(run: Run, users: Callable[[], list[str]]) -> None:
+def test_recreate_db_requires_force_with_production_settings(
+    run: Run, users: Callable[[], list[str]]
+) -> None:
     production = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
     run("db", "upgrade")
     run("seed_db")
@@ -144,7 +152,10 @@ def test_recreate_db_requires_force_with_production_settings(run: Run, users: Ca
     forced = run("recreate_db", "--force", **production)
 
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr == "Error: recreate_db deletes all users; pass --force to run it with production settings.\n"
+    assert (
+        refused.stderr
+        == "Error: recreate_db deletes all users; pass --force to run it with production settings.\n"
+    )
     assert len(kept) == 2
     assert (forced.exit_code, users()) == (0, [])
 
@@ -176,15 +187,22 @@ def test_the_shell_defines_app_db_and_user(run: Run) -> None:
     assert "users_api 2" in shell.stdout
 
 
-@pytest.mark.parametrize("command", [["serve"], ["run"], ["db", "upgrade"], ["seed_db"], ["recreate_db"], ["routes"]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["run"], ["db", "upgrade"], ["seed_db"], ["recreate_db"], ["routes"]]
+)
 @pytest.mark.parametrize(
     ("variable", "line"),
     [
-        ("DATABASE_URL", "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n"),
+        (
+            "DATABASE_URL",
+            "Error: Set DATABASE_URL to the database, like postgresql://USER:PASSWORD@HOST:PORT/NAME.\n",
+        ),
         ("PORT", "Error: PORT must be a whole number from 1 to 65535, not 'http'\n"),
     ],
 )
-def test_every_command_reports_a_wrong_setting_in_one_line(run: Run, command: list[str], variable: str, line: str) -> None:
+def test_every_command_reports_a_wrong_setting_in_one_line(
+    run: Run, command: list[str], variable: str, line: str
+) -> None:
     wrong = {"DATABASE_URL": "", "PORT": "http"}[variable]
 
     stopped = run(*command, **{"APP_SETTINGS": "users_api.config.ProductionConfig", variable: wrong})
@@ -214,7 +232,10 @@ def test_seed_db_requires_the_newest_migration(run: Run) -> None:
     refused = run("seed_db")
 
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr == "Error: The database is not at the newest migration: run `users-api db upgrade` first.\n"
+    assert (
+        refused.stderr
+        == "Error: The database is not at the newest migration: run `users-api db upgrade` first.\n"
+    )
 
 
 def test_a_database_error_is_reported_in_one_line(run: Run, tmp_path: Path) -> None:
@@ -224,7 +245,10 @@ def test_a_database_error_is_reported_in_one_line(run: Run, tmp_path: Path) -> N
     option = run("seed_db", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users?colour=blue")
 
     assert (junk.exit_code, junk.stderr) == (1, "Error: file is not a database\n")
-    assert (option.exit_code, option.stderr) == (1, 'Error: invalid dsn: invalid connection option "colour"\n')
+    assert (option.exit_code, option.stderr) == (
+        1,
+        'Error: invalid dsn: invalid connection option "colour"\n',
+    )
 
 
 def test_an_unavailable_database_is_reported_in_one_line(run: Run) -> None:
@@ -236,11 +260,16 @@ def test_an_unavailable_database_is_reported_in_one_line(run: Run) -> None:
     assert away.stderr.count("\n") == 1
 
 
-def test_serve_with_development_settings_names_the_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_with_development_settings_names_the_database(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     replaced: list[Any] = []
     monkeypatch.setattr(os, "execve", lambda *arguments: replaced.append(arguments))
 
     served = run("serve", "--port", "5009", DATABASE_URL="")
 
-    assert "users.db with development settings; set APP_SETTINGS and DATABASE_URL for production." in served.stderr
+    assert (
+        "users.db with development settings; set APP_SETTINGS and DATABASE_URL for production."
+        in served.stderr
+    )
     assert replaced[0][2]["PORT"] == "5009"

@@ -48,7 +48,12 @@ def test_a_reset_during_a_result_is_detected_immediately(postgres: PostgreSQL) -
         closing(psycopg2.connect(url)) as holder,
         ThreadPoolExecutor() as pool,
     ):
-        assert httpx.post(f"{running.url}/users", json={"username": "ada", "email": "ada@example.org"}).status_code == 201
+        assert (
+            httpx.post(
+                f"{running.url}/users", json={"username": "ada", "email": "ada@example.org"}
+            ).status_code
+            == 201
+        )
         holder.cursor().execute("SELECT 1 FROM users FOR UPDATE")
         change = pool.submit(httpx.patch, f"{running.url}/users/1", json={"active": False}, timeout=30)
         until_a_lock_is_waited_for(url)

@@ -13,7 +13,9 @@ def test_the_root_redirects_to_the_documentation(client: TestClient) -> None:
     assert (response.status_code, response.headers["Location"]) == (307, "/ui/")
 
 
-@pytest.mark.parametrize(("path", "media_type"), [("/openapi.json", "application/json"), ("/openapi.yaml", "application/yaml")])
+@pytest.mark.parametrize(
+    ("path", "media_type"), [("/openapi.json", "application/json"), ("/openapi.yaml", "application/yaml")]
+)
 def test_the_document_is_served_unchanged(client: TestClient, path: str, media_type: str) -> None:
     response = client.get(path)
 
@@ -22,7 +24,8 @@ def test_the_document_is_served_unchanged(client: TestClient, path: str, media_t
 
 
 @pytest.mark.parametrize(
-    "name", ["", "index.html", "initializer.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"]
+    "name",
+    ["", "index.html", "initializer.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"],
 )
 def test_swagger_uis_files_are_served(client: TestClient, name: str) -> None:
     response = client.get(f"/ui/{name}")
@@ -33,7 +36,8 @@ def test_swagger_uis_files_are_served(client: TestClient, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/ui/nope", 404), ("POST", "/ui/", 405), ("POST", "/openapi.json", 405)]
+    ("method", "path", "status"),
+    [("GET", "/ui/nope", 404), ("POST", "/ui/", 405), ("POST", "/openapi.json", 405)],
 )
 def test_errors_of_pages_use_the_envelope(client: TestClient, method: str, path: str, status: int) -> None:
     response = client.request(method, path)

@@ -25,16 +25,28 @@ MISFIT = {
         "ALTER TABLE users ADD COLUMN email AS (abs(-9223372036854775808))",
     ),
     "postgresql": (
-        "CREATE TABLE users (id text, username text, email text, active boolean, created_date text, version integer)",
+        (
+            "CREATE TABLE users (id text, username text, email text, active boolean, "
+            "created_date text, version integer)"
+        ),
     ),
 }
-OPERATIONS = [("GET", "/users"), ("POST", "/users"), *((method, "/users/1") for method in ("GET", "PUT", "PATCH", "DELETE"))]
+OPERATIONS = [
+    ("GET", "/users"),
+    ("POST", "/users"),
+    *((method, "/users/1") for method in ("GET", "PUT", "PATCH", "DELETE")),
+]
 
 
 @pytest.fixture
-def client_without_database(backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TestClient]:
+def client_without_database(
+    backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[TestClient]:
     """A client of an application whose database is unavailable."""
-    away = {"sqlite": f"sqlite:///{tmp_path}/no/folder.db", "postgresql": f"postgresql://users@127.0.0.1:{free_port()}/users"}
+    away = {
+        "sqlite": f"sqlite:///{tmp_path}/no/folder.db",
+        "postgresql": f"postgresql://users@127.0.0.1:{free_port()}/users",
+    }
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.ProductionConfig")
     monkeypatch.setenv("DATABASE_URL", away[backend])
     with create_app().test_client(base_url="http://testserver") as client:
@@ -47,7 +59,9 @@ def body_of(method: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("method", "path"), [*OPERATIONS, ("GET", "/health/ready")])
-def test_an_unavailable_database_results_in_503(client_without_database: TestClient, method: str, path: str) -> None:
+def test_an_unavailable_database_results_in_503(
+    client_without_database: TestClient, method: str, path: str
+) -> None:
     response = client_without_database.request(method, path, **body_of(method))
 
     assert (response.status_code, response.json()) == (503, AWAY)
@@ -55,7 +69,9 @@ def test_an_unavailable_database_results_in_503(client_without_database: TestCli
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health/live"])
-def test_an_unavailable_database_does_not_affect_liveness(client_without_database: TestClient, path: str) -> None:
+def test_an_unavailable_database_does_not_affect_liveness(
+    client_without_database: TestClient, path: str
+) -> None:
     assert client_without_database.get(path).status_code == 200
 
 
@@ -66,7 +82,9 @@ def test_an_unavailable_database_does_not_affect_liveness(client_without_databas
     ],
     ids=["table", "column"],
 )
-def client_without_migration(app: FlaskApp, client: TestClient, request: pytest.FixtureRequest) -> Iterator[TestClient]:
+def client_without_migration(
+    app: FlaskApp, client: TestClient, request: pytest.FixtureRequest
+) -> Iterator[TestClient]:
     """A client of an application whose database lacks a table or column."""
     change, undo = request.param
     run(app, f"ALTER TABLE {change}")
@@ -75,15 +93,21 @@ def client_without_migration(app: FlaskApp, client: TestClient, request: pytest.
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_a_missing_migration_results_in_503(client_without_migration: TestClient, method: str, path: str) -> None:
+def test_a_missing_migration_results_in_503(
+    client_without_migration: TestClient, method: str, path: str
+) -> None:
     response = client_without_migration.request(method, path, **body_of(method))
 
     assert (response.status_code, response.json()) == (503, AWAY)
     assert response.headers["Retry-After"] == "1"
 
 
-def test_the_log_names_the_command_that_migrates(client_without_migration: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    until(lambda: bool(client_without_migration.get("/users").is_error and caplog.records))  # At most one log line a second.
+def test_the_log_names_the_command_that_migrates(
+    client_without_migration: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    until(
+        lambda: bool(client_without_migration.get("/users").is_error and caplog.records)
+    )  # At most one log line a second.
 
     (line,) = caplog.messages
     assert line.startswith("The database needs a migration, run `users-api db upgrade`: ")
@@ -127,8 +151,12 @@ def test_an_unhandled_exception_is_counted(client_with_bug: TestClient) -> None:
     assert [int(line.split()[1]) - 1 for line in after] == [int(line.split()[1]) for line in before]
 
 
-@pytest.mark.parametrize("change", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = '0000'"])
-def test_a_database_without_the_newest_migration_is_not_ready(app: FlaskApp, client: TestClient, change: str) -> None:
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = '0000'"]
+)
+def test_a_database_without_the_newest_migration_is_not_ready(
+    app: FlaskApp, client: TestClient, change: str
+) -> None:
     run(app, change)
 
     answer = client.get("/health/ready")

@@ -1,4 +1,4 @@
-"""What a handler may return and raise: all of it ends in the envelope, and a failed one leaves nothing in the database."""
+"""What a handler may return and raise: responses use the envelope, and a failed handler stores nothing."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,15 +29,20 @@ Serve = Callable[[Callable[..., Any]], Any]
 
 
 @pytest.fixture
-def serve(client: TestClient, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
-    """Serves one function at `POST /` of a document of its own, on the database of the other tests, and sends a request."""
+def serve(
+    client: TestClient, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Serve]:
+    """Serves one function at `POST /` of its own document, on the common database, and sends a request."""
     assert client.get("/users").json()["data"]["users"] == []
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
     monkeypatch.setenv("DATABASE_TEST_URL", database_url)
     document = tmp_path / "openapi.json"
 
     def serve(function: Callable[..., Any]) -> Any:
-        operation = {"operationId": "handle", "responses": JSON | {"201": JSON["200"], "204": {"description": "Nothing."}}}
+        operation = {
+            "operationId": "handle",
+            "responses": JSON | {"201": JSON["200"], "204": {"description": "Nothing."}},
+        }
         paths = {"/handled": {"post": operation}}
         document.write_text(
             json.dumps({"openapi": "3.0.3", "info": {"title": "Trial", "version": "1"}, "paths": paths}),
@@ -132,7 +137,11 @@ NOT_COMMITTED = {
     "its value is not JSON": (stored({"user": object()}), 500, FAULT),
     "its tuple is too long": (stored((SENT, 200, {}, "surplus")), 500, FAULT),
     "it aborts": (lambda: abort(503, store()), 503, FAULT),
-    "it returns a problem": (stored(connexion.problem(409, "Conflict", GONE)), 409, {"status": "fail", "message": GONE}),
+    "it returns a problem": (
+        stored(connexion.problem(409, "Conflict", GONE)),
+        409,
+        {"status": "fail", "message": GONE},
+    ),
     "it ends without a commit": (stored(SENT), 200, SENT),
 }
 

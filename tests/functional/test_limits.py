@@ -24,7 +24,13 @@ BIG = PING.replace(b"/ping", b"/openapi.json")
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A server with low limits."""
-    limits = {"HEAD_LIMIT": "2048", "BODY_LIMIT": "1100", "HEAD_TIMEOUT": "0.5", "BODY_TIMEOUT": "0.25", "SEND_TIMEOUT": "6"}
+    limits = {
+        "HEAD_LIMIT": "2048",
+        "BODY_LIMIT": "1100",
+        "HEAD_TIMEOUT": "0.5",
+        "BODY_TIMEOUT": "0.25",
+        "SEND_TIMEOUT": "6",
+    }
     with service(f"sqlite:///{tmp_path_factory.mktemp('strict')}/strict.db", **limits) as running:
         yield running
 
@@ -40,7 +46,9 @@ def narrow(tmp_path: Path) -> Iterator[Service]:
 def connect() -> Iterator[Callable[[Service], socket.socket]]:
     """Opens connections with a timeout of 30 s."""
     with ExitStack() as stack:
-        yield lambda running: stack.enter_context(closing(socket.create_connection(("127.0.0.1", running.port), timeout=30)))
+        yield lambda running: stack.enter_context(
+            closing(socket.create_connection(("127.0.0.1", running.port), timeout=30))
+        )
 
 
 def read_response(connection: socket.socket) -> tuple[int, str | None, bytes]:
@@ -58,14 +66,22 @@ def test_head_and_body_sizes_are_limited_by_settings(strict: Service) -> None:
         431,
         "The request line and the headers must not be larger than 2 KiB together.",
     )
-    assert (long_body.status_code, long_body.json()["message"]) == (413, "The request body must not be larger than 1100 bytes.")
+    assert (long_body.status_code, long_body.json()["message"]) == (
+        413,
+        "The request body must not be larger than 1100 bytes.",
+    )
 
 
-def test_head_and_body_times_are_limited_by_settings(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_head_and_body_times_are_limited_by_settings(
+    strict: Service, connect: Callable[[Service], socket.socket]
+) -> None:
     slow_head, slow_body = connect(strict), connect(strict)
 
     slow_head.sendall(PING[:-2])
-    slow_body.sendall(b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n")
+    slow_body.sendall(
+        b"POST /users HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    )
 
     responses = [read_response(connection) for connection in (slow_head, slow_body)]
     assert [(status, json.loads(body)["message"]) for status, _, body in responses] == [
@@ -74,7 +90,9 @@ def test_head_and_body_times_are_limited_by_settings(strict: Service, connect: C
     ]
 
 
-def test_a_client_that_stops_reading_is_disconnected(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_a_client_that_stops_reading_is_disconnected(
+    strict: Service, connect: Callable[[Service], socket.socket]
+) -> None:
     client, end = connect(strict), select.poll()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     end.register(client, 0)
@@ -85,7 +103,9 @@ def test_a_client_that_stops_reading_is_disconnected(strict: Service, connect: C
     assert end.poll(30_000) == [(client.fileno(), select.POLLERR | select.POLLHUP)]
 
 
-def test_a_client_that_reads_is_not_disconnected(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_a_client_that_reads_is_not_disconnected(
+    strict: Service, connect: Callable[[Service], socket.socket]
+) -> None:
     client = connect(strict)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     client.sendall(BIG * (MAX_PIPELINED - 1) + BIG.replace(b"Host", b"Connection: close\r\nHost"))
@@ -94,7 +114,9 @@ def test_a_client_that_reads_is_not_disconnected(strict: Service, connect: Calla
         assert responses.read().count(b"HTTP/1.1 200 OK\r\n") == MAX_PIPELINED
 
 
-def test_pipelined_requests_are_answered_up_to_the_limit(strict: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_pipelined_requests_are_answered_up_to_the_limit(
+    strict: Service, connect: Callable[[Service], socket.socket]
+) -> None:
     client = connect(strict)
     client.sendall(PING * 10 * MAX_PIPELINED)
 
@@ -119,7 +141,9 @@ def test_a_connection_over_the_limit_waits_until_another_closes(
     assert read_response(second)[0] == 200
 
 
-def test_graceful_shutdown_answers_requests_in_the_backlog(narrow: Service, connect: Callable[[Service], socket.socket]) -> None:
+def test_graceful_shutdown_answers_requests_in_the_backlog(
+    narrow: Service, connect: Callable[[Service], socket.socket]
+) -> None:
     idle, waiting = connect(narrow), connect(narrow)
     idle.sendall(PING)
     assert read_response(idle)[:2] == (200, None)

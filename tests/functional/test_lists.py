@@ -57,7 +57,11 @@ def test_next_links_to_the_following_page(client: TestClient, make_user: MakeUse
     second = client.get(first.json()["data"]["next"])
     third = client.get(second.json()["data"]["next"])
 
-    assert [page.json()["data"]["users"] for page in (first, second, third)] == [users[:2], users[2:4], users[4:]]
+    assert [page.json()["data"]["users"] for page in (first, second, third)] == [
+        users[:2],
+        users[2:4],
+        users[4:],
+    ]
     assert first.headers["Link"] == '</users?limit=2&after=2>; rel="next"'
     assert third.json()["data"]["next"] is None
 
@@ -99,15 +103,22 @@ def test_filters_are_exact(client: TestClient, make_user: MakeUser, query: str, 
 def test_next_keeps_the_filters(client: TestClient, make_user: MakeUser) -> None:
     users = [make_user(username="Ada & Éva", active=number % 2 == 0) for number in range(6)]
 
-    pages = [client.get("/users", params={"username": "Ada & Éva", "active": "true", "limit": "2"}).json()["data"]]
+    pages = [
+        client.get("/users", params={"username": "Ada & Éva", "active": "true", "limit": "2"}).json()["data"]
+    ]
     pages.append(client.get(pages[0]["next"]).json()["data"])
 
-    assert pages[0] == {"users": [users[0], users[2]], "next": "/users?limit=2&after=3&username=Ada+%26+%C3%89va&active=true"}
+    assert pages[0] == {
+        "users": [users[0], users[2]],
+        "next": "/users?limit=2&after=3&username=Ada+%26+%C3%89va&active=true",
+    }
     assert pages[1] == {"users": [users[4]], "next": None}
 
 
 @pytest.mark.parametrize("rejected", REJECTED_QUERIES.items(), ids=[query[:24] for query in REJECTED_QUERIES])
-def test_an_invalid_query_is_rejected_with_all_errors(client: TestClient, rejected: tuple[str, list[dict[str, str]]]) -> None:
+def test_an_invalid_query_is_rejected_with_all_errors(
+    client: TestClient, rejected: tuple[str, list[dict[str, str]]]
+) -> None:
     query, errors = rejected
 
     response = client.get(f"/users?{query}")

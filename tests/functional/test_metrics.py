@@ -56,7 +56,9 @@ def test_each_response_is_counted_by_operation_and_status(client: TestClient) ->
     client.get("/nowhere")
     after = samples(client.get("/metrics").text)
 
-    assert {name: value for name, value in (after - before).items() if name.startswith("http_requests_total")} == {
+    assert {
+        name: value for name, value in (after - before).items() if name.startswith("http_requests_total")
+    } == {
         counter("ping", 200): 1,
         counter("list_users", 400): 1,
         counter("create_user", 201): 1,
@@ -75,7 +77,11 @@ def test_each_response_is_timed(client: TestClient) -> None:
         client.get("/users")
     after = samples(client.get("/metrics").text)
 
-    times = {name.partition("{")[2]: value for name, value in (after - before).items() if '"list_users",le=' in name}
+    times = {
+        name.partition("{")[2]: value
+        for name, value in (after - before).items()
+        if '"list_users",le=' in name
+    }
     assert times['operation="list_users",le="+Inf"}'] == 3
     assert list(times.values()) == sorted(times.values())
     assert (after - before)['http_request_duration_seconds_count{operation="list_users"}'] == 3
@@ -90,12 +96,17 @@ def test_requests_of_a_killed_worker_remain_counted(tmp_path: Path) -> None:
         for client in clients:
             for _ in range(5):
                 client.get("/ping")
-        counted = [(samples(client.get("/metrics").text) - before)[counter("ping", 200)] for client in clients]
+        counted = [
+            (samples(client.get("/metrics").text) - before)[counter("ping", 200)] for client in clients
+        ]
 
         victim = psutil.Process(running.process.pid).children()[0].pid
         os.kill(victim, signal.SIGKILL)
         until(lambda: running.output().count("Application startup complete.") == 3)
-        counted += [(samples(httpx.get(f"{running.url}/metrics").text) - before)[counter("ping", 200)] for _ in range(8)]
+        counted += [
+            (samples(httpx.get(f"{running.url}/metrics").text) - before)[counter("ping", 200)]
+            for _ in range(8)
+        ]
         for client in clients:
             client.close()
 

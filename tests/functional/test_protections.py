@@ -66,15 +66,20 @@ def ask(running: Service, method: str, path: str, body: Any = None) -> tuple[int
     return response.status_code, response.json(), time.monotonic() - began
 
 
-def test_a_lock_is_waited_for_so_long(limited: Service, holder: psycopg2.extensions.connection) -> None:
+def test_waiting_for_a_lock_times_out(limited: Service, holder: psycopg2.extensions.connection) -> None:
     status, content, seconds = ask(limited, "PATCH", "/users/1", {"username": "late"})
 
     assert (status, content) == (503, AWAY)
     assert 2 <= seconds < 2 + MARGIN_SECONDS
 
 
-def test_a_request_over_the_limit_is_rejected_immediately(limited: Service, holder: psycopg2.extensions.connection) -> None:
-    with ThreadPoolExecutor() as pool, closing(psycopg2.connect(limited.environment["DATABASE_URL"])) as watcher:
+def test_a_request_over_the_limit_is_rejected_immediately(
+    limited: Service, holder: psycopg2.extensions.connection
+) -> None:
+    with (
+        ThreadPoolExecutor() as pool,
+        closing(psycopg2.connect(limited.environment["DATABASE_URL"])) as watcher,
+    ):
         watcher.autocommit = True
         cursor = watcher.cursor()
         using = pool.submit(ask, limited, "PATCH", "/users/1", {"username": "first"})
@@ -91,7 +96,9 @@ def test_a_request_over_the_limit_is_rejected_immediately(limited: Service, hold
     assert sorted(other.result()[0] for other in others) == [200, 503]
 
 
-def test_a_database_that_does_not_answer_is_waited_for_so_long(limited: Service, postgres: PostgreSQL, frozen: None) -> None:
+def test_waiting_for_an_unresponsive_database_times_out(
+    limited: Service, postgres: PostgreSQL, frozen: None
+) -> None:
     during_statement, reconnecting, again = (ask(limited, "GET", "/users/1") for _ in range(3))
 
     (worker,) = psutil.Process(limited.process.pid).children()
@@ -106,12 +113,14 @@ def test_the_connection_is_usable_after_timeouts(limited: Service) -> None:
     assert ask(limited, "GET", "/users/1")[0] == 200
 
 
-def test_a_database_that_refuses_to_write_is_left_for_another_try(postgres: PostgreSQL) -> None:
+def test_a_read_only_connection_is_replaced(postgres: PostgreSQL) -> None:
     url = postgres.create("users_read_only")
     with service(url, **LIMITS) as running:
         with closing(psycopg2.connect(url)) as connection:
             connection.autocommit = True
-            connection.cursor().execute("ALTER DATABASE users_read_only SET default_transaction_read_only = on")
+            connection.cursor().execute(
+                "ALTER DATABASE users_read_only SET default_transaction_read_only = on"
+            )
             connection.cursor().execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
             )

@@ -23,12 +23,18 @@ def blocks(language: str) -> list[Any]:
     """Return the code blocks in the language, named by page and number."""
     code = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
     found = {name: code.findall(text) for name, text in PAGES.items() if name != FOLLOWED}
-    return [pytest.param(block, id=f"{name} {number}") for name in found for number, block in enumerate(found[name], 1)]
+    return [
+        pytest.param(block, id=f"{name} {number}")
+        for name in found
+        for number, block in enumerate(found[name], 1)
+    ]
 
 
 def words_after(command: str) -> set[tuple[str, ...]]:
     """Return the words that follow the command in code blocks."""
-    found = re.findall(rf"(?:^|[`/]|exec users ){command}((?: [a-z][a-z_-]*)+)", "\n".join(PAGES.values()), re.MULTILINE)
+    found = re.findall(
+        rf"(?:^|[`/]|exec users ){command}((?: [a-z][a-z_-]*)+)", "\n".join(PAGES.values()), re.MULTILINE
+    )
     return {tuple(words.split()) for words in found}
 
 
@@ -66,4 +72,6 @@ def test_every_command_exists() -> None:
 def test_every_link_target_exists() -> None:
     links = [(name, link) for name, text in PAGES.items() for link in re.findall(r"\]\(([^)#]+)", text)]
 
-    assert [link for link in links if not link[1].startswith("http") and not (FOLDERS[link[0]] / link[1]).exists()] == []
+    assert [
+        link for link in links if not link[1].startswith("http") and not (FOLDERS[link[0]] / link[1]).exists()
+    ] == []

@@ -8,13 +8,17 @@ LIMIT = 1024 * 1024
 
 
 @pytest.mark.parametrize(
-    "path", ["/nope", "/users/", "/users/1/", "//users", "/users//1", "/ping/", "/users%2F1", "/health", "/UI/"]
+    "path",
+    ["/nope", "/users/", "/users/1/", "//users", "/users//1", "/ping/", "/users%2F1", "/health", "/UI/"],
 )
 def test_an_unknown_path_is_not_found(client: TestClient, path: str) -> None:
     response = client.get(f"http://testserver{path}")
 
     assert response.status_code == 404
-    assert response.json() == {"status": "fail", "message": "There is nothing at this path. See /ui/ for what there is."}
+    assert response.json() == {
+        "status": "fail",
+        "message": "There is nothing at this path. See /ui/ for what there is.",
+    }
 
 
 @pytest.mark.parametrize(
@@ -28,8 +32,12 @@ def test_an_unknown_path_is_not_found(client: TestClient, path: str) -> None:
         ("/health/ready", "GET, HEAD"),
     ],
 )
-def test_an_unsupported_method_is_rejected_with_the_allowed_ones(client: TestClient, path: str, allow: str) -> None:
-    for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - set(allow.split(", ")):
+def test_an_unsupported_method_is_rejected_with_the_allowed_ones(
+    client: TestClient, path: str, allow: str
+) -> None:
+    for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - set(
+        allow.split(", ")
+    ):
         response = client.request(method, path)
 
         assert (response.status_code, response.headers["Allow"]) == (405, allow)
@@ -37,7 +45,8 @@ def test_an_unsupported_method_is_rejected_with_the_allowed_ones(client: TestCli
 
 
 @pytest.mark.parametrize(
-    "path", ["/ping", "/users", "/health/live", "/health/ready", "/openapi.json", "/openapi.yaml", "/ui/", "/"]
+    "path",
+    ["/ping", "/users", "/health/live", "/health/ready", "/openapi.json", "/openapi.yaml", "/ui/", "/"],
 )
 def test_head_responds_like_get_without_a_body(client: TestClient, path: str) -> None:
     get, head = client.get(path), client.head(path)
@@ -62,7 +71,9 @@ def test_head_responds_like_get_without_a_body(client: TestClient, path: str) ->
     ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("PATCH", "/users/1")])
-def test_a_body_that_is_not_json_in_utf8_is_rejected(client: TestClient, method: str, path: str, headers: dict[str, str]) -> None:
+def test_a_body_that_is_not_json_in_utf8_is_rejected(
+    client: TestClient, method: str, path: str, headers: dict[str, str]
+) -> None:
     response = client.request(method, path, content=USER, headers=headers)
 
     assert response.status_code == 415
@@ -73,7 +84,13 @@ def test_a_body_that_is_not_json_in_utf8_is_rejected(client: TestClient, method:
 
 
 @pytest.mark.parametrize(
-    "media_type", ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"]
+    "media_type",
+    [
+        "application/json",
+        "Application/JSON",
+        'application/json; charset="UTF-8"',
+        "application/json;charset=utf-8",
+    ],
 )
 def test_equivalent_media_types_are_accepted(client: TestClient, media_type: str) -> None:
     assert client.post("/users", content=USER, headers={"Content-Type": media_type}).status_code == 201
@@ -114,14 +131,19 @@ def test_a_deeply_nested_body_is_rejected(client: TestClient, depth: int) -> Non
 def test_up_to_12000_unknown_properties_are_all_reported(client: TestClient) -> None:
     names = {f"name{number}": 0 for number in range(12_000)}
 
-    reported, rejected = client.patch("/users/1", json=names), client.patch("/users/1", json=names | {"one": 0})
+    reported, rejected = (
+        client.patch("/users/1", json=names),
+        client.patch("/users/1", json=names | {"one": 0}),
+    )
 
     assert {error["field"] for error in reported.json()["errors"]} == set(names)
     assert rejected.json()["errors"] == [{"field": "", "message": "must have 12000 or fewer properties"}]
 
 
 def test_duplicate_names_in_a_deeply_nested_body_are_rejected(client: TestClient) -> None:
-    body = b'{"username": ' + b"[" * 1000 + b"]" * 1000 + b', "username": "michael", "email": "a@example.org"}'
+    body = (
+        b'{"username": ' + b"[" * 1000 + b"]" * 1000 + b', "username": "michael", "email": "a@example.org"}'
+    )
 
     response = client.post("/users", content=body, headers={"Content-Type": "application/json"})
 
@@ -135,7 +157,9 @@ def test_a_body_of_one_mebibyte_is_accepted(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("GET", "/users"), ("DELETE", "/users/1")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/users"), ("PUT", "/users/1"), ("GET", "/users"), ("DELETE", "/users/1")]
+)
 def test_a_larger_body_is_rejected(client: TestClient, method: str, path: str, *, chunked: bool) -> None:
     body = USER.ljust(LIMIT + 1)
 

@@ -60,7 +60,9 @@ def test_graceful_shutdown_waits_for_requests_in_progress(production: Service) -
     assert production.process.wait(25) == 0
 
 
-def test_graceful_shutdown_finishes_accepted_requests_and_refuses_new_connections(production: Service) -> None:
+def test_graceful_shutdown_finishes_accepted_requests_and_refuses_new_connections(
+    production: Service,
+) -> None:
     address = ("127.0.0.1", production.port)
     workers = psutil.Process(production.process.pid).children()
     for worker in workers:
@@ -101,7 +103,9 @@ def test_graceful_shutdown_leaves_systemds_listener_unchanged(tmp_path: Path) ->
     environment = os.environ | DEVELOPMENT | {"DATABASE_URL": f"sqlite:///{tmp_path}/systemd.db"}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         inherit = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve 3<&{listener.fileno()}'
-        with subprocess.Popen(["bash", "-c", inherit, COMMAND], env=environment, pass_fds=[listener.fileno()]) as serving:
+        with subprocess.Popen(
+            ["bash", "-c", inherit, COMMAND], env=environment, pass_fds=[listener.fileno()]
+        ) as serving:
             try:
                 with closing(http.client.HTTPConnection(*listener.getsockname(), timeout=30)) as connection:
                     connection.request("GET", "/ping")
@@ -116,7 +120,11 @@ def test_graceful_shutdown_leaves_systemds_listener_unchanged(tmp_path: Path) ->
 
 def test_a_blocked_request_does_not_delay_others(postgres: PostgreSQL) -> None:
     url = postgres.create("slow")
-    with service(url, WEB_CONCURRENCY="1") as running, closing(psycopg2.connect(url)) as blocker, ThreadPoolExecutor() as pool:
+    with (
+        service(url, WEB_CONCURRENCY="1") as running,
+        closing(psycopg2.connect(url)) as blocker,
+        ThreadPoolExecutor() as pool,
+    ):
         ask(running, "POST", "/users", USER)
         blocker.cursor().execute("SELECT 1 FROM users FOR UPDATE")
         change = pool.submit(ask, running, "PATCH", "/users/1", '{"active": false}')
@@ -158,14 +166,18 @@ def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, command: str, *, b
 
     assert stopped.returncode == 1
     (line,) = [line for line in stopped.stderr.splitlines() if "Starting gunicorn" not in line]
-    assert line.endswith(f"Port {port} is taken: stop what listens there, or set PORT to another one.")
+    assert line.endswith(
+        f"Port {port} is in use: stop the process that listens on it, or set PORT to another port."
+    )
 
 
 def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: Path) -> None:
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)
     port = str(free_port())
-    environment = {name: value for name, value in os.environ.items() if name not in {"APP_SETTINGS", "DATABASE_URL"}}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"APP_SETTINGS", "DATABASE_URL"}
+    }
     with TemporaryFile("w+") as log:
         serving = subprocess.Popen(
             [COMMAND, "serve", "--port", port],
@@ -175,7 +187,9 @@ def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: P
             stderr=log,
         )
         try:
-            until(lambda: b"Application startup complete." in Path(f"/proc/self/fd/{log.fileno()}").read_bytes())
+            until(
+                lambda: b"Application startup complete." in Path(f"/proc/self/fd/{log.fileno()}").read_bytes()
+            )
             with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)) as connection:
                 connection.request("GET", "/ping")
                 status = connection.getresponse().status
@@ -217,13 +231,27 @@ def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("file", "wrong", "line"),
     [
-        ("users_api/handlers/health.py", "x = 1\ndef ping(:\n", "users_api/handlers/health.py, line 2: invalid syntax"),
-        ("users_api/errors.py", "import nothing_like_this", "users_api/errors.py, line 1: ModuleNotFoundError: No module"),
+        (
+            "users_api/handlers/health.py",
+            "x = 1\ndef ping(:\n",
+            "users_api/handlers/health.py, line 2: invalid syntax",
+        ),
+        (
+            "users_api/errors.py",
+            "import nothing_like_this",
+            "users_api/errors.py, line 1: ModuleNotFoundError: No module",
+        ),
         ("users_api/config.py", "def (", "users_api/config.py, line 1: invalid syntax"),
-        ("openapi/users.yaml", "openapi: 3.0.3\npaths: [\n", "openapi/users.yaml:3: did not find expected node"),
+        (
+            "openapi/users.yaml",
+            "openapi: 3.0.3\npaths: [\n",
+            "openapi/users.yaml:3: did not find expected node",
+        ),
     ],
 )
-def test_the_development_server_reports_errors_of_changes(root: Path, tmp_path: Path, file: str, wrong: str, line: str) -> None:
+def test_the_development_server_reports_errors_of_changes(
+    root: Path, tmp_path: Path, file: str, wrong: str, line: str
+) -> None:
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)
     right = (tmp_path / file).read_text()
@@ -272,7 +300,9 @@ def test_the_development_server_seeds_only_an_empty_database(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("options", "readiness"), [(["--migrate"], 200), ([], 503)])
-def test_the_development_server_migrates_on_request(tmp_path: Path, options: list[str], readiness: int) -> None:
+def test_the_development_server_migrates_on_request(
+    tmp_path: Path, options: list[str], readiness: int
+) -> None:
     with development(tmp_path, *options) as running:
         assert ask(running, "GET", "/health/ready")[0] == readiness
 
@@ -292,7 +322,18 @@ def test_db_current_names_the_migration(server: Service) -> None:
 
 
 def test_the_package_includes_document_pages_and_migrations(root: Path, tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, root]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        tmp_path,
+        root,
+    ]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with ZipFile(wheel) as package:

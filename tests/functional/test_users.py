@@ -56,7 +56,9 @@ def test_a_user_is_created(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("rejected", REJECTED_BODIES.values(), ids=REJECTED_BODIES)
-def test_an_invalid_user_is_rejected_with_all_errors(client: TestClient, rejected: tuple[bytes, list[dict[str, str]]]) -> None:
+def test_an_invalid_user_is_rejected_with_all_errors(
+    client: TestClient, rejected: tuple[bytes, list[dict[str, str]]]
+) -> None:
     body, errors = rejected
 
     response = client.post("/users", content=body, headers={"Content-Type": "application/json"})
@@ -68,7 +70,9 @@ def test_an_invalid_user_is_rejected_with_all_errors(client: TestClient, rejecte
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_unknown_property_of_an_update_is_rejected(client: TestClient, make_user: MakeUser, method: str) -> None:
+def test_an_unknown_property_of_an_update_is_rejected(
+    client: TestClient, make_user: MakeUser, method: str
+) -> None:
     user = make_user()
 
     response = client.request(method, f"/users/{user['id']}", json=MICHAEL | {"id": 7})
@@ -87,21 +91,29 @@ def test_an_email_belongs_to_one_user(client: TestClient, make_user: MakeUser) -
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_update_to_another_users_email_is_rejected(client: TestClient, make_user: MakeUser, method: str) -> None:
+def test_an_update_to_another_users_email_is_rejected(
+    client: TestClient, make_user: MakeUser, method: str
+) -> None:
     make_user(email="ada@example.org")
     grace = make_user()
 
-    response = client.request(method, f"/users/{grace['id']}", json={"username": "grace", "email": "Ada@example.org"})
+    response = client.request(
+        method, f"/users/{grace['id']}", json={"username": "grace", "email": "Ada@example.org"}
+    )
 
     assert (response.status_code, response.json()) == (400, EMAIL_TAKEN)
     assert client.get(f"/users/{grace['id']}").json()["data"] == grace
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_update_may_change_the_case_of_the_email(client: TestClient, make_user: MakeUser, method: str) -> None:
+def test_an_update_may_change_the_case_of_the_email(
+    client: TestClient, make_user: MakeUser, method: str
+) -> None:
     ada = make_user(email="ada@example.org")
 
-    response = client.request(method, f"/users/{ada['id']}", json={"username": "ada", "email": "ADA@example.org"})
+    response = client.request(
+        method, f"/users/{ada['id']}", json={"username": "ada", "email": "ADA@example.org"}
+    )
 
     assert response.status_code == 200
     assert response.json()["data"] == ada | {"username": "ada", "email": "ADA@example.org"}
@@ -141,13 +153,19 @@ def test_put_without_active_keeps_it(client: TestClient, make_user: MakeUser, *,
 
 
 @pytest.mark.parametrize("change", [{"username": "grace"}, {"email": "grace@example.org"}, {"active": False}])
-def test_patch_updates_the_given_properties(client: TestClient, make_user: MakeUser, change: dict[str, Any]) -> None:
+def test_patch_updates_the_given_properties(
+    client: TestClient, make_user: MakeUser, change: dict[str, Any]
+) -> None:
     user = make_user()
 
     response = client.patch(f"/users/{user['id']}", json=change)
 
     assert response.status_code == 200
-    assert response.json() == {"status": "success", "message": f"{user['id']} was updated!", "data": user | change}
+    assert response.json() == {
+        "status": "success",
+        "message": f"{user['id']} was updated!",
+        "data": user | change,
+    }
 
 
 def test_an_empty_patch_is_rejected(client: TestClient, make_user: MakeUser) -> None:
@@ -178,13 +196,31 @@ def test_ids_are_never_reused(client: TestClient, make_user: MakeUser) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["999", "blah", "0", "-1", "01", "+1", "1.0", "1e0", "99999999999999999999", "9" * 5000, "%20", "1%00", "%F0%9F%92%A1"],
+    [
+        "999",
+        "blah",
+        "0",
+        "-1",
+        "01",
+        "+1",
+        "1.0",
+        "1e0",
+        "99999999999999999999",
+        "9" * 5000,
+        "%20",
+        "1%00",
+        "%F0%9F%92%A1",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-def test_a_user_that_does_not_exist_is_not_found(client: TestClient, make_user: MakeUser, method: str, name: str) -> None:
+def test_a_user_that_does_not_exist_is_not_found(
+    client: TestClient, make_user: MakeUser, method: str, name: str
+) -> None:
     make_user()
 
-    response = client.request(method, f"/users/{name}", json=None if method in {"GET", "HEAD", "DELETE"} else MICHAEL)
+    response = client.request(
+        method, f"/users/{name}", json=None if method in {"GET", "HEAD", "DELETE"} else MICHAEL
+    )
 
     assert response.status_code == 404
     assert method == "HEAD" or response.json() == NO_SUCH_USER
@@ -192,7 +228,9 @@ def test_a_user_that_does_not_exist_is_not_found(client: TestClient, make_user: 
 
 @pytest.mark.parametrize("name", ["999", "blah"])
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_the_body_is_validated_before_the_user_is_looked_up(client: TestClient, method: str, name: str) -> None:
+def test_the_body_is_validated_before_the_user_is_looked_up(
+    client: TestClient, method: str, name: str
+) -> None:
     response = client.request(method, f"/users/{name}", json={"nickname": "mike"})
 
     assert response.status_code == 400

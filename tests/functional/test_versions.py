@@ -32,7 +32,9 @@ def change(client: TestClient, method: str, path: str, if_match: str) -> Any:
 
 @pytest.mark.parametrize("tags", ["{0}", "W/{0}", '"other", {0}', "*"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_known_version_is_not_modified(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
+def test_a_known_version_is_not_modified(
+    client: TestClient, path: str, etag: str, method: str, tags: str
+) -> None:
     response = client.request(method, path, headers={"If-None-Match": tags.format(etag)})
 
     assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", etag)
@@ -58,13 +60,17 @@ def test_an_update_returns_the_new_etag(client: TestClient, path: str, etag: str
 
 @pytest.mark.parametrize("tags", ["{0}", '"other", {0}', "*"])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_an_update_of_the_current_version_succeeds(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
+def test_an_update_of_the_current_version_succeeds(
+    client: TestClient, path: str, etag: str, method: str, tags: str
+) -> None:
     assert change(client, method, path, tags.format(etag)).status_code == 200
 
 
 @pytest.mark.parametrize("tags", ["{0}", "W/{0}", '"other"'])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_an_update_of_a_stale_version_is_rejected(client: TestClient, path: str, etag: str, method: str, tags: str) -> None:
+def test_an_update_of_a_stale_version_is_rejected(
+    client: TestClient, path: str, etag: str, method: str, tags: str
+) -> None:
     client.patch(path, json={"active": False})
     before = client.get(path).json()
 

@@ -17,7 +17,9 @@ HELD_SECONDS = 2
 MOST_SECONDS = 0.05
 START_SECONDS = 10
 PATIENT = {f"DATABASE_{name}_TIMEOUT": "30" for name in ("LOCK", "STATEMENT")} | {"REQUEST_TIMEOUT": "30"}
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'users-api' AND wait_event_type = 'Lock'"
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'users-api' AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +35,14 @@ def one_worker(stalled_url: str) -> Iterator[Service]:
 
 
 @pytest.fixture
-def locked_user(one_worker: Service, stalled_url: str) -> Iterator[tuple[int, psycopg2.extensions.connection]]:
+def locked_user(
+    one_worker: Service, stalled_url: str
+) -> Iterator[tuple[int, psycopg2.extensions.connection]]:
     """A user whose row another session locks until it commits."""
-    made = httpx.post(f"{one_worker.url}/users", json={"username": "michael", "email": f"michael{time.time_ns()}@example.org"})
+    made = httpx.post(
+        f"{one_worker.url}/users",
+        json={"username": "michael", "email": f"michael{time.time_ns()}@example.org"},
+    )
     user_id = made.json()["data"]["id"]
     with closing(psycopg2.connect(stalled_url)) as holder:
         holder.cursor().execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", [user_id])
@@ -91,7 +98,10 @@ def test_thirty_requests_that_wait_for_a_row_delay_no_other(one_worker, locked_u
     p99 = _p99(f"{one_worker.url}/ping")
     holder.commit()
 
-    outcomes = {(response.status_code, response.headers.get("Retry-After")) for response in (one.result() for one in changing)}
+    outcomes = {
+        (response.status_code, response.headers.get("Retry-After"))
+        for response in (one.result() for one in changing)
+    }
     assert p99 < MOST_SECONDS
     assert outcomes <= {(200, None), (503, "1")}
     assert (200, None) in outcomes

@@ -7,7 +7,7 @@ from itertools import count
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
-from tests.resilience.account import Entry
+from tests.resilience.write_log import Entry
 
 PAUSE_SECONDS = 0.02
 CALLER_SECONDS = 30

@@ -1,4 +1,4 @@
-"""Fixtures of the faults: a PostgreSQL that may be broken, the service on it, and a load that checks its record."""
+"""Fixtures of the faults: a PostgreSQL that may break, the service on it, a load that checks its record."""
 
 import subprocess
 import time
@@ -19,7 +19,9 @@ from tests.support.service import Service, service
 from tests.support.waiting import until
 
 LONGEST_REQUEST = 10
-LIVE_SECONDS = 5  # After this time without a response, the image's health check fails; no client has a shorter limit.
+LIVE_SECONDS = (
+    5  # After this time without a response, the image's health check fails; no client has a shorter limit.
+)
 RECOVERY_SECONDS = 2
 FROZEN_SECONDS = 10
 ROWS = pytest.StashKey[list[Row]]()
@@ -69,7 +71,7 @@ def frozen(postgres: PostgreSQL, seconds: float) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server that the tests may break."""
+    """A PostgreSQL server into which the tests inject faults."""
     with postgresql("-c", "max_connections=80") as server:
         yield server
 
@@ -102,23 +104,30 @@ def running(faulty_url: str) -> Iterator[Service]:
 
 @pytest.fixture
 def under_load(request: pytest.FixtureRequest) -> UnderLoad:
-    """Puts a service under load; afterwards, no acknowledged write is lost or doubled, and every request was answered in time."""
+    """Puts a service under load; no acknowledged write is lost or doubled, and all responses are in time."""
 
     @contextmanager
-    def under_load(fault: str, running: Service, *, port: int = 0, broken: int = 0, gone: bool = False) -> Iterator[Load]:
-        """Name the fault and its service; `port` overrides its port, `broken` connections may close, it may be `gone`."""
+    def under_load(
+        fault: str, running: Service, *, port: int = 0, broken: int = 0, gone: bool = False
+    ) -> Iterator[Load]:
+        """Name the fault; `port` overrides the service's, `broken` connections close, it may be `gone`."""
         with Load(f"load{next(NUMBERS)}", port or running.port) as load:
             yield load
         lost, doubled = load.balance(running.environment["DATABASE_URL"])
         answers = load.answers
         pooled = "pooler" in request.fixturenames and request.getfixturevalue("pooler") is not None
-        row = Row(fault, pooled, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage())
+        row = Row(
+            fault, pooled, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage()
+        )
         request.config.stash[ROWS].append(row)
         assert (lost, doubled) == ([], [])
         unanswered = [answer for answer in answers if answer.status is None and not (gone and answer.refused)]
         assert len(unanswered) <= broken, unanswered
         assert max(answer.ended - answer.began for answer in answers) < LONGEST_REQUEST
-        assert sum(answer.status != 200 and not (gone and answer.refused) for answer in load.witness.answers) <= broken
+        assert (
+            sum(answer.status != 200 and not (gone and answer.refused) for answer in load.witness.answers)
+            <= broken
+        )
         assert gone or max(answer.ended - answer.began for answer in load.witness.answers) < LIVE_SECONDS
 
     return under_load

@@ -17,11 +17,12 @@ from tests.support.network import Network
 from tests.support.postgres import PostgreSQL
 from tests.support.service import Service
 
-CROWD = 400  # Each of two workers has 200 of them: fewer than REQUESTS_IN_FLIGHT, and far more than greenlets.MAX_CACHED.
+# Each of two workers has 200 of them: fewer than REQUESTS_IN_FLIGHT, far more than MAX_CACHED_GREENLETS.
+CROWD = 400
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'users-api'"
 
 
-class Ground(NamedTuple):
+class Environment(NamedTuple):
     """The environment of the faults."""
 
     postgres: PostgreSQL
@@ -42,35 +43,36 @@ class Ground(NamedTuple):
         self.load.over.wait(self.random.uniform(0.1, longest))
 
 
-def crash(ground: Ground) -> None:
+def crash(ground: Environment) -> None:
     """Kill and restart PostgreSQL."""
     kill(ground.postgres.process)
     ground.wait(3)
     ground.postgres.start()
 
 
-def freeze(ground: Ground) -> None:
+def freeze(ground: Environment) -> None:
     """Suspend all processes of PostgreSQL temporarily."""
     with frozen(ground.postgres, 0):
         ground.wait(10)
 
 
-def terminate(ground: Ground) -> None:
+def terminate(ground: Environment) -> None:
     """Terminate all connections."""
     ground.sql(TERMINATE)
 
 
-def lock(ground: Ground) -> None:
+def lock(ground: Environment) -> None:
     """Lock the table temporarily."""
     with closing(psycopg2.connect(ground.url)) as holder:
         holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         ground.wait(6)
 
 
-def crowd(ground: Ground) -> None:
-    """Open far more client connections than there are database connections and cached greenlets, until one request times out.
+def crowd(ground: Environment) -> None:
+    """Open far more client connections than there are database connections and cached greenlets.
 
-    The requests are for existing users, because greenlets of failed requests are not cached.
+    This ends when one request times out. The requests are for existing users, because greenlets of failed
+    requests are not cached.
     """
     callers = [Caller(ground.running.port) for _ in range(CROWD)]
     with closing(psycopg2.connect(ground.url)) as holder, ThreadPoolExecutor(CROWD) as pool:
@@ -84,7 +86,7 @@ def crowd(ground: Ground) -> None:
     assert statuses <= {200, 503}
 
 
-def refuse_writes(ground: Ground) -> None:
+def refuse_writes(ground: Environment) -> None:
     """Make PostgreSQL read-only temporarily."""
     for statement in ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"):
         ground.sql(statement)
@@ -93,21 +95,21 @@ def refuse_writes(ground: Ground) -> None:
         ground.sql(statement)
 
 
-def cut(ground: Ground) -> None:
+def cut(ground: Environment) -> None:
     """Cut the network temporarily."""
     ground.net.cut()
     ground.wait(10)
     ground.net.mend()
 
 
-def slow_down(ground: Ground) -> None:
+def slow_down(ground: Environment) -> None:
     """Delay the network temporarily."""
     ground.net.delay(ground.random.uniform(0.01, 0.3))
     ground.wait(5)
     ground.net.mend()
 
 
-def reset(ground: Ground) -> None:
+def reset(ground: Environment) -> None:
     """Reset all connections to PostgreSQL."""
     ground.net.reset()
 
@@ -117,12 +119,12 @@ def workers(running: Service) -> list[psutil.Process]:
     return psutil.Process(running.process.pid).children()
 
 
-def kill_a_worker(ground: Ground) -> None:
+def kill_a_worker(ground: Environment) -> None:
     """Kill a worker."""
     os.kill(ground.random.choice(workers(ground.running)).pid, signal.SIGKILL)
 
 
-def reload(ground: Ground) -> None:
+def reload(ground: Environment) -> None:
     """Replace all workers."""
     ground.running.process.send_signal(signal.SIGHUP)
 

@@ -26,7 +26,9 @@ def flood(port: int, rate: float, seconds: float) -> list[Flooded]:
 async def _flood(port: int, rate: float, seconds: float) -> list[Flooded]:
     start = time.monotonic() + 1
     numbers = iter(range(int(rate * seconds)))
-    found = await asyncio.gather(*(_call(port, numbers, lambda number: start + number / rate) for _ in range(CALLERS)))
+    found = await asyncio.gather(
+        *(_call(port, numbers, lambda number: start + number / rate) for _ in range(CALLERS))
+    )
     return [answer for answers in found for answer in answers]
 
 

@@ -9,8 +9,8 @@ from typing import Self
 
 import psycopg2
 
-from tests.resilience.account import Balance, Stored, balance
 from tests.resilience.callers import Answer, Witness, Writer, is_acknowledged, is_served
+from tests.resilience.write_log import Discrepancies, Stored, balance
 from tests.support.waiting import until
 
 WRITERS = 8
@@ -56,7 +56,7 @@ class Load:
                 raise writer.failure
 
     def go_on(self, *, until_seen: Callable[[Answer], bool] | None = None, writers: int = WRITERS) -> None:
-        """Return when this many writers have received further responses of a kind, by default acknowledged writes."""
+        """Return when this many writers have further responses of a kind, by default acknowledged writes."""
         seen, before = until_seen or is_acknowledged, time.monotonic()
 
         def enough(writer: Writer) -> bool:
@@ -67,22 +67,32 @@ class Load:
 
     def fail(self) -> None:
         """Return when every writer receives errors."""
-        until(lambda: self.failed() or all(writer.answers and not is_served(writer.answers[-1]) for writer in self.writers))
+        until(
+            lambda: (
+                self.failed()
+                or all(writer.answers and not is_served(writer.answers[-1]) for writer in self.writers)
+            )
+        )
 
     def failed(self) -> bool:
         """Return whether a writer has failed."""
         return any(writer.failure for writer in self.writers)
 
     def recover(self) -> float:
-        """Mark the end of the fault; return the seconds until the first acknowledged write, once all writers succeed."""
+        """Mark the end of the fault; return the seconds to the first acknowledged write, once all succeed."""
         self.fault_ended = time.monotonic()
         self.go_on()
-        return min(a.ended for a in self.answers if is_acknowledged(a) and a.began > self.fault_ended) - self.fault_ended
+        return (
+            min(a.ended for a in self.answers if is_acknowledged(a) and a.began > self.fault_ended)
+            - self.fault_ended
+        )
 
     @property
     def answers(self) -> list[Answer]:
         """All responses so far, in the order of their completion."""
-        return sorted((answer for writer in self.writers for answer in writer.answers), key=lambda answer: answer.ended)
+        return sorted(
+            (answer for writer in self.writers for answer in writer.answers), key=lambda answer: answer.ended
+        )
 
     def acknowledged(self) -> int:
         """Return the number of acknowledged writes."""
@@ -93,11 +103,15 @@ class Load:
         ends = [self.began, *(answer.ended for answer in self.answers if is_acknowledged(answer)), self.ended]
         return max(after - before for before, after in pairwise(ends))
 
-    def balance(self, url: str) -> Balance:
+    def balance(self, url: str) -> Discrepancies:
         """Compare the record with the database."""
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT email, username, version FROM users WHERE email LIKE %s", [f"{self.name}.%"])
+            cursor.execute(
+                "SELECT email, username, version FROM users WHERE email LIKE %s", [f"{self.name}.%"]
+            )
             stored = {email: Stored(*rest) for email, *rest in cursor}
         found = balance((entry for writer in self.writers for entry in writer.entries), stored)
         lost = [text for writer in self.writers for text in writer.lost]
-        return Balance(found.lost + lost, found.doubled + [text for writer in self.writers for text in writer.doubled])
+        return Discrepancies(
+            found.lost + lost, found.doubled + [text for writer in self.writers for text in writer.doubled]
+        )

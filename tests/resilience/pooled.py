@@ -7,9 +7,13 @@ import pytest
 from tests.resilience.proxies import pgbouncer
 
 EXCLUDED = {
-    "test_a_lock_is_waited_for_so_long": "PgBouncer does not forward the service's timeout; the role's applies",
-    "test_a_database_that_does_not_answer_is_waited_for_so_long": "connecting is immediate, because PgBouncer accepts it",
-    "test_a_database_that_refuses_to_write_is_left_for_another_try": "PgBouncer keeps the read-only session",
+    "test_waiting_for_a_lock_times_out": (
+        "PgBouncer does not forward the service's timeout; the role's applies"
+    ),
+    "test_waiting_for_an_unresponsive_database_times_out": (
+        "connecting is immediate, because PgBouncer accepts it"
+    ),
+    "test_a_read_only_connection_is_replaced": "PgBouncer keeps the read-only session",
 }
 
 

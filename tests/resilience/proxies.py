@@ -85,9 +85,10 @@ class Program:
 
 @contextmanager
 def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
-    """Start PgBouncer in transaction mode in front of the server; databases created meanwhile are reached through it.
+    """Start PgBouncer in transaction mode in front of the server.
 
-    It does not forward timeouts of sessions, so they are set on the role, as docs/scaling.md describes.
+    Databases created meanwhile are reached through it. It does not forward timeouts of sessions, so they are
+    set on the role, as docs/scaling.md describes.
     """
     _execute(postgres, "".join(ROLE.findall(SCALING.read_text())))
     with tempfile.TemporaryDirectory(prefix="users-pgbouncer-") as folder:
@@ -103,14 +104,20 @@ def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
 
 
 def _execute(postgres: PostgreSQL, statements: str) -> None:
-    with closing(psycopg2.connect(postgres.url("postgres"))) as connection, connection, connection.cursor() as cursor:
+    with (
+        closing(psycopg2.connect(postgres.url("postgres"))) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statements)
 
 
 @contextmanager
 def haproxy(*instances: Service) -> Iterator[Program]:
     """Start HAProxy in front of the instances."""
-    servers = "\n".join(f"    server instance{instance.port} 127.0.0.1:{instance.port}" for instance in instances)
+    servers = "\n".join(
+        f"    server instance{instance.port} 127.0.0.1:{instance.port}" for instance in instances
+    )
     with tempfile.TemporaryDirectory(prefix="users-haproxy-") as folder:
         yield from _run(Program("haproxy", Path(folder), HAPROXY.replace("{servers}", servers), {}))
 

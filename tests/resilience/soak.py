@@ -1,6 +1,7 @@
-"""Mixed load with random faults: no acknowledged write is lost, and memory, connections and files do not grow.
+"""Mixed load with random faults: no acknowledged write is lost; memory, connections and files do not grow.
 
-Workers are killed and reloaded only in the first half, so that their resource usage in the second half is comparable.
+Workers are killed and reloaded only in the first half, so that their resource usage in the second half is
+comparable.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import psutil
 
 from tests.resilience.callers import Caller, is_refused
 from tests.resilience.conftest import LONGEST_REQUEST
-from tests.resilience.faults import FAULTS, RESTARTS, Ground, crowd, workers
+from tests.resilience.faults import FAULTS, RESTARTS, Environment, crowd, workers
 from tests.resilience.load import Load
 from tests.support.network import network
 from tests.support.postgres import postgresql
@@ -29,7 +30,13 @@ from tests.support.waiting import until
 CONNECTIONS = 16
 GROWTH = 1.1
 SAMPLE_SECONDS = 1
-READS = ("/users?limit=100", "/users?active=true&limit=1000", "/users?email=load.0.0@example.org", "/users/0", "/ping")
+READS = (
+    "/users?limit=100",
+    "/users?active=true&limit=1000",
+    "/users?email=load.0.0@example.org",
+    "/users/0",
+    "/ping",
+)
 
 
 class Sample(NamedTuple):
@@ -43,7 +50,7 @@ class Sample(NamedTuple):
 class Observer(Thread):
     """Reads users, and records the resource usage."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Environment) -> None:
         super().__init__()
         self.ground = ground
         self.samples: list[tuple[float, Sample]] = []
@@ -70,14 +77,20 @@ class Observer(Thread):
             for each in worker.net_connections("tcp")
             if each.raddr and each.status == psutil.CONN_ESTABLISHED
         )
-        return Sample(sum(worker.memory_info().rss for worker in family), sum(worker.num_fds() for worker in family), database)
+        return Sample(
+            sum(worker.memory_info().rss for worker in family),
+            sum(worker.num_fds() for worker in family),
+            database,
+        )
 
 
-def inject_faults(ground: Ground, seconds: float) -> list[str]:
+def inject_faults(ground: Environment, seconds: float) -> list[str]:
     """Inject faults one after the other, with a full recovery in between, and return their names."""
     start, told = time.monotonic(), []
     while (now := time.monotonic() - start) < seconds:
-        fault: Callable[[Ground], None] = ground.random.choice(FAULTS if now > seconds / 2 else (*FAULTS, *RESTARTS))
+        fault: Callable[[Environment], None] = ground.random.choice(
+            FAULTS if now > seconds / 2 else (*FAULTS, *RESTARTS)
+        )
         told.append(fault.__name__)
         print(f"{now:4.0f} s  {fault.__name__}", flush=True)
         fault(ground)
@@ -87,7 +100,7 @@ def inject_faults(ground: Ground, seconds: float) -> list[str]:
     return told
 
 
-def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
+def judge(ground: Environment, observer: Observer, faults: list[str]) -> list[str]:
     """Print the results and return the problems."""
     load, (lost, doubled) = ground.load, ground.load.balance(ground.url)
     since = (load.began + load.ended) / 2
@@ -99,10 +112,13 @@ def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
     longest = max(answer.ended - answer.began for answer in load.answers)
     most = max(sample.connections for _, sample in observer.samples)
     print(
-        f"{load.ended - load.began:.0f} s, {len(faults)} faults; {len(load.answers) + observer.reads:,} requests, "
-        f"{load.acknowledged():,} acknowledged, {len(lost)} lost, {len(doubled)} doubled; longest request {longest:.1f} s\n"
-        f"memory of the workers {first[0] / 2**20:.1f} → {last[0] / 2**20:.1f} MiB, open files {first[1]:.0f} → {last[1]:.0f}, "
-        f"connections to PostgreSQL {first[2]:.0f} → {last[2]:.0f}, at most {most} (medians of the fifth and the last eighth)"
+        f"{load.ended - load.began:.0f} s, {len(faults)} faults; "
+        f"{len(load.answers) + observer.reads:,} requests, {load.acknowledged():,} acknowledged, "
+        f"{len(lost)} lost, {len(doubled)} doubled; longest request {longest:.1f} s\n"
+        f"memory of the workers {first[0] / 2**20:.1f} → {last[0] / 2**20:.1f} MiB, "
+        f"open files {first[1]:.0f} → {last[1]:.0f}, "
+        f"connections to PostgreSQL {first[2]:.0f} → {last[2]:.0f}, at most {most} "
+        "(medians of the fifth and the last eighth)"
     )
     checks = {
         f"lost: {lost}": not lost,
@@ -110,7 +126,8 @@ def judge(ground: Ground, observer: Observer, faults: list[str]) -> list[str]:
         "a request took too long": longest < LONGEST_REQUEST,
         "too many connections": most <= CONNECTIONS,
         "memory grows": last[0] < GROWTH * first[0],
-        "open files grow": last[1] <= first[1] + CONNECTIONS,  # A fault may have closed them, and bursts appear in few samples.
+        "open files grow": last[1]
+        <= first[1] + CONNECTIONS,  # A fault may have closed them, and bursts appear in few samples.
     }
     return [text for text, holds in checks.items() if not holds]
 
@@ -127,7 +144,7 @@ def main() -> int:
         with network(url) as (net, way), service(way) as running:
             until(lambda: running.output().count("Application startup complete.") == 2)
             with Load("soak", running.port) as load:
-                ground = Ground(postgres, url, net, running, load, random.Random(options.seed))  # noqa: S311 -- not a secret.
+                ground = Environment(postgres, url, net, running, load, random.Random(options.seed))  # noqa: S311 -- not a secret.
                 observer = Observer(ground)
                 observer.start()
                 faults = inject_faults(ground, options.seconds)

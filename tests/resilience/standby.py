@@ -21,8 +21,23 @@ class Standby(PostgreSQL):
 
     def initialise(self) -> None:
         """Copy the primary."""
-        copy = [self.binaries / "pg_basebackup", "-h", "127.0.0.1", "-p", str(self.primary.port), "-U", "users", "-D", self.data]
-        subprocess.run([*copy, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], check=True, cwd="/", **self.owner)
+        copy = [
+            self.binaries / "pg_basebackup",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.primary.port),
+            "-U",
+            "users",
+            "-D",
+            self.data,
+        ]
+        subprocess.run(
+            [*copy, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"],
+            check=True,
+            cwd="/",
+            **self.owner,
+        )
 
     def follow(self) -> None:
         """Start, and return when the primary's commits wait for this server."""
@@ -32,7 +47,12 @@ class Standby(PostgreSQL):
             cursor = connection.cursor()
             cursor.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             cursor.execute("SELECT pg_reload_conf()")
-            until(lambda: cursor.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'") or cursor.fetchone())
+            until(
+                lambda: (
+                    cursor.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
+                    or cursor.fetchone()
+                )
+            )
 
     def promote(self) -> None:
         """Promote this server, and return when it accepts writes."""

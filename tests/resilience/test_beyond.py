@@ -35,8 +35,14 @@ def test_pgbouncer_is_killed(under_load: UnderLoad, running: Service, pooler: Pr
 def test_the_service_follows_a_promoted_standby(under_load: UnderLoad) -> None:
     with postgresql() as primary, standby(primary) as successor:
         hosts = f"127.0.0.1:{primary.port},127.0.0.1:{successor.port}"
-        url = primary.create("users_replicated").replace(f"127.0.0.1:{primary.port}", hosts) + "?target_session_attrs=read-write"
-        with service(url) as running, under_load("primary killed, synchronous standby promoted", running) as load:
+        url = (
+            primary.create("users_replicated").replace(f"127.0.0.1:{primary.port}", hosts)
+            + "?target_session_attrs=read-write"
+        )
+        with (
+            service(url) as running,
+            under_load("primary killed, synchronous standby promoted", running) as load,
+        ):
             kill(primary.process)
             load.fail()
             successor.promote()
@@ -51,7 +57,9 @@ def test_one_of_two_instances_is_killed(under_load: UnderLoad, running: Service,
     with (
         service(faulty_url) as other,
         haproxy(running, other) as proxy,
-        under_load("one of two instances behind HAProxy killed", other, port=proxy.port, broken=BROKEN) as load,
+        under_load(
+            "one of two instances behind HAProxy killed", other, port=proxy.port, broken=BROKEN
+        ) as load,
     ):
         kill(other.process)
         assert load.recover() < RECOVERY_SECONDS

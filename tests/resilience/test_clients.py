@@ -50,7 +50,9 @@ def test_clients_disconnect(under_load: UnderLoad, running: Service, fault: str,
         ("unread responses", BIG * 90, b""),
     ],
 )
-def test_clients_are_slow(under_load: UnderLoad, running: Service, fault: str, sent: bytes, trickle: bytes) -> None:
+def test_clients_are_slow(
+    under_load: UnderLoad, running: Service, fault: str, sent: bytes, trickle: bytes
+) -> None:
     with under_load(f"{TIMES} clients with {fault}", running) as load, ExitStack() as stack:
         ended = select.poll()
         callers = {}

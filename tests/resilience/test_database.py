@@ -42,7 +42,9 @@ def sql(direct_url: str) -> Iterator[Callable[[str], list[Any]]]:
         yield run
 
 
-def test_postgresql_is_killed_and_restarted(under_load: UnderLoad, running: Service, postgres: PostgreSQL) -> None:
+def test_postgresql_is_killed_and_restarted(
+    under_load: UnderLoad, running: Service, postgres: PostgreSQL
+) -> None:
     with under_load("PostgreSQL killed with kill -9 and restarted", running) as load:
         kill(postgres.process)
         load.fail()
@@ -50,7 +52,9 @@ def test_postgresql_is_killed_and_restarted(under_load: UnderLoad, running: Serv
         assert load.recover() < RECOVERY_SECONDS
 
 
-def test_every_connection_is_terminated(under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]) -> None:
+def test_every_connection_is_terminated(
+    under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]
+) -> None:
     with under_load("every connection terminated, ten times", running) as load:
         for _ in range(10):
             sql(TERMINATE)
@@ -83,7 +87,10 @@ def test_a_row_is_locked(under_load: UnderLoad, running: Service, direct_url: st
     def change(_number: int) -> int:
         return httpx.patch(path, json={"username": "unlocked"}, timeout=CALLER_SECONDS).status_code
 
-    with under_load("a row locked by another session", running) as load, closing(psycopg2.connect(direct_url)) as holder:
+    with (
+        under_load("a row locked by another session", running) as load,
+        closing(psycopg2.connect(direct_url)) as holder,
+    ):
         holder.cursor().execute("SELECT 1 FROM users WHERE username = 'locked' FOR UPDATE")
         with ThreadPoolExecutor() as pool:
             assert set(pool.map(change, range(4))) == {503}
@@ -94,7 +101,10 @@ def test_a_row_is_locked(under_load: UnderLoad, running: Service, direct_url: st
 
 
 def test_the_table_is_locked(under_load: UnderLoad, running: Service, direct_url: str) -> None:
-    with under_load("the table locked by another session", running) as load, closing(psycopg2.connect(direct_url)) as holder:
+    with (
+        under_load("the table locked by another session", running) as load,
+        closing(psycopg2.connect(direct_url)) as holder,
+    ):
         holder.cursor().execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         load.fail()
         holder.rollback()
@@ -115,7 +125,9 @@ def test_other_clients_exhaust_the_connections(
         assert load.recover() < RECOVERY_SECONDS
 
 
-def test_postgresql_is_read_only(under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]) -> None:
+def test_postgresql_is_read_only(
+    under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]
+) -> None:
     with under_load("PostgreSQL read-only", running) as load:
         sql("ALTER SYSTEM SET default_transaction_read_only = on")
         sql("SELECT pg_reload_conf()")
@@ -137,13 +149,18 @@ def small_disk(postgres: PostgreSQL) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="creating a small disk requires root")
-def test_the_disk_is_full(under_load: UnderLoad, small_disk: Path, postgres: PostgreSQL, sql: Callable[[str], list[Any]]) -> None:
+def test_the_disk_is_full(
+    under_load: UnderLoad, small_disk: Path, postgres: PostgreSQL, sql: Callable[[str], list[Any]]
+) -> None:
     store = small_disk / "store"
     store.mkdir(mode=0o700)
     os.chown(store, postgres.owner["user"], postgres.owner["group"])
     sql(f"CREATE TABLESPACE small LOCATION '{store}'")
     sql("CREATE DATABASE users_full TABLESPACE small")
-    with service(postgres.url("users_full", postgres.entrance)) as running, under_load("PostgreSQL's disk full", running) as load:
+    with (
+        service(postgres.url("users_full", postgres.entrance)) as running,
+        under_load("PostgreSQL's disk full", running) as load,
+    ):
         filler = small_disk / "filler"
         fill(filler)
         load.fail()

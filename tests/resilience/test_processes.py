@@ -25,7 +25,8 @@ STARTED = "Application startup complete."
 SLOW_SECONDS = 0.02
 CAPACITY = 2 / SLOW_SECONDS
 SLOW = f"""
-CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep({SLOW_SECONDS}); RETURN NEW; END';
+CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql
+AS 'BEGIN PERFORM pg_sleep({SLOW_SECONDS}); RETURN NEW; END';
 CREATE TRIGGER slow BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION be_slow()
 """
 
@@ -57,7 +58,9 @@ def test_a_worker_is_killed(under_load: UnderLoad, running: Service) -> None:
 def test_the_master_is_killed(under_load: UnderLoad, faulty_url: str) -> None:
     with service(faulty_url) as running:
         until(lambda: running.output().count(STARTED) == 2)
-        with under_load("gunicorn's master killed with kill -9, and start", running, broken=WRITERS, gone=True) as load:
+        with under_load(
+            "gunicorn's master killed with kill -9, and start", running, broken=WRITERS, gone=True
+        ) as load:
             orphans = workers(running)
             running.process.kill()
             running.process.wait()
@@ -79,7 +82,12 @@ def test_a_reload_answers_every_request(under_load: UnderLoad, running: Service)
     with under_load("reload (SIGHUP)", running, gone=True) as load:
         before = workers(running)
         running.process.send_signal(signal.SIGHUP)
-        until(lambda: running.output().count(STARTED) == starts + 2 and not any(worker.is_running() for worker in before))
+        until(
+            lambda: (
+                running.output().count(STARTED) == starts + 2
+                and not any(worker.is_running() for worker in before)
+            )
+        )
         load.go_on()
     assert all(map(is_served, load.answers))
 
@@ -93,12 +101,16 @@ def test_graceful_shutdown_answers_every_request(under_load: UnderLoad, faulty_u
             assert load.recover() < RECOVERY_SECONDS
 
 
-def test_startup_without_the_database_waits_for_it(under_load: UnderLoad, postgres: PostgreSQL, faulty_url: str) -> None:
+def test_startup_without_the_database_waits_for_it(
+    under_load: UnderLoad, postgres: PostgreSQL, faulty_url: str
+) -> None:
     with service(faulty_url):
         postgres.stop()
     early = Service(faulty_url)
     try:
-        answers = [httpx.get(early.url + path, timeout=CALLER_SECONDS) for path in ("/users", "/health/ready")]
+        answers = [
+            httpx.get(early.url + path, timeout=CALLER_SECONDS) for path in ("/users", "/health/ready")
+        ]
         assert [(answer.status_code, answer.json(), answer.headers["Retry-After"]) for answer in answers] == [
             (503, AWAY, "1")
         ] * 2
@@ -118,7 +130,10 @@ def test_load_exceeds_the_capacity_ten_times(under_load: UnderLoad, slow: Servic
         load.recover()
     admitted = [answer.seconds for answer in answers if answer.status == 201]
     refused = [answer.seconds for answer in answers if answer.status == 503]
-    print(f"admitted {len(admitted)}, longest {max(admitted):.2f} s; refused {len(refused)}, median {median(refused):.3f} s")
+    print(
+        f"admitted {len(admitted)}, longest {max(admitted):.2f} s; "
+        f"refused {len(refused)}, median {median(refused):.3f} s"
+    )
     assert len(admitted) + len(refused) == len(answers)
     assert len(admitted) > CAPACITY
     assert max(admitted) < 1.5

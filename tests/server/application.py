@@ -1,4 +1,4 @@
-"""An application that no service knows, and gunicorn's configuration for it."""
+"""A minimal ASGI application, and gunicorn's configuration for it."""
 
 import os
 from types import SimpleNamespace
@@ -21,7 +21,9 @@ async def respond(scope: Any, receive: Any, send: Any) -> None:
     body = metrics.text().encode()
     if scope["path"] == "/":
         scope["operation"], body = HELLO, b"%d" % os.getpid()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
+    )
     await send({"type": "http.response.body", "body": body})
 
 

@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
 def on_a_listener(
     test: Callable[[socket.socket, WorkerLoad], Coroutine[Any, Any, None]],
 ) -> Callable[[], None]:
-    """Run a test on an event loop, with a listening socket and no load; an exception in a callback fails it too."""
+    """Run a test on an event loop, with a listening socket and no load; a callback's exception fails it."""
 
     def run() -> None:
         failures = []
@@ -55,7 +55,7 @@ def on_a_listener(
 
 
 def call(listener: socket.socket) -> closing[socket.socket]:
-    """Return a new connection, which ends with its `with`."""
+    """Return a new connection that is closed at the end of the `with` block."""
     return closing(socket.create_connection(listener.getsockname()))
 
 
@@ -65,7 +65,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @on_a_listener
-async def test_a_connection_that_another_worker_accepted_first_is_left_to_it(listener: socket.socket, load: WorkerLoad) -> None:
+async def test_a_connection_that_another_worker_accepted_first_is_left_to_it(
+    listener: socket.socket, load: WorkerLoad
+) -> None:
     with closing(listener.dup()) as shared:
         one, other = Worker(listener, load), Worker(shared, load)
 
@@ -95,7 +97,9 @@ async def test_a_connection_that_its_worker_does_not_accept_is_accepted_by_anoth
 
 
 @on_a_listener
-async def test_a_worker_that_stops_is_not_counted_when_its_connections_end(listener: socket.socket, load: WorkerLoad) -> None:
+async def test_a_worker_that_stops_is_not_counted_when_its_connections_end(
+    listener: socket.socket, load: WorkerLoad
+) -> None:
     worker, other = Worker(listener, load), load.claim()
     load.report(other, 5)
 
@@ -104,7 +108,7 @@ async def test_a_worker_that_stops_is_not_counted_when_its_connections_end(liste
         worker.acceptor.close()
     await until(lambda: not worker.connections)
 
-    assert load.is_least(other)
+    assert load.is_least_loaded(other)
 
 
 @on_a_listener
@@ -119,7 +123,9 @@ async def test_a_worker_that_stops_accepts_no_more(listener: socket.socket, load
 
 
 @on_a_listener
-async def test_a_worker_that_stops_accepts_what_is_in_the_queue(listener: socket.socket, load: WorkerLoad) -> None:
+async def test_a_worker_that_stops_accepts_what_is_in_the_queue(
+    listener: socket.socket, load: WorkerLoad
+) -> None:
     worker = Worker(listener, load)
 
     with call(listener):

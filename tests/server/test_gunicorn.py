@@ -1,4 +1,4 @@
-"""The package serves any ASGI application by gunicorn."""
+"""The package serves any ASGI application with gunicorn."""
 
 import http.client
 import os
@@ -26,7 +26,9 @@ HERE = Path(__file__).parent
 class Server:
     """A running gunicorn with two workers."""
 
-    def __init__(self, root: Path, *options: str, port: int = 0) -> None:
+    def __init__(
+        self, root: Path, *options: str, port: int = 0, application: str = "application:application"
+    ) -> None:
         self.port = port or free_port()
         command = [
             sys.executable,
@@ -35,7 +37,7 @@ class Server:
             "--config",
             "python:application",
             *options,
-            "application:application",
+            application,
         ]
         self.log = TemporaryFile("w+")  # noqa: SIM115 -- closed by the fixture.
         environment = os.environ | {"TEST_PORT": str(self.port), "PYTHONPATH": f"{root}:{HERE}"}
@@ -57,13 +59,17 @@ class Server:
             return connection.getresponse().read().decode()
 
     def counted(self) -> int:
-        (line,) = [line for line in self.get("/metrics").splitlines() if line.startswith('http_requests_total{operation="hello"')]
+        (line,) = [
+            line
+            for line in self.get("/metrics").splitlines()
+            if line.startswith('http_requests_total{operation="hello"')
+        ]
         return int(line.rpartition(" ")[2])
 
 
 @contextmanager
 def serving(root: Path, *options: str) -> Iterator[Server]:
-    """Run the server until the end of the `with`, where it has to stop cleanly."""
+    """Run the server until the end of the `with` block; it must stop cleanly."""
     server = Server(root, *options)
     try:
         until(lambda: server.starts() == 2 or server.process.poll() is not None)
@@ -115,9 +121,52 @@ def test_a_preloaded_application_counts_into_the_rows_of_its_workers(root: Path)
         until(lambda: server.counted() == 10)
 
 
-def test_a_listener_that_others_share_is_not_touched_by_a_stop(root: Path) -> None:
+def test_shutdown_leaves_shared_listeners_unchanged(root: Path) -> None:
     with serving(root, "--reuse-port") as server:
         assert int(server.get()) in server.workers()
+
+
+IMPORTING = """
+import time
+print("importing", flush=True)
+try:
+    time.sleep(30)
+except SystemExit:
+    pass
+from application import application
+"""
+
+
+def test_a_stop_during_an_import_that_ignores_it_is_not_lost(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "importing.py").write_text(IMPORTING)
+    server = Server(root, "--pythonpath", str(tmp_path), application="importing:application")
+    try:
+        until(lambda: server.output().count("importing") == 2)
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert server.starts() == 0
+    finally:
+        server.process.kill()
+        server.log.close()
+
+
+FAILING = """
+async def application(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "the document is refused"})
+"""
+
+
+def test_an_application_that_fails_to_start_ends_the_server(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    server = Server(root, "--pythonpath", str(tmp_path), application="failing:application")
+    try:
+        assert server.process.wait(STOP_SECONDS) != 0
+        assert "the document is refused" in server.output()
+    finally:
+        server.process.kill()
+        server.log.close()
 
 
 def test_a_request_that_cannot_be_read_gets_problem_json(server: Server) -> None:
@@ -129,7 +178,7 @@ def test_a_request_that_cannot_be_read_gets_problem_json(server: Server) -> None
     assert b"\r\ncontent-type: application/problem+json\r\n" in response
 
 
-def test_a_taken_port_is_one_line(root: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(root: Path) -> None:
     with closing(socket.create_server(("0.0.0.0", 0))) as taken:  # noqa: S104 -- where the server would listen.
         server = Server(root, port=taken.getsockname()[1])
         status = server.process.wait(STOP_SECONDS)
@@ -138,7 +187,7 @@ def test_a_taken_port_is_one_line(root: Path) -> None:
     server.log.close()
     assert status == 1
     assert [line.rpartition("] ")[2] for line in lines] == [
-        f"Port {server.port} is taken: stop what listens there, or set PORT to another one."
+        f"Port {server.port} is in use: stop the process that listens on it, or set PORT to another port."
     ]
 
 

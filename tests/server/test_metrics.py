@@ -19,7 +19,7 @@ MILLISECOND = 1_000_000
 
 @pytest.fixture
 def counters(monkeypatch: pytest.MonkeyPatch) -> SharedCounters:
-    """Counters of this test alone."""
+    """New counters for one test."""
     counters = SharedCounters()
     monkeypatch.setattr(metrics, "shared_counters", lambda: counters)
     return counters
@@ -77,13 +77,15 @@ http_request_duration_seconds_count{operation="ping"} 3
 
 
 @pytest.mark.usefixtures("counters")
-def test_every_status_is_counted_as_what_it_is() -> None:
+def test_every_status_is_counted_separately() -> None:
     counted = Metrics(["ping"])
 
     for status in range(100, 600):
         counted.add("ping", status, MILLISECOND)
 
-    assert requests(counted.text()) == [f'{{operation="ping",status="{status}"}} 1' for status in range(100, 600)]
+    assert requests(counted.text()) == [
+        f'{{operation="ping",status="{status}"}} 1' for status in range(100, 600)
+    ]
 
 
 @pytest.mark.usefixtures("counters")
@@ -164,14 +166,16 @@ def test_workers_with_another_document_are_counted_by_name(counters: SharedCount
 
 
 @pytest.mark.usefixtures("small_counters")
-def test_a_full_row_counts_what_it_has_room_for() -> None:
+def test_a_full_row_ignores_further_counters() -> None:
     counted = Metrics(["ping", "get_user"])
 
     for status in range(200, 220):
         counted.add("ping", status, MILLISECOND)
     counted.add("get_user", 200, MILLISECOND)
 
-    assert requests(counted.text()) == [f'{{operation="ping",status="{status}"}} 1' for status in range(200, 208)]
+    assert requests(counted.text()) == [
+        f'{{operation="ping",status="{status}"}} 1' for status in range(200, 208)
+    ]
     assert 'seconds_count{operation="ping"} 20\n' in counted.text()
     assert "get_user" not in counted.text()
 
@@ -185,7 +189,7 @@ def test_two_operations_with_one_hash_are_refused(monkeypatch: pytest.MonkeyPatc
 
 
 async def respond(scope: Any, _receive: Any, send: Any) -> None:
-    """Respond with a status that no list contains."""
+    """Respond with a non-standard status."""
     scope["operation"] = SimpleNamespace(metric_name="brew", index=0)
     await send({"type": "http.response.start", "status": 418, "headers": []})
     await send({"type": "http.response.body", "body": b""})

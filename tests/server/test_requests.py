@@ -1,4 +1,4 @@
-"""What a client may send on a connection, and what it gets for anything else."""
+"""Valid and invalid requests on a connection, and the server's responses."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ LATE = (408, "The request line and the headers did not arrive within 0.01 second
 
 
 class Wire(asyncio.Transport):
-    """A transport that keeps what is written and what is called."""
+    """A transport that records writes and calls."""
 
     def __init__(self, *, half_closes: bool = True) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Wire(asyncio.Transport):
         self.sent += data
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Take the limits."""
+        """Ignore the limits."""
 
     def is_closing(self) -> bool:
         return "close" in self.calls
@@ -69,7 +69,7 @@ class Wire(asyncio.Transport):
 
 
 async def echo(_scope: Any, receive: Any, send: Any) -> None:
-    """Respond with the body, or with nothing to a client that is gone."""
+    """Respond with the body, or not at all if the client has disconnected."""
     body, more_body = b"", True
     while more_body:
         message = await receive()
@@ -125,12 +125,19 @@ def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
         pytest.param([GET[:9], GET[9:]], [(200, b"")], id="a head in two pieces"),
         pytest.param([POST + b"body"], [(200, b"body")], id="a body"),
         pytest.param([CHUNKED + b"\r\n4\r\nbody\r\n0\r\n\r\n"], [(200, b"body")], id="chunks"),
-        pytest.param([CHUNKED + b"\r\n4\r\nbody\r\n0\r\nX: y\r\n\r\n"], [(200, b"body")], id="trailers are ignored"),
+        pytest.param(
+            [CHUNKED + b"\r\n4\r\nbody\r\n0\r\nX: y\r\n\r\n"], [(200, b"body")], id="trailers are ignored"
+        ),
         pytest.param([GET, GET], [(200, b"")] * 2, id="keep-alive"),
         pytest.param([GET * 3], [(200, b"")] * 3, id="pipelined"),
         pytest.param([b"GET / HTTP/1.0\r\n\r\n"], [(200, b"")], id="HTTP/1.0 needs no Host"),
         pytest.param(
-            [b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody"],
+            [
+                (
+                    b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"
+                    b"Content-Length: 4\r\n\r\nbody"
+                )
+            ],
             [(200, b"body")],
             id="an upgrade is ignored",
         ),
@@ -147,8 +154,12 @@ def test_a_request_is_answered(pieces: list[bytes], responses: list[Any]) -> Non
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", INVALID, id="no Host"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", INVALID, id="two Hosts"),
         pytest.param(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", INVALID, id="CONNECT"),
-        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", INVALID, id="gzip"),
-        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"x" * 1024), TOO_LARGE, id="a large head"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", INVALID, id="gzip"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"x" * 1024), TOO_LARGE, id="a large head"
+        ),
     ],
 )
 def test_anything_else_is_rejected_and_closes_the_connection(sent: bytes, failure: tuple[int, str]) -> None:
@@ -201,7 +212,7 @@ async def test_a_connection_without_a_request_is_closed_silently() -> None:
 
 
 @on_a_loop
-async def test_the_second_head_has_a_time_limit_too() -> None:
+async def test_each_head_has_a_time_limit() -> None:
     protocol, wire = connect(head_seconds=0.01)
     protocol.data_received(GET)
     await settle(protocol)
@@ -229,7 +240,7 @@ async def test_a_client_that_closes_its_half_gets_the_responses_that_are_due() -
 
 
 @on_a_loop
-async def test_a_body_that_breaks_off_is_reported_to_the_application() -> None:
+async def test_an_incomplete_body_is_reported_as_a_disconnect() -> None:
     protocol, wire = connect()
     protocol.data_received(POST + b"bo")
 
@@ -291,7 +302,7 @@ async def test_a_connection_lingers_while_a_request_is_arriving() -> None:
 
 
 @on_a_loop
-async def test_nothing_is_sent_on_a_lost_connection() -> None:
+async def test_nothing_is_written_to_a_closed_connection() -> None:
     protocol, wire = connect()
     wire.calls.append("close")
 
@@ -354,6 +365,8 @@ def test_the_default_format_of_failures_is_problem_json() -> None:
     assert json.loads(body) == {"type": "about:blank", "title": "Bad Request", "detail": "No.", "status": 400}
 
 
-@pytest.mark.parametrize(("size", "words"), [(1, "1 bytes"), (1024, "1 KiB"), (1536, "1536 bytes"), (1024**2, "1 MiB")])
+@pytest.mark.parametrize(
+    ("size", "words"), [(1, "1 bytes"), (1024, "1 KiB"), (1536, "1536 bytes"), (1024**2, "1 MiB")]
+)
 def test_a_size_is_in_the_largest_unit_that_divides_it(size: int, words: str) -> None:
     assert format_size(size) == words

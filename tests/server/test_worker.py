@@ -6,11 +6,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import closing
 from typing import Any
 
+import pytest
+from gunicorn.arbiter import Arbiter
 from uvicorn import Config
 
 from users_api.server.balance import WorkerLoad
 from users_api.server.protocol import Protocol
-from users_api.server.worker import BalancedServer
+from users_api.server.worker import BalancedServer, Worker
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SECONDS = 30
@@ -70,3 +72,23 @@ async def test_a_worker_at_its_limit_accepts_the_next_client_when_one_leaves(lis
         assert len(server.server_state.connections) == 1
         writer.close()
     await server.shutdown()
+
+
+async def refused(_scope: Any, receive: Any, send: Any) -> None:
+    """Fail to start."""
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "the document is refused"})
+
+
+def test_a_worker_whose_application_fails_to_start_reports_it_to_its_master() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        worker = Worker.__new__(Worker)
+        worker.alive, worker.wsgi, worker.sockets = True, refused, [listener]
+        worker.config = Config(refused, log_config=None, lifespan="on", http=Protocol)
+        worker.load = WorkerLoad(10)
+        worker.slot = worker.load.claim()
+
+        with pytest.raises(SystemExit) as ended:
+            asyncio.run(worker._serve())  # noqa: SLF001 -- gunicorn would fork first.
+
+    assert ended.value.code == Arbiter.WORKER_BOOT_ERROR

@@ -71,4 +71,6 @@ def _sent(base_path: str, path: str, method: str, given: dict[str, Any]) -> Sent
         headers["Content-Type"] = given["type"]
     target = base_path + given.get("target", path)
     status = given["status"]
-    return Sent(method.upper(), target, headers, body, status, given.get("lenient", status), given.get("answer"))
+    return Sent(
+        method.upper(), target, headers, body, status, given.get("lenient", status), given.get("answer")
+    )

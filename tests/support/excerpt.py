@@ -1,4 +1,4 @@
-"""The part of the document whose every answer a suite knows; whoever adds a resource adds tests of their own."""
+"""The part of the document whose responses a suite lists completely; new resources need their own tests."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,12 +7,14 @@ KNOWN_TAGS = frozenset({"health", "users"})
 
 
 def excerpt(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document with the operations of these tags only, and with the components that they refer to."""
+    """Return the document with the operations of these tags only, and the components that they refer to."""
     paths = {path: kept for path, item in document["paths"].items() if (kept := _operations(item))}
     reached = _reached(document, paths)
     components = {
         kind: {
-            name: part for name, part in parts.items() if kind == "securitySchemes" or f"#/components/{kind}/{name}" in reached
+            name: part
+            for name, part in parts.items()
+            if kind == "securitySchemes" or f"#/components/{kind}/{name}" in reached
         }
         for kind, parts in document["components"].items()
     }
@@ -22,8 +24,14 @@ def excerpt(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _operations(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the path's operations of these tags, with what they share; nothing if there are none."""
-    methods = {name for name, part in item.items() if isinstance(part, dict) and KNOWN_TAGS.intersection(part["tags"])}
-    return {name: part for name, part in item.items() if methods and (name in methods or name == "parameters")}
+    methods = {
+        name
+        for name, part in item.items()
+        if isinstance(part, dict) and KNOWN_TAGS.intersection(part["tags"])
+    }
+    return {
+        name: part for name, part in item.items() if methods and (name in methods or name == "parameters")
+    }
 
 
 def _reached(document: Mapping[str, Any], paths: Mapping[str, Any]) -> set[str]:

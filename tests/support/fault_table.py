@@ -11,7 +11,12 @@ HEAD = """\
 |---|--:|--:|--:|--:|--:|--:|
 """
 COLORS = ("#1f77b4", "#ff7f0e")
-LINE, LABELS, WIDTH, SECOND = 22, 300, 760, 40  # In pixels: a row's height, the labels' width, the chart's width, one second.
+LINE, LABELS, WIDTH, SECOND = (
+    22,
+    300,
+    760,
+    40,
+)  # In pixels: a row's height, the labels' width, the chart's width, one second.
 
 
 class Row(NamedTuple):
@@ -35,21 +40,36 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def _line(fault: str, both: list[Row]) -> str:
-    counts = (sum(getattr(row, name) for row in both) for name in ("requests", "acknowledged", "lost", "doubled"))
-    outages = (max((row.outage for row in both if row.pooled is pooled), default=None) for pooled in (False, True))
-    cells = [fault, *(f"{number:,}" for number in counts), *("" if outage is None else f"{outage:.1f}" for outage in outages)]
+    counts = (
+        sum(getattr(row, name) for row in both) for name in ("requests", "acknowledged", "lost", "doubled")
+    )
+    outages = (
+        max((row.outage for row in both if row.pooled is pooled), default=None) for pooled in (False, True)
+    )
+    cells = [
+        fault,
+        *(f"{number:,}" for number in counts),
+        *("" if outage is None else f"{outage:.1f}" for outage in outages),
+    ]
     return f"| {' | '.join(cells)} |\n"
 
 
 def picture(faults: str) -> str:
     """Return an SVG chart of the table, with a bar for each outage and the totals as its title."""
-    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in faults.removeprefix(HEAD).splitlines()]
-    acknowledged, lost, doubled = (sum(int(row[column].replace(",", "")) for row in rows) for column in (2, 3, 4))
+    rows = [
+        [cell.strip() for cell in line[1:-1].split("|")] for line in faults.removeprefix(HEAD).splitlines()
+    ]
+    acknowledged, lost, doubled = (
+        sum(int(row[column].replace(",", "")) for row in rows) for column in (2, 3, 4)
+    )
     title = f"{len(rows)} faults, {acknowledged:,} acknowledged writes: {lost:,} lost, {doubled:,} doubled"
     height = LINE * (len(rows) + 3)
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="DejaVu Sans, sans-serif" font-size="11">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
+            'font-family="DejaVu Sans, sans-serif" font-size="11">'
+        ),
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         f'<text x="{WIDTH / 2:.0f}" y="{LINE}" text-anchor="middle" font-size="14">{title}</text>',
         _text(LABELS, 2, "longest outage in seconds, service connected directly", COLORS[0]),

@@ -29,11 +29,13 @@ class PostgreSQL:
     """A server with its own data directory, which listens on the loopback interface only."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        """Create the cluster in the folder; `options` are passed to `postgres`, for example `-c max_connections=20`."""
+        """Create the cluster in the folder; `options` are for `postgres`, like `-c max_connections=20`."""
         self.folder, self.options, self.port = folder, options, free_port()
         self.entrance = self.port  # A pooler in front of the server replaces it with its own port.
         self.owner = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        self.binaries = Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
+        self.binaries = (
+            Path(os.environ["POSTGRES_BIN"]) if "POSTGRES_BIN" in os.environ else _copy_of_binaries(folder)
+        )
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         folder.chmod(0o755)
@@ -79,7 +81,7 @@ class PostgreSQL:
         return self.url(database, self.entrance)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server; SIGINT closes sessions, SIGQUIT also skips the checkpoint, SIGKILL simulates a crash."""
+        """Stop the server; SIGINT closes sessions, SIGQUIT skips the checkpoint, SIGKILL is like a crash."""
         self.process.send_signal(how)
         self.process.wait(PATIENCE_SECONDS)
 

@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import pytest
+from flask_migrate import upgrade
+
 from tests.support.postgres import free_port
 from tests.support.waiting import until
+from users_api.app import create_flask_app
+from users_api.database import db
 
 STOP_SECONDS = 25
 COMMAND = Path(sys.executable).with_name("users-api")
@@ -24,7 +29,11 @@ class Service:
         """Start the service with production settings."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url, "PORT": str(self.port)}
+        settings = {
+            "APP_SETTINGS": "users_api.config.ProductionConfig",
+            "DATABASE_URL": database_url,
+            "PORT": str(self.port),
+        }
         self.environment = os.environ | settings | environment
         self.log = TemporaryFile("w+")  # noqa: SIM115 -- `service` closes it.
         self.arguments = arguments or ("serve",)
@@ -32,7 +41,9 @@ class Service:
 
     def start(self) -> None:
         """Start or restart the service and return when it responds."""
-        self.process = subprocess.Popen([COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            [COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log
+        )
         until(lambda: self.process.poll() is not None or self.answers())
         assert self.process.poll() is None, self.output()
 
@@ -55,7 +66,9 @@ class Service:
     def command(self, *arguments: str) -> str:
         """Run another command of `users-api` on the same database and return its output."""
         command = [COMMAND, *arguments]
-        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, env=self.environment, check=True, capture_output=True, text=True
+        ).stdout
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit status."""
@@ -66,11 +79,24 @@ class Service:
             self.process.kill()
 
 
+def migrate(database_url: str, **environment: str) -> None:
+    """Upgrade the database in this process, which takes a tenth of the time of the command."""
+    settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url}
+    with pytest.MonkeyPatch.context() as variables:
+        for name, value in (settings | environment).items():
+            variables.setenv(name, value)
+        app = create_flask_app()
+    with app.app_context():
+        try:
+            upgrade()
+        finally:
+            db.engine.dispose()
+
+
 @contextmanager
 def service(database_url: str, **environment: str) -> Iterator[Service]:
     """Yield a running service with a migrated database, and stop it afterwards."""
-    settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url}
-    subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | settings | environment, check=True, capture_output=True)
+    migrate(database_url, **environment)
     running = Service(database_url, **environment)
     try:
         yield running

@@ -9,7 +9,15 @@ from sqlalchemy import make_url
 
 from users_api import config
 from users_api.cli import main
-from users_api.config import Config, DevelopmentConfig, ProductionConfig, SettingsError, TestingConfig, Variable, load_settings
+from users_api.config import (
+    Config,
+    DevelopmentConfig,
+    EnvironmentVariable,
+    ProductionConfig,
+    SettingsError,
+    TestingConfig,
+    load_settings,
+)
 
 VARIABLES = ("APP_SETTINGS", "DATABASE_URL", "DATABASE_TEST_URL", "SECRET_KEY", "PORT", "WEB_CONCURRENCY")
 POSTGRESQL = "postgresql+psycopg2://ada:secret@db:5432/users"
@@ -76,13 +84,18 @@ def test_every_postgresql_scheme_selects_psycopg2(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("hosts", "expected"),
     [
-        ("ada:secret@one:5432,two:5433", {"user": "ada", "password": "secret", "host": "one,two", "port": "5432,5433"}),
+        (
+            "ada:secret@one:5432,two:5433",
+            {"user": "ada", "password": "secret", "host": "one,two", "port": "5432,5433"},
+        ),
         ("one,two:5433", {"host": "one,two", "port": ",5433"}),
         ("a,da:se,cret@one", {"user": "a,da", "password": "se,cret", "host": "one"}),
         ("a,da:se,cret@one,two", {"user": "a,da", "password": "se,cret", "host": "one,two", "port": ","}),
     ],
 )
-def test_libpq_receives_all_hosts_of_a_url(monkeypatch: pytest.MonkeyPatch, hosts: str, expected: dict[str, str]) -> None:
+def test_libpq_receives_all_hosts_of_a_url(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, expected: dict[str, str]
+) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://{hosts}/users?target_session_attrs=read-write")
 
     url = make_url(load_settings().SQLALCHEMY_DATABASE_URI)
@@ -95,7 +108,9 @@ def test_libpq_receives_all_hosts_of_a_url(monkeypatch: pytest.MonkeyPatch, host
 
 def test_docs_and_help_list_every_setting(root: Path) -> None:
     page, help_text = (root / "docs" / "settings.md").read_text(), main.help
-    variables = {value.name: value.default for value in vars(Config).values() if isinstance(value, Variable)}
+    variables = {
+        value.name: value.default for value in vars(Config).values() if isinstance(value, EnvironmentVariable)
+    }
 
     for name, default in variables.items():
         assert re.search(rf"^\|.*`{name}`.*\|.*\|.*\b{default}\b.*\|$", page, re.MULTILINE), name
@@ -104,15 +119,19 @@ def test_docs_and_help_list_every_setting(root: Path) -> None:
 
 @pytest.mark.usefixtures("production")
 def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_KEY", "k" * config.SHORTEST_SECRET_KEY)
+    monkeypatch.setenv("SECRET_KEY", "k" * config.MIN_SECRET_KEY_LENGTH)
 
-    assert load_settings().SECRET_KEY == "k" * config.SHORTEST_SECRET_KEY
+    assert load_settings().SECRET_KEY == "k" * config.MIN_SECRET_KEY_LENGTH
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "line"),
     [
-        ("APP_SETTINGS", "nope", "APP_SETTINGS must name a settings class like users_api.config.DevelopmentConfig, not 'nope'"),
+        (
+            "APP_SETTINGS",
+            "nope",
+            "APP_SETTINGS must name a settings class like users_api.config.DevelopmentConfig, not 'nope'",
+        ),
         ("APP_SETTINGS", "users_api.config.Nope", "APP_SETTINGS must name a settings class"),
         ("APP_SETTINGS", "users_api.nope.Config", "APP_SETTINGS must name a settings class"),
         ("APP_SETTINGS", "users_api.config.Config", "APP_SETTINGS must name a settings class"),
@@ -134,16 +153,25 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "FORWARDED_ALLOW_IPS",
             "proxy",
-            "FORWARDED_ALLOW_IPS must be addresses or networks like 10.0.0.0/8, separated by commas, not 'proxy'",
+            (
+                "FORWARDED_ALLOW_IPS must be addresses or networks like 10.0.0.0/8, "
+                "separated by commas, not 'proxy'"
+            ),
         ),
         ("FORWARDED_ALLOW_IPS", "::1,10.0.0.1/8", "FORWARDED_ALLOW_IPS must be addresses or networks"),
         ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not 'nan'"),
-        ("DATABASE_STATEMENT_TIMEOUT", "5s", "DATABASE_STATEMENT_TIMEOUT must be seconds from 0 to 600, not '5s'"),
+        (
+            "DATABASE_STATEMENT_TIMEOUT",
+            "5s",
+            "DATABASE_STATEMENT_TIMEOUT must be seconds from 0 to 600, not '5s'",
+        ),
     ],
 )
 @pytest.mark.usefixtures("production")
-def test_a_wrong_value_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str) -> None:
+def test_a_wrong_value_is_reported_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str
+) -> None:
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(SettingsError) as raised:
@@ -155,7 +183,9 @@ def test_a_wrong_value_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("trusted", ["*", "10.0.0.0/8, ::1"])
 @pytest.mark.usefixtures("production")
-def test_trusted_proxies_are_passed_to_gunicorn_unchanged(monkeypatch: pytest.MonkeyPatch, trusted: str) -> None:
+def test_trusted_proxies_are_passed_to_gunicorn_unchanged(
+    monkeypatch: pytest.MonkeyPatch, trusted: str
+) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
 
     assert trusted == load_settings().FORWARDED_ALLOW_IPS

@@ -12,7 +12,9 @@ from users_api.database.pool import GreenletPool
     ("workers", "connections", "share"),
     [("2", "", 8), ("1", "", 16), ("3", "", 5), ("16", "", 1), ("4", "90", 22)],
 )
-def test_workers_share_the_connections(monkeypatch: pytest.MonkeyPatch, workers: str, connections: str, share: int) -> None:
+def test_workers_share_the_connections(
+    monkeypatch: pytest.MonkeyPatch, workers: str, connections: str, share: int
+) -> None:
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
     monkeypatch.setenv("DATABASE_CONNECTIONS", connections)
 
@@ -25,7 +27,10 @@ def test_each_worker_requires_a_connection(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SettingsError) as raised:
         load_settings()
 
-    assert str(raised.value) == "DATABASE_CONNECTIONS must be at least 17, one for each of WEB_CONCURRENCY's workers"
+    assert (
+        str(raised.value)
+        == "DATABASE_CONNECTIONS must be at least 17, one for each of WEB_CONCURRENCY's workers"
+    )
 
 
 def test_the_pool_timeout_accepts_fractions_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

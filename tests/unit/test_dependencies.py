@@ -18,8 +18,9 @@ PINNED = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 MADE = {"tests", "users_api", "users_api_client"}
 EXTRAS = {"swagger-ui-bundle"}  # The extra `connexion[swagger-ui]` installs it.
 BOUNDED = {  # The service subclasses their classes or uses undocumented features.
-    "a2wsgi", "connexion", "flask", "flask-sqlalchemy", "greenlet", "gunicorn", "httptools", "jsonschema-rs", "marshmallow",
-    "marshmallow-sqlalchemy", "psycopg2-binary", "sqlalchemy", "starlette", "uvicorn", "uvicorn-worker", "uvloop", "werkzeug",
+    "a2wsgi", "connexion", "flask", "flask-sqlalchemy", "greenlet", "gunicorn", "httptools", "jsonschema-rs",
+    "marshmallow", "marshmallow-sqlalchemy", "psycopg2-binary", "sqlalchemy", "starlette", "uvicorn",
+    "uvicorn-worker", "uvloop", "werkzeug",
 }  # fmt: skip
 
 
@@ -60,12 +61,19 @@ def test_imports_of_the_package_are_declared(root: Path, declared: dict[str, Req
     assert set(imported(root / "users_api")) <= declared.keys()
 
 
-def test_imports_of_the_tests_are_declared(root: Path, project: dict[str, Any], declared: dict[str, Requirement]) -> None:
-    assert set(imported(root / "tests")) <= declared.keys() | by_name(project["dependency-groups"]["dev"]).keys() | EXTRAS
+def test_imports_of_the_tests_are_declared(
+    root: Path, project: dict[str, Any], declared: dict[str, Requirement]
+) -> None:
+    assert (
+        set(imported(root / "tests"))
+        <= declared.keys() | by_name(project["dependency-groups"]["dev"]).keys() | EXTRAS
+    )
 
 
 @pytest.mark.parametrize("lock", ["run", "dev"])
-def test_locked_versions_are_within_the_bounds(root: Path, declared: dict[str, Requirement], lock: str) -> None:
+def test_locked_versions_are_within_the_bounds(
+    root: Path, declared: dict[str, Requirement], lock: str
+) -> None:
     versions = locked(root, lock)
 
     assert declared.keys() <= versions.keys()

@@ -9,7 +9,7 @@ import yaml
 
 from users_api import cli, development, serving
 from users_api.config import DevelopmentConfig, SettingsError
-from users_api.development import Repairable, Unavailable, explain
+from users_api.development import ErrorApp, FallbackApp, describe_error
 from users_api.envelope import failure_body
 
 
@@ -34,11 +34,11 @@ def failure(code: str, name: str) -> Exception:
     ],
 )
 def test_an_error_is_explained_in_one_line_with_its_location(code: str, line: str) -> None:
-    assert explain(failure(code, str(development.PACKAGE / "handlers" / "users.py"))) == line
+    assert describe_error(failure(code, str(development.PACKAGE / "handlers" / "users.py"))) == line
 
 
 def test_a_syntax_error_outside_the_package_is_explained_in_one_line() -> None:
-    assert explain(failure("(", "elsewhere.py")) == "elsewhere.py, line 1: '(' was never closed"
+    assert describe_error(failure("(", "elsewhere.py")) == "elsewhere.py, line 1: '(' was never closed"
 
 
 async def exchange(app: Any) -> list[Any]:
@@ -59,11 +59,11 @@ async def exchange(app: Any) -> list[Any]:
 
 @pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE])
 def test_the_server_renders_errors_in_the_services_envelope(status: HTTPStatus) -> None:
-    assert serving.render(status, "No.") == (failure_body(status, "No."), "application/json")
+    assert serving.render_failure(status, "No.") == (failure_body(status, "No."), "application/json")
 
 
 def test_a_broken_application_starts_responds_and_stops() -> None:
-    sent = asyncio.run(exchange(Unavailable("Broken.")))
+    sent = asyncio.run(exchange(ErrorApp("Broken.")))
 
     assert [message["type"] for message in sent] == [
         "lifespan.startup.complete",
@@ -81,7 +81,7 @@ def test_an_application_that_fails_to_start_is_replaced() -> None:
         await send({"type": "lifespan.startup.failed", "message": "Traceback …"})
         raise SettingsError("PORT must be a number")  # noqa: EM101, TRY003 -- the test compares the text.
 
-    sent = asyncio.run(exchange(Repairable(app, "Here.")))
+    sent = asyncio.run(exchange(FallbackApp(app, "Here.")))
 
     assert [message["type"] for message in sent[:2]] == [
         "lifespan.startup.complete",
@@ -96,7 +96,7 @@ def test_an_application_that_fails_to_stop_is_not_replaced() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        asyncio.run(exchange(Repairable(app, "Here.")))
+        asyncio.run(exchange(FallbackApp(app, "Here.")))
 
 
 def test_the_message_is_printed_after_startup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,8 +108,8 @@ def test_the_message_is_printed_after_startup(capsys: pytest.CaptureFixture[str]
         """Discard the message."""
 
     async def main() -> None:
-        await Repairable(app, "Here.")({"type": "lifespan"}, None, send)
-        await Repairable(app, "Not here.")({"type": "http"}, None, send)
+        await FallbackApp(app, "Here.")({"type": "lifespan"}, None, send)
+        await FallbackApp(app, "Not here.")({"type": "http"}, None, send)
         assert capsys.readouterr().err == ""
         await asyncio.sleep(0)
 
@@ -131,16 +131,18 @@ def test_wrong_settings_result_in_default_limits(monkeypatch: pytest.MonkeyPatch
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("localhost", "localhost")],  # noqa: S104 -- nothing listens on it.
 )
 def test_the_printed_url_is_reachable(host: str, address: str) -> None:
-    assert cli._clickable(host) == address  # noqa: SLF001 -- only printed text depends on it.
+    assert cli._browser_host(host) == address  # noqa: SLF001 -- only printed text depends on it.
 
 
 def test_the_printed_database_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ada:secret@db/users")
 
-    assert cli._database(DevelopmentConfig) == "postgresql://ada:***@db/users"  # noqa: SLF001 -- the same.
+    assert cli._database_location(DevelopmentConfig) == "postgresql://ada:***@db/users"  # noqa: SLF001 -- the same.
 
 
-def test_an_application_that_cannot_be_created_responds_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_application_that_cannot_be_created_responds_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("APP_SETTINGS", "nothing")
 
-    assert isinstance(development.create_app(), Unavailable)
+    assert isinstance(development.create_app(), ErrorApp)

@@ -16,7 +16,9 @@ Row = namedtuple("Row", User.__table__.columns.keys())  # noqa: PYI024 -- the fi
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=45))])
 @pytest.mark.parametrize("microsecond", [0, 1, 120_000, 123_456])
 @pytest.mark.parametrize("active", [True, False])
-def test_a_row_is_dumped_identically_to_marshmallow(*, active: bool, microsecond: int, zone: timezone) -> None:
+def test_a_row_is_dumped_identically_to_marshmallow(
+    *, active: bool, microsecond: int, zone: timezone
+) -> None:
     moment = datetime(2026, 11, 23, 9, 30, 0, microsecond, UTC).astimezone(zone)
     row = Row(id=7, username="Ω", email="ada@example.org", active=active, created_date=moment, version=3)
 
@@ -32,6 +34,13 @@ def test_a_field_is_dumped_under_its_data_key() -> None:
     class Renamed(UserSchema):
         created_date = UtcDateTime(data_key="since")
 
-    row = Row(id=7, username="Ω", email="ada@example.org", active=True, created_date=datetime.fromtimestamp(0, UTC), version=3)
+    row = Row(
+        id=7,
+        username="Ω",
+        email="ada@example.org",
+        active=True,
+        created_date=datetime.fromtimestamp(0, UTC),
+        version=3,
+    )
 
     assert compile_dump(Renamed()).one(row) == Renamed().dump(row)

@@ -45,8 +45,14 @@ def document() -> Document:
 @cache
 def modules() -> dict[str, ast.Module]:
     """Return the parsed modules of the package by name, without the migrations' versions."""
-    files = [file for file in PACKAGE.rglob("*.py") if "versions" not in file.parts and file != PACKAGE / "__init__.py"]
-    names = [".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    files = [
+        file
+        for file in PACKAGE.rglob("*.py")
+        if "versions" not in file.parts and file != PACKAGE / "__init__.py"
+    ]
+    names = [
+        ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__") for file in files
+    ]
     return {name: ast.parse(file.read_text()) for name, file in zip(names, files, strict=True)}
 
 
@@ -55,11 +61,17 @@ def imports(module: ast.Module) -> Iterator[str]:
     for_types = {
         node
         for branch in ast.walk(module)
-        if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
+        if isinstance(branch, ast.If)
+        and isinstance(branch.test, ast.Name)
+        and branch.test.id == "TYPE_CHECKING"
         for node in ast.walk(branch)
     }
     for node in ast.walk(module):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("users_api") and node not in for_types:
+        if (
+            isinstance(node, ast.ImportFrom)
+            and (node.module or "").startswith("users_api")
+            and node not in for_types
+        ):
             parent = (node.module or "").removeprefix("users_api").removeprefix(".")
             for alias in node.names:
                 name = f"{parent}.{alias.name}".lstrip(".")
@@ -103,15 +115,24 @@ def test_test_suites_do_not_import_each_other(root: Path) -> None:
     for file in [*(root / "tests").rglob("*.py"), *(root / "bench").rglob("*.py")]:
         own = file.relative_to(root / "tests").parts[0] if root / "tests" in file.parents else "bench"
         nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
-        imported = {(node.module or "").split(".")[1] for node in nodes if (node.module or "").startswith("tests.")}
+        imported = {
+            (node.module or "").split(".")[1] for node in nodes if (node.module or "").startswith("tests.")
+        }
         assert imported & suites <= {own}, file
         assert own != "bench" or not imported, file
 
 
 def test_functions_contain_no_imports() -> None:
     for name, module in modules().items():
-        functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        hidden = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+        functions = [
+            node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        hidden = [
+            node
+            for function in functions
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         assert hidden == [], name
 
 
@@ -121,7 +142,11 @@ def test_each_operation_has_a_handler_and_vice_versa(document: Document) -> None
 
 def resources() -> list[type[SQLAlchemySchema[Any]]]:
     """Return the marshmallow schemas of the service."""
-    found = [each for each in vars(schemas).values() if isinstance(each, type) and issubclass(each, SQLAlchemySchema)]
+    found = [
+        each
+        for each in vars(schemas).values()
+        if isinstance(each, type) and issubclass(each, SQLAlchemySchema)
+    ]
     return [each for each in found if each.__module__ == schemas.__name__]
 
 
@@ -181,7 +206,10 @@ def test_every_schema_is_closed_and_bounded() -> None:
 
 def test_the_documents_examples_name_the_default_limits() -> None:
     responses = load_document()["components"]["responses"]
-    words = {name: each["content"]["application/json"].get("example", {}).get("message") for name, each in responses.items()}
+    words = {
+        name: each["content"]["application/json"].get("example", {}).get("message")
+        for name, each in responses.items()
+    }
 
-    assert words["ContentTooLarge"] == errors.too_large("request body", Config.BODY_LIMIT)
-    assert words["RequestTimeout"] == errors.too_late("request body", Config.BODY_TIMEOUT)
+    assert words["ContentTooLarge"] == errors.too_large_message("request body", Config.BODY_LIMIT)
+    assert words["RequestTimeout"] == errors.timeout_message("request body", Config.BODY_TIMEOUT)

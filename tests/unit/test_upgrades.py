@@ -16,11 +16,16 @@ SQUAWK = Path(sys.executable).with_name("squawk")
 
 def lint(statements: str) -> str:
     """Return squawk's warnings about the statements, empty if there are none."""
-    return subprocess.run([SQUAWK, "--reporter", "gcc"], input=statements, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        [SQUAWK, "--reporter", "gcc"], input=statements, capture_output=True, text=True, check=False
+    ).stdout
 
 
 def test_squawk_accepts_every_migration() -> None:
-    environment = {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/users"}
+    environment = {
+        "APP_SETTINGS": "users_api.config.DevelopmentConfig",
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/users",
+    }
     fresh = ScriptInfo(create_app=create_flask_app, set_debug_flag=False)
 
     statements = CliRunner().invoke(main, ["db", "upgrade", "--sql"], env=environment, obj=fresh).stdout
@@ -40,7 +45,10 @@ def test_squawk_accepts_every_migration() -> None:
         ("ALTER TABLE users ALTER COLUMN active SET NOT NULL", "adding-not-nullable-field"),
         ("ALTER TABLE users ALTER COLUMN version TYPE BIGINT", "changing-column-type"),
         ("CREATE INDEX ix_users_version ON users (version)", "require-concurrent-index-creation"),
-        ("ALTER TABLE users ADD CONSTRAINT ck_users_version CHECK (version > 0)", "constraint-missing-not-valid"),
+        (
+            "ALTER TABLE users ADD CONSTRAINT ck_users_version CHECK (version > 0)",
+            "constraint-missing-not-valid",
+        ),
     ],
 )
 def test_squawk_rejects_incompatible_or_blocking_statements(statement: str, rule: str) -> None:

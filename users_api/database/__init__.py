@@ -4,29 +4,29 @@ It knows no tables, imports nothing from the service and reads no settings.
 """
 
 from users_api.database.connections import wait_on_the_loop
-from users_api.database.driver_errors import is_unavailable, is_undefined, violated_constraint
+from users_api.database.driver_errors import is_missing_schema_object, is_unavailable, violated_constraint
 from users_api.database.greenlets import run_in_greenlet
 from users_api.database.handle import Base, db, rows, transaction
-from users_api.database.options import engine_options, limit_sessions, tune
-from users_api.database.statements import CannotBePrepared, Prepared, prepared
+from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
+from users_api.database.statements import CannotBePrepared, PreparedStatement, prepare
 from users_api.database.versions import schema_is_newer, schema_is_newest
 
 __all__ = [
     "Base",
     "CannotBePrepared",
-    "Prepared",
+    "PreparedStatement",
     "db",
     "engine_options",
+    "is_missing_schema_object",
     "is_unavailable",
-    "is_undefined",
-    "limit_sessions",
-    "prepared",
+    "listen_to_engine_events",
+    "prepare",
     "rows",
     "run_in_greenlet",
     "schema_is_newer",
     "schema_is_newest",
+    "set_session_timeouts",
     "transaction",
-    "tune",
     "violated_constraint",
     "wait_on_the_loop",
 ]

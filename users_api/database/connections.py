@@ -9,11 +9,10 @@ from typing import Any
 import psycopg2.extensions
 import psycopg2.extras
 from psycopg2.extensions import POLL_OK, POLL_READ
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import Connection, Engine
 
 from users_api.database.greenlets import SharedLock, running_loop, waiting_greenlet
-from users_api.database.sqlalchemy_internals import guard_first_connection
+from users_api.database.sqlalchemy_internals import replace_first_connection_lock
 
 
 class LoopConnection(psycopg2.extensions.connection):
@@ -22,68 +21,67 @@ class LoopConnection(psycopg2.extensions.connection):
     Registering and unregistering it for each statement costs seven system calls.
     """
 
-    _watched_by: asyncio.AbstractEventLoop | None = None
-    _watched = -1
-    _waiting: asyncio.Future[None] | None = None
-    _connected = False
+    _loop: asyncio.AbstractEventLoop | None = None
+    _descriptor = -1
+    _readable_future: asyncio.Future[None] | None = None
+    _is_open = False
     stale = False
 
     def __init__(self, dsn: str, *, connect_seconds: float, **options: Any) -> None:
         """Connect; the socket is not registered before that, since libpq may replace it."""
         self._connect_seconds = connect_seconds
         super().__init__(dsn, **options)
-        self._connected = True
+        self._is_open = True
 
     def close(self) -> None:
         """Close the connection; unregister its descriptor first, since the system reuses the number."""
-        self.unwatch()
+        self.stop_watching()
         super().close()
 
-    def abandon(self) -> None:
-        """Unregister the socket after a failed wait; psycopg2 closes only connections that it has made."""
-        self.unwatch()
-        if not self._connected:
+    def release_after_failure(self) -> None:
+        """Unregister the socket after a failed wait; psycopg2 closes only completely opened connections."""
+        self.stop_watching()
+        if not self._is_open:
             self.close()
 
-    def ready(self, state: int) -> Awaitable[None]:
-        """Return an awaitable that ends when the socket is readable or writable."""
-        if state != POLL_READ or not self._connected:
+    def wait_until_ready(self, state: int) -> Awaitable[None]:
+        """Return an awaitable that completes when the socket is readable or writable."""
+        if state != POLL_READ or not self._is_open:
             return asyncio.wait_for(socket_ready(self.fileno(), state), self._connect_seconds)
         loop = asyncio.get_running_loop()
-        self._waiting = loop.create_future()
-        if self._watched_by is not loop:
-            self.unwatch()
+        self._readable_future = loop.create_future()
+        if self._loop is not loop:
+            self.stop_watching()
             loop.add_reader(self.fileno(), self._readable)
-            self._watched_by, self._watched = loop, self.fileno()
-        return self._waiting
+            self._loop, self._descriptor = loop, self.fileno()
+        return self._readable_future
 
-    def unwatch(self) -> None:
+    def stop_watching(self) -> None:
         """Unregister the socket, and return once that is done; a thread asks the loop to do it."""
-        loop, self._watched_by = self._watched_by, None
+        loop, self._loop = self._loop, None
         if loop is None or loop.is_closed():
             return
         if loop is running_loop() or not loop.is_running():
-            loop.remove_reader(self._watched)
+            loop.remove_reader(self._descriptor)
             return
         done: Future[bool] = Future()
-        loop.call_soon_threadsafe(lambda: done.set_result(loop.remove_reader(self._watched)))
+        loop.call_soon_threadsafe(lambda: done.set_result(loop.remove_reader(self._descriptor)))
         done.result()
 
     def _readable(self) -> None:
-        """Resume the waiting greenlet; where none waits, PostgreSQL may have closed the connection."""
-        waiting, self._waiting = self._waiting, None
+        """Resume the waiting greenlet; if none waits, PostgreSQL may have closed the connection."""
+        waiting, self._readable_future = self._readable_future, None
         if waiting and not waiting.done():
             waiting.set_result(None)
-        elif self._watched_by and select([self._watched], [], [], 0)[0]:
+        elif self._loop and select([self._descriptor], [], [], 0)[0]:
             self.stale = True
-            self.unwatch()
+            self.stop_watching()
 
 
 def wait_on_the_loop(engine: Engine) -> None:
     """Let the greenlets of this process wait on its event loop; elsewhere psycopg2 blocks as usual."""
-    psycopg2.extensions.set_wait_callback(wait)
-    guard_first_connection(engine.pool, SharedLock())
-    event.listen(engine, "checkout", _reject_stale)
+    psycopg2.extensions.set_wait_callback(wait_callback)
+    replace_first_connection_lock(engine.pool, SharedLock())
 
 
 def leave_autocommit(connection: Connection) -> None:
@@ -102,13 +100,7 @@ def return_to_autocommit(connection: Any, _record: Any) -> None:
         connection.autocommit = True
 
 
-def _reject_stale(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Make the pool replace a connection that PostgreSQL closed while it was idle."""
-    if getattr(connection, "stale", False):
-        raise DisconnectionError
-
-
-def wait(connection: psycopg2.extensions.connection) -> None:
+def wait_callback(connection: psycopg2.extensions.connection) -> None:
     """Return when the connection is ready (psycopg2's documentation, "Support for coroutine libraries")."""
     greenlet = waiting_greenlet()
     if greenlet is None or not isinstance(connection, LoopConnection):
@@ -117,21 +109,21 @@ def wait(connection: psycopg2.extensions.connection) -> None:
     try:
         state = connection.poll()
         while state != POLL_OK:
-            greenlet.wait_for(connection.ready(state))
+            greenlet.wait_for(connection.wait_until_ready(state))
             if (state := connection.poll()) != POLL_OK:
-                connection.unwatch()  # uvloop reports a reset only once: register again.
+                connection.stop_watching()  # uvloop reports a reset only once: register again.
     except BaseException as failure:
-        connection.abandon()
-        if isinstance(failure, TimeoutError):  # libpq applies `connect_timeout` only to its own waits.
-            message = "the database does not answer"
+        connection.release_after_failure()
+        if isinstance(failure, TimeoutError):  # libpq applies `connect_timeout` only when it waits itself.
+            message = "the database does not respond"
             raise psycopg2.OperationalError(message) from None
         raise
 
 
 def _block(connection: psycopg2.extensions.connection) -> None:
-    """Wait as psycopg2 does without a callback; the loop must not read the answer as a disconnect."""
+    """Wait as psycopg2 does without a callback; the loop must not mistake the response for a disconnect."""
     if isinstance(connection, LoopConnection):
-        connection.unwatch()
+        connection.stop_watching()
     psycopg2.extras.wait_select(connection)
 
 

@@ -1,4 +1,4 @@
-"""The handle `db`, and the two ways to the database: single statements and transactions."""
+"""The handle `db`, and the two ways to access the database: single statements and transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase
 from users_api.database.connections import leave_autocommit, return_to_autocommit
 from users_api.database.sqlalchemy_internals import EngineFactory
 from users_api.database.sqlite import begin_immediate
-from users_api.database.statements import Statement, prepared
+from users_api.database.statements import Statement, prepare
 
 
 class Base(DeclarativeBase):
@@ -37,8 +37,8 @@ class Database(EngineFactory):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Take Flask-SQLAlchemy's options."""
-        self._autocommit: WeakKeyDictionary[Flask, Engine] = WeakKeyDictionary()
+        """Accept Flask-SQLAlchemy's options."""
+        self._autocommit_engines: WeakKeyDictionary[Flask, Engine] = WeakKeyDictionary()
         super().__init__(**options)
 
     def adapt_engine(self, engine: Engine, app: Flask) -> Engine:
@@ -49,13 +49,13 @@ class Database(EngineFactory):
         else:
             event.listen(transactional, "begin", leave_autocommit)
             event.listen(engine, "checkin", return_to_autocommit)
-        self._autocommit[app] = engine
+        self._autocommit_engines[app] = engine
         return transactional
 
     @property
     def autocommit_engine(self) -> Engine:
         """The current application's engine for statements that are their own transaction."""
-        return self._autocommit[current_app._get_current_object()]  # type: ignore[attr-defined]  # noqa: SLF001 -- Flask documents it.
+        return self._autocommit_engines[current_app._get_current_object()]  # type: ignore[attr-defined]  # noqa: SLF001 -- Flask documents it.
 
 
 db: Final = Database(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
@@ -68,26 +68,27 @@ def rows(statement: Statement, /, **values: Any) -> list[Any]:
     instead: it sees what the session wrote, and is committed or rolled back with it.
     """
     engine = db.autocommit_engine
-    statement_ = prepared(statement, engine.dialect, tuple(values))
+    prepared_statement = prepare(statement, engine.dialect, tuple(values))
     sessions: Any = db.session.registry
     if sessions.registry and sessions.has() and (session := db.session()).in_transaction():
         session.flush()
-        return statement_.run(session.connection(), values)
-    with engine.connect() as connection:
-        return statement_.run(connection, values)
+        return prepared_statement.run(session.connection(), values)
+    return prepared_statement.run_alone(engine, values)
 
 
 @contextmanager
 def transaction(*, serializable: bool = False) -> Iterator[Connection]:
-    """Give the connection of a `db.session` transaction, committed at the end, rolled back by an exception.
+    """Yield the connection of a `db.session` transaction; commit at the end, roll back on an exception.
 
     READ COMMITTED is the default, as it is PostgreSQL's: writers of one row wait for each other and none
-    fails. SERIALIZABLE would fail all but one of them, so only a command that may fail asks for it. SQLite's
-    transactions always are.
+    fails. SERIALIZABLE would fail all but one of them, so only a command that may fail uses it. SQLite's
+    transactions are always serializable.
 
     Raises:
-        InvalidRequestError: the session has a transaction open already.
+        InvalidRequestError: the session already has an open transaction.
     """
-    options = {"isolation_level": "SERIALIZABLE"} if serializable and db.engine.dialect.name == "postgresql" else {}
+    options = (
+        {"isolation_level": "SERIALIZABLE"} if serializable and db.engine.dialect.name == "postgresql" else {}
+    )
     with db.session.begin():
         yield db.session.connection(execution_options=options)

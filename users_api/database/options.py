@@ -10,16 +10,18 @@ from sqlalchemy.engine import ExceptionContext
 
 from users_api.database.connections import LoopConnection
 from users_api.database.pool import GreenletPool
-from users_api.database.sqlite import PatientConnection, prepare_connection
+from users_api.database.sqlite import RetryingConnection, prepare_connection
 
-READ_ONLY: Final = "25006"  # PostgreSQL's read_only_sql_transaction.
+READ_ONLY_SQLSTATE: Final = "25006"  # PostgreSQL's read_only_sql_transaction.
 BUSY_SECONDS: Final = 10
 
 
-def engine_options(url: URL, *, pool_size: int, max_waiting: int, pool_timeout: float, connect_timeout: float) -> dict[str, Any]:
+def engine_options(
+    url: URL, *, pool_size: int, max_waiting: int, pool_timeout: float, connect_timeout: float
+) -> dict[str, Any]:
     """Return create_engine's options for this database; the times are in seconds.
 
-    Parameters are people's names and addresses: they stay out of logs and messages.
+    Statement parameters are personal data: they are hidden from logs and messages.
     """
     options = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     pool = {
@@ -30,13 +32,13 @@ def engine_options(url: URL, *, pool_size: int, max_waiting: int, pool_timeout: 
         "seconds": pool_timeout,
     }
     if url.get_backend_name() == "sqlite":
-        factory = partial(PatientConnection, busy_seconds=BUSY_SECONDS)
+        factory = partial(RetryingConnection, busy_seconds=BUSY_SECONDS)
         return options | (pool if _is_file(url) else {}) | {"connect_args": {"factory": factory}}
     return options | pool | {"connect_args": _libpq_options(connect_timeout)}
 
 
 def _is_file(url: URL) -> bool:
-    """Return whether SQLite's database is a file; one in memory keeps SQLAlchemy's own pool."""
+    """Return whether SQLite's database is a file; an in-memory database uses SQLAlchemy's own pool."""
     return url.database not in {None, "", ":memory:"}
 
 
@@ -45,7 +47,8 @@ def _libpq_options(connect_timeout: float) -> dict[str, Any]:
         "application_name": "users-api",
         "connection_factory": partial(LoopConnection, connect_seconds=connect_timeout),
         "connect_timeout": ceil(connect_timeout),
-        # A cut network shows only by the missing answer; with several hosts libpq then tries the next one.
+        # A cut network is noticed only when acknowledgements are missing; with several hosts libpq then
+        # tries the next one.
         "tcp_user_timeout": ceil(connect_timeout * 1000),
         "keepalives_idle": 10,
         "keepalives_interval": 3,
@@ -53,22 +56,22 @@ def _libpq_options(connect_timeout: float) -> dict[str, Any]:
     }
 
 
-def tune(engine: Engine) -> None:
-    """Prepare SQLite's connections, and leave a PostgreSQL server that has become read-only."""
+def listen_to_engine_events(engine: Engine) -> None:
+    """Prepare SQLite's connections, and disconnect from a PostgreSQL server that has become read-only."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", prepare_connection)
-    event.listen(engine, "handle_error", _leave_read_only)
+    event.listen(engine, "handle_error", _disconnect_from_read_only)
 
 
-def _leave_read_only(failure: ExceptionContext) -> None:
+def _disconnect_from_read_only(failure: ExceptionContext) -> None:
     """Treat a connection that rejects writes as lost: the next one may lead to the new primary."""
-    if getattr(failure.original_exception, "pgcode", None) == READ_ONLY:
+    if getattr(failure.original_exception, "pgcode", None) == READ_ONLY_SQLSTATE:
         failure.is_disconnect = True
         failure.invalidate_pool_on_disconnect = False
 
 
-def limit_sessions(engine: Engine, **seconds: float) -> None:
-    """Set PostgreSQL's own timeouts, by the names of its settings; 0 keeps the server's.
+def set_session_timeouts(engine: Engine, **seconds: float) -> None:
+    """Set PostgreSQL's own timeouts, named as its settings; 0 keeps the server's value.
 
     For processes that serve requests; a migration may take longer. PgBouncer must ignore the startup
     parameter `options`, or all must be 0.

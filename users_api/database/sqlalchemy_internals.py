@@ -5,19 +5,21 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, NoReturn
+from weakref import ref
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BindParameter, Connection, Dialect, Engine, event
-from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
+from sqlalchemy.pool.base import _ConnectionFairy
 from sqlalchemy.util.queue import Empty, QueueCommon
 
-__all__ = ["CompiledStatement", "CustomQueuePool", "Default", "Empty", "EngineFactory", "QueueCommon"]
+__all__ = ["ColumnDefault", "CompiledStatement", "CustomQueuePool", "Empty", "EngineFactory", "QueueCommon"]
 
 
-class Default(NamedTuple):
+class ColumnDefault(NamedTuple):
     """A value that SQLAlchemy computes in Python for a column that the caller left out."""
 
     column: str
@@ -29,7 +31,7 @@ class Default(NamedTuple):
 
 
 class CompiledStatement:
-    """What SQLAlchemy's compiler knows of a statement, under names that this package relies on."""
+    """A statement compiled by SQLAlchemy; this package reads only its attributes from the compiler."""
 
     def __init__(self, statement: Any, dialect: Dialect, names: Iterable[str]) -> None:
         """Compile the statement for one row of values with these names.
@@ -39,9 +41,15 @@ class CompiledStatement:
         """
         self._compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
         self.sql: str = self._compiled.string
-        self.order: list[str] | None = self._compiled.positiontup if self._compiled.positional else None
-        self.parameters: dict[str, BindParameter[Any]] = {name: bind for bind, name in self._compiled.bind_names.items()}
-        self.is_rendered_per_execution = bool(self._compiled.post_compile_params or self._compiled.literal_execute_params)
+        self.positional_names: list[str] | None = (
+            self._compiled.positiontup if self._compiled.positional else None
+        )
+        self.parameters: dict[str, BindParameter[Any]] = {
+            name: bind for bind, name in self._compiled.bind_names.items()
+        }
+        self.has_post_compile_parameters = bool(
+            self._compiled.post_compile_params or self._compiled.literal_execute_params
+        )
         self.has_escaped_names = bool(self._compiled.escaped_bind_names)
         columns = self._compiled._result_columns  # noqa: SLF001 -- see the module.
         self.result_types: list[Any] = [column.type for column in columns]
@@ -49,11 +57,11 @@ class CompiledStatement:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values that the statement itself carries, by parameter; None for each that the caller gives."""
+        """The statement's own values, by parameter; None for each that the caller provides."""
         return dict(self._compiled.construct_params(_check=False))
 
-    def defaults(self) -> Iterator[Default]:
-        """Yield each default or `onupdate` that the statement wants computed in Python."""
+    def defaults(self) -> Iterator[ColumnDefault]:
+        """Yield each default or `onupdate` that the statement needs computed in Python."""
         for columns, kind in (
             (self._compiled.insert_prefetch, "default"),
             (self._compiled.update_prefetch, "onupdate"),
@@ -61,7 +69,7 @@ class CompiledStatement:
             for column in columns:
                 default = getattr(column, kind)
                 function = getattr(default, "_fn", None)
-                yield Default(
+                yield ColumnDefault(
                     column=column.key,
                     parameter=self._compiled._within_exec_param_key_getter(column),  # noqa: SLF001 -- see the module.
                     value=getattr(default, "arg", None),
@@ -74,29 +82,75 @@ class CompiledStatement:
 def raise_as_sqlalchemy(connection: Connection, error: BaseException, sql: str, cursor: Any) -> NoReturn:
     """Raise the driver's error as Connection.execute raises it, and invalidate a connection that was lost.
 
-    With a statement SQLAlchemy wraps any exception; its own execution leaves those alone that the driver did
-    not raise.
+    If it is given a statement, SQLAlchemy wraps any exception; its own execution does not wrap exceptions
+    that the driver did not raise.
     """
     statement = sql if isinstance(error, connection.dialect.loaded_dbapi.Error) else None
     connection._handle_dbapi_exception(error, statement, None, cursor, None)  # noqa: SLF001 -- no public function does it.
 
 
-def guard_first_connection(pool: Pool, lock: AbstractContextManager[None]) -> None:
-    """Replace the thread lock that a pool holds while it makes and examines its first connection.
+def replace_first_connection_lock(pool: Pool, lock: AbstractContextManager[None]) -> None:
+    """Replace the thread lock that a pool holds while it opens and initializes its first connection.
 
-    With that one a second request that connects at the same time would stop the event loop for good.
+    With the thread lock, a second request that connects at the same time would deadlock the event loop.
     """
-    event.listen(pool, "connect", lambda _connection, _record: None)  # Without a listener there is no place for a lock.
+    event.listen(
+        pool, "connect", lambda _connection, _record: None
+    )  # Without a listener there is no lock to replace.
     pool.dispatch.connect._exec_once_mutex = lock  # type: ignore[attr-defined]  # noqa: SLF001 -- see the module.
 
 
 class CustomQueuePool(QueuePool):
-    """A QueuePool whose subclass names its queue: `class MyPool(CustomQueuePool, queue_class=MyQueue)`."""
+    """A QueuePool whose subclasses choose the queue: `class MyPool(CustomQueuePool, queue_class=…)`."""
 
     def __init_subclass__(cls, *, queue_class: type[QueueCommon[Any]], **options: Any) -> None:
-        """Take the class of the queue."""
+        """Set the class of the queue."""
         super().__init_subclass__(**options)
         cls._queue_class = queue_class
+
+    def prepare(self, entry: ConnectionPoolEntry) -> None:
+        """Look at an entry of the pool before it is used; one that is invalidated here connects again."""
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        entry: Any = super()._do_get()
+        try:
+            self.prepare(entry)
+        except BaseException as error:
+            entry._checkin_failed(error, _fairy_was_created=False)  # noqa: SLF001 -- see the module.
+            raise
+        return entry  # type: ignore[no-any-return]  # the annotation above lets it be.
+
+    def take(self, engine: Engine) -> ConnectionPoolEntry:
+        """Return an entry with its connection, without the proxy and finalizer of a usual checkout.
+
+        Raises:
+            DBAPIError: the subclass that Engine.connect raises.
+        """
+        try:
+            entry: Any = self._do_get()
+            try:
+                entry.get_connection()
+            except BaseException as error:
+                entry._checkin_failed(error, _fairy_was_created=False)  # noqa: SLF001 -- see the module.
+                raise
+        except engine.dialect.loaded_dbapi.Error as error:
+            Connection._handle_dbapi_exception_noconnection(error, engine.dialect, engine)  # noqa: SLF001 -- likewise.
+        return entry  # type: ignore[no-any-return]  # the annotation above lets it be.
+
+    def put_back(self, entry: Any) -> None:
+        """Return an entry to the pool."""
+        entry.checkin(_fairy_was_created=False)
+
+    @contextmanager
+    def as_connection(self, entry: Any, engine: Engine) -> Iterator[Connection]:
+        """Give a Connection on an entry that was taken, and return the entry to the pool."""
+        proxy = _ConnectionFairy(self, entry.dbapi_connection, entry, echo=False)
+        entry.fairy_ref = ref(proxy)
+        proxy._counter = 1  # noqa: SLF001 -- see the module; a usual checkout counts too.
+        try:
+            yield Connection(engine, proxy)
+        finally:
+            proxy.close()
 
     @property
     def queue(self) -> Any:
@@ -109,7 +163,7 @@ class EngineFactory(SQLAlchemy):
 
     @abstractmethod
     def adapt_engine(self, engine: Engine, app: Flask) -> Engine:
-        """Return the engine that the application is to use."""
+        """Return the engine that the application uses."""
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
         return self.adapt_engine(super()._make_engine(bind_key, options, app), app)

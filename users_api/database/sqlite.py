@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from users_api.database.greenlets import pause
+from users_api.database.greenlets import sleep_briefly
 
 Result = TypeVar("Result")
 
 
-class PatientConnection(sqlite3.Connection):
+class RetryingConnection(sqlite3.Connection):
     """A connection that retries a statement while another connection holds the lock.
 
-    SQLite's own busy timeout sleeps in C, which would stop the event loop, and with it the greenlet that
+    SQLite's own busy timeout sleeps in C, which would block the event loop, and with it the greenlet that
     holds the lock.
     """
 
@@ -26,7 +26,7 @@ class PatientConnection(sqlite3.Connection):
 
     def cursor(self, factory: Any = None) -> Any:
         """Return a cursor that waits for locks."""
-        return super().cursor(factory or PatientCursor)
+        return super().cursor(factory or RetryingCursor)
 
     def execute(self, statement: str, parameters: Any = ()) -> Any:
         """Run the statement; the built-in shortcut would not use this class's cursor."""
@@ -40,7 +40,7 @@ class PatientConnection(sqlite3.Connection):
         """Return the function's result once no other connection holds the lock.
 
         Raises:
-            sqlite3.OperationalError: the lock was held for `busy_seconds`, or another failure.
+            sqlite3.OperationalError: the lock was held for `busy_seconds`, or the function failed otherwise.
         """
         deadline = time.monotonic() + self._busy_seconds
         while True:
@@ -49,15 +49,15 @@ class PatientConnection(sqlite3.Connection):
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
-            pause()
+            sleep_briefly()
 
 
-class PatientCursor(sqlite3.Cursor):
-    """A cursor whose `execute` waits for locks; a statement that SQLite refuses as busy has had no effect."""
+class RetryingCursor(sqlite3.Cursor):
+    """A cursor whose `execute` waits for locks; a statement that SQLite rejects as busy has had no effect."""
 
-    connection: PatientConnection
+    connection: RetryingConnection
 
-    def execute(self, statement: str, parameters: Any = ()) -> "PatientCursor":
+    def execute(self, statement: str, parameters: Any = ()) -> "RetryingCursor":
         """Run the statement."""
         return self.connection.retry(super().execute, statement, parameters)
 
@@ -72,6 +72,6 @@ def begin_immediate(connection: Connection) -> None:
 
 
 def prepare_connection(connection: sqlite3.Connection, _record: Any) -> None:
-    """Let readers and a writer work at the same time, and enable the check of foreign keys."""
+    """Let readers and a writer work at the same time, and enable foreign key checks."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -1,4 +1,4 @@
-"""Statements prepared once: SQLAlchemy compiles them, and from then on only the driver runs.
+"""Statements prepared once: SQLAlchemy compiles them once, and each execution uses the driver directly.
 
 SQLAlchemy's own execution looks a statement up, binds its values and wraps its result each time, which takes
 longer than the driver does.
@@ -9,48 +9,48 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Engine, Insert, Select, Update
 from sqlalchemy.exc import CompileError, StatementError
 from sqlalchemy.sql.expression import SelectBase, UpdateBase
 
-from users_api.database.sqlalchemy_internals import CompiledStatement, raise_as_sqlalchemy
+from users_api.database.sqlalchemy_internals import CompiledStatement, CustomQueuePool, raise_as_sqlalchemy
 
 Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
-Reader = tuple[int, Callable[[Any], Any]]
+ColumnConverter = tuple[int, Callable[[Any], Any]]
 
 
 class CannotBePrepared(CompileError):  # noqa: N818 -- exceptions here are named for what happened.
     """The statement needs work for each execution that only SQLAlchemy's own execution does."""
 
     def __init__(self, reason: str) -> None:
-        """Name the reason and the way out."""
+        """Compose the message from the reason and the alternative."""
         super().__init__(f"The statement cannot be prepared: {reason}; run it through db.session.")
 
 
-class Prepared:
+class PreparedStatement:
     """A compiled statement: it takes values by name and returns named tuples."""
 
     def __init__(self, statement: Statement, dialect: Dialect, names: Iterable[str]) -> None:
         """Compile the statement for values with these names.
 
         Raises:
-            CannotBePrepared: SQLAlchemy would do more with it than is done here.
+            CannotBePrepared: the statement needs a feature that only SQLAlchemy's own execution has.
         """
         names = frozenset(names)
         if not isinstance(statement, SelectBase | UpdateBase):
             reason = "it is not a select, insert, update or delete"
             raise CannotBePrepared(reason)
         compiled = CompiledStatement(statement, dialect, names)
-        for reason in _obstacles(statement, compiled, names):
+        for reason in _unsupported_features(statement, compiled, names):
             raise CannotBePrepared(reason)
-        self._sql, self._order, self._dialect = compiled.sql, compiled.order, dialect
+        self._sql, self._positional_names, self._dialect = compiled.sql, compiled.positional_names, dialect
         defaults = list(compiled.defaults())
         self._values = compiled.values | {each.parameter: each.value for each in defaults if each.is_scalar}
-        self._calls = [(each.parameter, each.value) for each in defaults if each.is_callable]
-        writers = {name: _writer(bind, dialect) for name, bind in compiled.parameters.items()}
-        self._writers = [(name, convert) for name, convert in writers.items() if convert]
+        self._default_functions = [(each.parameter, each.value) for each in defaults if each.is_callable]
+        writers = {name: _bind_processor(bind, dialect) for name, bind in compiled.parameters.items()}
+        self._bind_processors = [(name, convert) for name, convert in writers.items() if convert]
         self._types, self._row = compiled.result_types, _row_factory(statement, compiled)
-        self._readers: list[Reader] | None = None
+        self._result_processors: list[ColumnConverter] | None = None
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """Return the rows, or nothing for a statement without RETURNING.
@@ -62,32 +62,59 @@ class Prepared:
         parameters = self._parameters(values)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._sql, parameters)
-            found = cursor.fetchall() if self._row else ()
+            found = self._fetch(cursor, parameters)
         except BaseException as error:  # noqa: BLE001 -- SQLAlchemy raises it again.
             raise_as_sqlalchemy(connection, error, self._sql, cursor)
-        readers = self._readers
+        return self._rows(found, cursor)
+
+    def run_alone(self, engine: Engine, values: Mapping[str, Any]) -> list[Any]:
+        """Do the same on a connection of the pool, without the objects that SQLAlchemy makes for each use."""
+        pool = engine.pool
+        if not isinstance(pool, CustomQueuePool):
+            with engine.connect() as connection:
+                return self.run(connection, values)
+        parameters = self._parameters(values)
+        entry, cursor = pool.take(engine), None
+        try:
+            cursor = entry.dbapi_connection.cursor()  # type: ignore[union-attr]  # it has one until it is returned.
+            found = self._fetch(cursor, parameters)
+        except BaseException as error:  # noqa: BLE001 -- as above.
+            with pool.as_connection(entry, engine) as connection:
+                raise_as_sqlalchemy(connection, error, self._sql, cursor)
+        pool.put_back(entry)
+        return self._rows(found, cursor)
+
+    def _fetch(self, cursor: Any, parameters: Any) -> Any:
+        cursor.execute(self._sql, parameters)
+        return cursor.fetchall() if self._row else ()
+
+    def _rows(self, found: Any, cursor: Any) -> list[Any]:
+        readers = self._result_processors
         if readers is None:
-            readers = self._readers = self._readers_for(cursor)
+            readers = self._result_processors = self._readers_for(cursor)
         cursor.close()
         return list(map(self._row, map(self._converted, found) if readers else found))
 
     def _parameters(self, values: Mapping[str, Any]) -> Any:
         parameters = {**self._values, **values}
-        if self._calls or self._writers:
+        if self._default_functions or self._bind_processors:
             self._convert(parameters)
-        return parameters if self._order is None else [parameters[name] for name in self._order]
+        return (
+            parameters
+            if self._positional_names is None
+            else [parameters[name] for name in self._positional_names]
+        )
 
     def _convert(self, parameters: dict[str, Any]) -> None:
         try:
-            for name, function in self._calls:
+            for name, function in self._default_functions:
                 parameters[name] = function(None)
-            for name, convert in self._writers:
+            for name, convert in self._bind_processors:
                 parameters[name] = convert(parameters[name])
         except Exception as error:
             raise StatementError(str(error), self._sql, None, error, hide_parameters=True) from error
 
-    def _readers_for(self, cursor: Any) -> list[Reader]:
+    def _readers_for(self, cursor: Any) -> list[ColumnConverter]:
         """Return the conversions of the columns; psycopg2's depend on the types that PostgreSQL reports."""
         readers = [
             kind.dialect_impl(self._dialect).result_processor(self._dialect, column[1])
@@ -97,21 +124,21 @@ class Prepared:
 
     def _converted(self, row: Iterable[Any]) -> list[Any]:
         values = list(row)
-        for place, convert in self._readers or ():
+        for place, convert in self._result_processors or ():
             values[place] = convert(values[place])
         return values
 
 
-prepared = lru_cache(maxsize=256)(Prepared)
+prepare = lru_cache(maxsize=256)(PreparedStatement)
 
 
-def _writer(bind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+def _bind_processor(bind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     writer: Callable[[Any], Any] | None = bind.type.dialect_impl(dialect).bind_processor(dialect)
     return writer
 
 
 def _row_factory(statement: Any, compiled: CompiledStatement) -> Any:
-    """Return what makes a row of a tuple, None for a statement that returns no rows."""
+    """Return the function that turns a tuple into a row, or None if the statement returns no rows."""
     keys = statement.exported_columns.keys()
     if not keys:
         return None
@@ -123,9 +150,11 @@ def _row_factory(statement: Any, compiled: CompiledStatement) -> Any:
         raise CannotBePrepared(reason) from None
 
 
-def _obstacles(statement: Any, compiled: CompiledStatement, names: frozenset[str]) -> Iterator[str]:
-    """Yield what the statement needs and this module does not do."""
-    if compiled.is_rendered_per_execution:
+def _unsupported_features(
+    statement: Any, compiled: CompiledStatement, names: frozenset[str]
+) -> Iterator[str]:
+    """Yield each feature that the statement needs and this module does not support."""
+    if compiled.has_post_compile_parameters:
         yield "a parameter is rendered anew for each execution, as lists for IN and literal_execute are"
     if compiled.has_escaped_names:
         yield "the name of a parameter has characters that the driver reserves"
@@ -152,4 +181,4 @@ def _default_obstacles(compiled: CompiledStatement) -> Iterator[str]:
         if default.needs_context:
             yield f"the default of the column {default.column!r} reads the other values"
         elif not (default.is_scalar or default.is_callable):
-            yield f"the default of the column {default.column!r} takes a statement of its own"
+            yield f"the default of the column {default.column!r} requires a separate statement"

@@ -1,4 +1,4 @@
-"""Which migration the database is at, compared with the newest that this version of the program has."""
+"""Compares the database's migration with the newest one of this version of the program."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""One document served by the program, with the options that the program gave for it."""
+"""An API: a document and the options with which the application serves it."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -20,7 +20,7 @@ from users_api.engine.security import Security
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a program may say for the application, and again for each of its APIs: Connexion's options by their names."""
+    """The options of an application, which each of its APIs may override; the names are Connexion's."""
 
     arguments: dict[str, Any] | None = None
     auth_all_paths: bool = False
@@ -35,8 +35,8 @@ class Options:
     validate_responses: bool = False
     validator_map: Mapping[str, Any] | None = None
 
-    def replaced(self, changes: Mapping[str, Any]) -> "Options":
-        """Return these options with those of the changes that are given; None means not given."""
+    def overridden_by(self, changes: Mapping[str, Any]) -> "Options":
+        """Return a copy of these options with the changes that are not None."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 
@@ -46,8 +46,10 @@ OPTION_NAMES = frozenset(field.name for field in fields(Options))
 class Api:
     """A document with its options, its base path and the compiler of its schemas."""
 
-    def __init__(self, document: Document, options: Options, *, base_path: str | None, name: str | None) -> None:
-        """Take the document; a base path given here replaces that of its servers."""
+    def __init__(
+        self, document: Document, options: Options, *, base_path: str | None, name: str | None
+    ) -> None:
+        """Store the document; a base path given here replaces that of its servers."""
         if base_path is not None:
             document.base_path = base_path
         self.document, self.options, self.name = document, options, name
@@ -62,22 +64,24 @@ class Api:
 
     @cached_property
     def specification(self) -> Specification:
-        """Connexion's own view of the document, made when first asked for."""
+        """Connexion's own view of the document, created on first access."""
         specification: Specification = Specification.from_dict(deepcopy(self.document.root))
         return specification
 
-    def add_to(self, middleware: SpecMiddleware) -> None:
-        """Give the API to a middleware of the program's that has operations of its own."""
+    def register_with(self, middleware: SpecMiddleware) -> None:
+        """Add the API to one of the program's middlewares that has its own operations."""
         options = {field.name: getattr(self.options, field.name) for field in fields(self.options)}
         options |= {"resolver": self.resolver, "name": self.name, **self.middleware_options}
         middleware.add_api(self.specification, base_path=self.base_path, **options)
 
-    def type_of(self, parameter: Mapping[str, Any]) -> str | None:
-        """Return the type of a parameter; `path`, a format of Connexion's own, is a type of its own."""
+    def parameter_type(self, parameter: Mapping[str, Any]) -> str | None:
+        """Return the type of a parameter; `path`, a format that Connexion defines, counts as a type."""
         schema = self.schemas.resolve(parameter.get("schema", {}))
         return "path" if schema.get("format") == "path" else schema.get("type")
 
     def compile_security(self) -> Security | None:
-        """Return what the document demands of operations that say nothing themselves."""
+        """Return the document's security requirements, for operations without their own."""
         security = self.document.root.get("security")
-        return Security.compile(security, self.security_schemes, "#/security", security_map=self.options.security_map)
+        return Security.compile(
+            security, self.security_schemes, "#/security", security_map=self.options.security_map
+        )

@@ -1,4 +1,4 @@
-"""`App`, in place of `connexion.FlaskApp`: the same interface, and everything compiled before the first request."""
+"""`App`, a replacement for `connexion.FlaskApp`; it compiles everything before the first request."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -15,25 +15,26 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from users_api.engine.api import OPTION_NAMES, Api, Options
-from users_api.engine.calls import RunPlain, Threads
-from users_api.engine.contexts import EngineFlask, prepare
+from users_api.engine.body_reader import BodyReader
+from users_api.engine.calls import RunFunction, ThreadPoolRunner
+from users_api.engine.contexts import EngineFlask, configure_like_connexion
 from users_api.engine.document import Document
-from users_api.engine.error_handlers import ErrorHandlers, Handle
+from users_api.engine.error_handlers import ErrorHandler, ErrorHandlers
+from users_api.engine.failures import DocumentError
 from users_api.engine.pages import Pages
 from users_api.engine.pipeline import Pipeline
-from users_api.engine.reading import Reader
 
-STARTED: Final = "The application has started: register before the first request."
-THREADS: Final = 10  # As many as a2wsgi, Connexion's bridge to Flask, has.
+ALREADY_STARTED_MESSAGE: Final = "The application has already started: register before the first request."
+DEFAULT_THREADS: Final = 10  # The default of a2wsgi, with which Connexion calls Flask.
 
 logger = logging.getLogger(__name__)
 
 
-class Middleware:
-    """The stack of an application; Connexion's programs find it in `app.middleware`, and may put a wrapper there."""
+class MiddlewareStack:
+    """The middleware stack, `app.middleware` in Connexion; a program may replace it with a wrapper."""
 
     def __init__(self, app: "App") -> None:
-        """Belong to the application."""
+        """Store the application."""
         self._app = app
         self.stack: ASGIApp | None = None
 
@@ -43,7 +44,7 @@ class Middleware:
             self.stack = Pipeline(self._app).stack()
         return self.stack
 
-    _build_middleware_stack = build  # Connexion's programs call it so.
+    _build_middleware_stack = build  # The name by which programs written for Connexion call it.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -51,12 +52,12 @@ class Middleware:
 
 
 class App(AbstractApp):
-    """Serves OpenAPI 3.0 documents by plain functions; the documents are the router and the contract.
+    """Serves OpenAPI 3.0 documents with plain functions; the documents are the router and the contract.
 
-    The constructor takes FlaskApp's arguments, and these of its own: `run_plain` runs plain handlers elsewhere than in a thread
-    pool; `threads` is the size of that pool; `body_limit` (bytes) and `body_seconds` bound what a client may send; `pages`
-    serves the documentation and pages of the program's own; with `raise_problems`, what a handler returns by `connexion.problem`
-    goes to the error handlers as if it were raised.
+    The constructor takes FlaskApp's arguments, and these: `run_plain` runs plain handlers instead of a thread
+    pool; `threads` is the size of that pool; `body_limit` (bytes) and `body_seconds` bound what a client may
+    send; `pages` serves the documentation and the program's own pages; with `raise_problems`, a
+    `connexion.problem` that a handler returns goes to the error handlers as if it were raised.
     """
 
     def __init__(  # noqa: PLR0913 -- FlaskApp's arguments, and a few more.
@@ -67,39 +68,42 @@ class App(AbstractApp):
         middlewares: list[Any] | None = None,
         server_args: Mapping[str, Any] | None = None,
         specification_dir: Path | str = "",
-        run_plain: RunPlain | None = None,
-        threads: int = THREADS,
+        run_plain: RunFunction | None = None,
+        threads: int = DEFAULT_THREADS,
         body_limit: int | None = None,
         body_seconds: float | None = None,
         pages: Pages | None = None,
         raise_problems: bool = False,
         **options: Any,
     ) -> None:
-        """Make the application; its APIs are added by `add_api`.
+        """Create the application; `add_api` adds its APIs.
 
         Raises:
-            TypeError: an option that neither FlaskApp nor this class has.
+            TypeError: neither FlaskApp nor this class has the option.
         """
         if unknown := options.keys() - OPTION_NAMES:
             message = f"App() has no option {', '.join(sorted(unknown))}"
             raise TypeError(message)
         self.app = EngineFlask(import_name, **(server_args or {}))
-        prepare(self.app)
-        self.options = Options().replaced(options)
+        configure_like_connexion(self.app)
+        self.options = Options().overridden_by(options)
         self.apis, self.extra_files = list[Api](), list[str]()
         self._lifespan = Router(lifespan=lifespan)
         self.error_handlers = ErrorHandlers()
         self.pages = pages or Pages()
         self.raise_problems = raise_problems
-        self.reader = Reader(body_limit, body_seconds)
-        self.threads = Threads(threads)
-        self.run_plain: RunPlain = run_plain or self.threads
-        self.middlewares = list(ConnexionMiddleware.default_middlewares if middlewares is None else middlewares)
+        self.reader = BodyReader(body_limit, body_seconds)
+        self.threads = ThreadPoolRunner(threads)
+        self.run_plain: RunFunction = run_plain or self.threads
+        self.middlewares = list(
+            ConnexionMiddleware.default_middlewares if middlewares is None else middlewares
+        )
         self.wsgi_middlewares: list[Callable[[Any], Any]] = []
-        self._stack = Middleware(self)
+        self._stack = MiddlewareStack(self)
         self.middleware: Any = self._stack
         self._folder = Path(get_root_path(import_name)) / specification_dir
         self._serve: ASGIApp | None = None
+        self._error: Exception | None = None
 
     def add_api(
         self,
@@ -111,16 +115,18 @@ class App(AbstractApp):
     ) -> Api:
         """Add the API of a document: a dict, a path beside the program, or a URL.
 
-        Other options than Connexion's are passed to `add_api` of the program's middleware that has it.
+        Options that Connexion does not define are passed to each program middleware with `add_api`.
 
         Raises:
-            DocumentError: the document is not valid OpenAPI 3.0, or asks for something that cannot be enforced.
+            DocumentError: the document is not valid OpenAPI 3.0, or uses a feature that cannot be enforced.
         """
-        self._refuse_when_started()
+        self._check_not_started()
         known = {option: value for option, value in options.items() if option in OPTION_NAMES}
-        chosen = self.options.replaced(known)
+        chosen = self.options.overridden_by(known)
         api = Api(self._load(specification, chosen.arguments), chosen, base_path=base_path, name=name)
-        api.middleware_options = {option: value for option, value in options.items() if option not in OPTION_NAMES}
+        api.middleware_options = {
+            option: value for option, value in options.items() if option not in OPTION_NAMES
+        }
         self.apis.append(api)
         return api
 
@@ -133,9 +139,9 @@ class App(AbstractApp):
             return Document.load(path, arguments=arguments)
         return Document.load(specification)
 
-    def add_error_handler(self, code_or_exception: int | type[Exception], function: Handle) -> None:
-        """Register the function that turns this exception, or HTTP exceptions of this status, into a response."""
-        self._refuse_when_started()
+    def add_error_handler(self, code_or_exception: int | type[Exception], function: ErrorHandler) -> None:
+        """Register the function that responds to this exception, or to HTTP exceptions of this status."""
+        self._check_not_started()
         self.error_handlers.add(code_or_exception, function)
 
     def add_middleware(
@@ -149,7 +155,7 @@ class App(AbstractApp):
         Raises:
             ValueError: the stack has no such position.
         """
-        self._refuse_when_started()
+        self._check_not_started()
         for at, middleware in enumerate(self.middlewares):
             if getattr(middleware, "func", middleware) == position.value:
                 self.middlewares.insert(at, partial(middleware_class, **options))
@@ -162,35 +168,52 @@ class App(AbstractApp):
         self.wsgi_middlewares.append(partial(middleware, **options))
 
     def add_url_rule(
-        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        **options: Any,
     ) -> None:
-        """Add a route of Flask's beside the documents' paths."""
+        """Add a Flask route in addition to the documents' paths."""
         self.app.add_url_rule(rule, endpoint=endpoint, view_func=view_func, **options)
 
     def run(self, import_string: str | None = None, **options: Any) -> None:
         """Serve for development with uvicorn; an import string such as `main:app` turns on reloading."""
-        logger.warning("`App.run` is made for development. In production, use a server such as gunicorn.")
+        logger.warning("`App.run` is meant for development. In production, use a server such as gunicorn.")
         if import_string:
             options = {"reload": True, "reload_includes": self.extra_files, **options}
         uvicorn.run(import_string or self, **options)
 
     def build(self) -> ASGIApp:
-        """Compile every operation, once, and return the application that serves them; the first request does so otherwise.
+        """Compile every operation once, and return the ASGI application; otherwise the first request does so.
 
         Raises:
-            DocumentError: a document asks for something that cannot be enforced.
+            DocumentError: a document uses a feature that cannot be enforced.
         """
+        if self._error is not None:
+            raise self._error.with_traceback(None)  # Each raise would add to the traceback.
         if self._serve is None:
-            stack = self._stack.build()
+            try:
+                stack = self._stack.build()
+            except Exception as error:
+                self._error = error
+                raise
             self._serve = stack if self.middleware is self._stack else self.middleware
         return self._serve
 
-    def _refuse_when_started(self) -> None:
+    def _check_not_started(self) -> None:
         if self._serve is not None:
-            raise RuntimeError(STARTED)
+            raise RuntimeError(ALREADY_STARTED_MESSAGE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or the start and the end of the process."""
-        serve = self._serve or self.build()
+        """Serve a request or the lifespan; a refused document ends the server's startup with one line."""
+        try:
+            serve = self._serve or self.build()
+        except DocumentError as error:
+            if scope["type"] != "lifespan":
+                raise
+            await receive()  # uvicorn takes an exception for an application without a lifespan, and starts.
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         scope["app"] = self
         await (self._lifespan if scope["type"] == "lifespan" else serve)(scope, receive, send)

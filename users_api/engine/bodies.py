@@ -1,4 +1,4 @@
-"""The request bodies of one operation: which one a request has is said by its Content-Type."""
+"""The request bodies of one operation, selected by Content-Type."""
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -10,7 +10,7 @@ from connexion.uri_parsing import AbstractURIParser
 from users_api.engine.failures import DocumentError, UnsupportedMediaType
 from users_api.engine.media_types import MULTIPART, URLENCODED, compile_range, parse_media_type, specificity
 from users_api.engine.payloads import (
-    KINDS,
+    BODY_CLASSES,
     BinaryBody,
     Body,
     DocumentLike,
@@ -19,13 +19,13 @@ from users_api.engine.payloads import (
     kind_of,
 )
 from users_api.engine.schemas import Schemas
-from users_api.engine.sources import child_pointer
+from users_api.engine.yaml_source import child_pointer
 
 __all__ = ["Bodies", "Payload"]
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-EXAMPLES: Final = ("application/json", URLENCODED, MULTIPART, "text/plain")  # One of each parsed kind.
+REPRESENTATIVES: Final = ("application/json", URLENCODED, MULTIPART, "text/plain")  # One of each parsed kind.
 
 
 class Bodies:
@@ -45,7 +45,7 @@ class Bodies:
         """Compile a body for each media type, and for each kind of body that a range covers.
 
         Raises:
-            DocumentError: one of them cannot be parsed, or not be checked against its schema.
+            DocumentError: one of them cannot be parsed, or cannot be checked against its schema.
         """
         request_body, pointer = document.resolve(request_body, pointer)
         content = request_body["content"] or {"*/*": {}}
@@ -53,7 +53,9 @@ class Bodies:
         self.name: str = request_body.get("x-body-name", "body")
         self.media_types = list(content)
         self._strict = strict
-        self._options = Options(document, schemas, strict, self.required, uri_parser_class, validated_elsewhere)
+        self._options = Options(
+            document, schemas, strict, self.required, uri_parser_class, validated_elsewhere
+        )
         self._exact: dict[str, Body] = {}
         self._ranges: list[tuple[re.Pattern[str], dict[str, Body]]] = []
         bodies = {
@@ -64,16 +66,16 @@ class Bodies:
         self._plain = {name.encode(): body for name, body in self._exact.items()}
 
     def parse(self, scope_headers: Headers, body: bytes) -> Payload:
-        """Return what the body holds.
+        """Return the parsed body.
 
         Raises:
-            UnsupportedMediaType: its media type, charset or content coding is not one that the document has.
+            UnsupportedMediaType: the document does not list its media type, charset or content coding.
             InvalidPayload: it is malformed, or does not conform to the schema.
         """
         return self.select(scope_headers, body)(body)
 
     def select(self, scope_headers: Headers, body: bytes) -> Callable[[bytes], Payload]:
-        """Return what parses the body; the first of the document's media types where no header names one.
+        """Return the parser of the body; without a Content-Type, that of the first media type.
 
         Raises:
             UnsupportedMediaType: as above.
@@ -87,41 +89,43 @@ class Bodies:
             elif name == b"content-encoding" and value:
                 is_coded = True
         if content_type is None and not body:
-            return self._first.absent
+            return self._first.read_missing
         if is_coded:
             raise UnsupportedMediaType(detail="There must be no Content-Encoding")
         if (plain := self._plain.get(content_type or b"")) is not None:
-            return plain.read if body else plain.absent
+            return plain.read if body else plain.read_missing
         if content_type is None and not self._strict:
             return self._first.read
         return self._find(content_type, body)
 
     def _find(self, content_type: bytes | None, body: bytes) -> Callable[[bytes], Payload]:
-        """Return what parses the body of a media type that has parameters, or that a range covers."""
+        """Return the parser for a media type that has parameters or that a range covers."""
         text = None if content_type is None else content_type.decode("latin-1")
         parsed = parse_media_type(text or "")
-        if parsed is not None and (found := self._exact.get(parsed[0]) or self._covering(parsed[0])):
+        if parsed is not None and (found := self._exact.get(parsed[0]) or self._find_range(parsed[0])):
             found.check(parsed[1])
-            return partial(found.read, parameters=parsed[1]) if body else found.absent
+            return partial(found.read, parameters=parsed[1]) if body else found.read_missing
         named = text if parsed is None else parsed[0]
         raise UnsupportedMediaType(detail=f"Invalid Content-type ({named}), expected {self.media_types}")
 
-    def _covering(self, name: str) -> Body | None:
+    def _find_range(self, name: str) -> Body | None:
         kind = kind_of(name)
         return next((bodies.get(kind) for pattern, bodies in self._ranges if pattern.fullmatch(name)), None)
 
     def _compile(self, name: str, media: Mapping[str, Any], pointer: str) -> Body:
-        """Return the body; of a range the most general one."""
+        """Return the body of a media type, or the most general one of a range."""
         parsed = parse_media_type(name)
         if parsed is None or parsed[1].keys() - {"charset"} or parsed[0] in self._exact:
-            raise DocumentError(pointer, f"{name} is not a media type of its own", "write it once, without parameters")
+            raise DocumentError(
+                pointer, f"{name} duplicates another media type", "write it once, without parameters"
+            )
         lowered, parameters = parsed
         if "*" in lowered:
             return self._compile_range(lowered, media, pointer)
         kind = kind_of(lowered)
         if kind == "text" and self._is_binary(media):
             kind = "binary"
-        self._exact[lowered] = body = KINDS[kind](media, pointer, lowered, self._options)
+        self._exact[lowered] = body = BODY_CLASSES[kind](media, pointer, lowered, self._options)
         body.check(parameters)
         return body
 
@@ -132,12 +136,12 @@ class Bodies:
         self._ranges.append((pattern, bodies))
         if self._is_binary(media):
             body = BinaryBody(media, pointer, name, self._options)
-            bodies.update(dict.fromkeys(KINDS, body))
+            bodies.update(dict.fromkeys(BODY_CLASSES, body))
             return body
-        for example in filter(pattern.fullmatch, (name.replace("*", "x"), *EXAMPLES)):
+        for example in filter(pattern.fullmatch, (name.replace("*", "x"), *REPRESENTATIVES)):
             kind = kind_of(example)
             try:
-                bodies.setdefault(kind, KINDS[kind](media, pointer, example, self._options))
+                bodies.setdefault(kind, BODY_CLASSES[kind](media, pointer, example, self._options))
             except DocumentError as error:
                 problem = error
         if not bodies:

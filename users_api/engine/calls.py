@@ -1,15 +1,13 @@
-"""How a handler is called: with the arguments that it asks for, where it cannot hold up other requests.
+"""Calls a handler with the arguments that it declares, where it cannot delay other requests.
 
-Plain functions run in a thread pool, as Connexion runs them, or wherever the program says: `App(run_plain=…)`. A coroutine
+Plain functions run in a thread pool, as Connexion runs them, or where `App(run_plain=…)` says. A coroutine
 function runs on the event loop.
 """
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from time import perf_counter
-from types import coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -19,58 +17,48 @@ from connexion.exceptions import ResolverProblem
 from users_api.engine.failures import DocumentError
 
 BLOCKING_SECONDS: Final = 0.1
-CONTEXT: Final = "context_"  # Connexion gives the whole context under this name.
-IN_THREAD: Final = "runs_in_thread"
-PASSED_LATER: Final = frozenset({CONTEXT, "user", "token_info"})
+CONTEXT_ARGUMENT: Final = "context_"  # Connexion gives the whole context under this name.
+IN_THREAD_ATTRIBUTE: Final = "runs_in_thread"
+CONTEXT_ARGUMENTS: Final = frozenset({CONTEXT_ARGUMENT, "user", "token_info"})
 
 logger = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
-RunPlain = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
+RunFunction = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
 
 
 def in_thread(function: Function) -> Function:
-    """Mark a handler that waits for what does not cooperate with the event loop: it runs in the thread pool."""
-    setattr(function, IN_THREAD, True)
+    """Mark a handler that blocks instead of awaiting: it runs in the thread pool."""
+    setattr(function, IN_THREAD_ATTRIBUTE, True)
     return function
 
 
-class Threads:
-    """The thread pool of plain handlers: at most so many run at once, the others queue."""
+class ThreadPoolRunner:
+    """The thread pool of plain handlers: at most `size` run at once, the others queue."""
 
     def __init__(self, size: int) -> None:
-        """Take the number of threads."""
+        """Set the number of threads."""
         self._size = size
         self._limiter: CapacityLimiter | None = None
 
     async def __call__(self, function: Callable[[], Any]) -> Any:
-        """Return what the function returns in a thread of the pool."""
+        """Run the function in a thread of the pool, and return its result."""
         if self._limiter is None:
             self._limiter = CapacityLimiter(self._size)
         return await to_thread.run_sync(function, limiter=self._limiter)
 
 
-@coroutine
-def watched(running: Coroutine[Any, Any, Any], operation_id: str) -> Generator[Any, Any, Any]:
-    """Run the coroutine, and log each step in which it holds the event loop for more than a tenth of a second."""
-    step: Callable[[Any], Any] = running.send
-    sent: Any = None
-    while True:
-        began = perf_counter()
-        try:
-            waits_for = step(sent)
-        except StopIteration as end:
-            return end.value
-        finally:
-            if (held := perf_counter() - began) > BLOCKING_SECONDS:
-                logger.warning("%s held the event loop for %.0f ms", operation_id, held * 1000)
-        try:
-            sent, step = (yield waits_for), running.send
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, the coroutine handles it or raises it again.
-            sent, step = error, running.throw
+def blocking_reporter(operation_id: str) -> Callable[[float], None]:
+    """Return a function that logs steps that hold the event loop for more than BLOCKING_SECONDS."""
+
+    def report(seconds: float) -> None:
+        if seconds > BLOCKING_SECONDS:
+            logger.warning("%s blocked the event loop for %.0f ms", operation_id, seconds * 1000)
+
+    return report
 
 
 class Handler:
-    """A function of the program, with what its signature says about its arguments."""
+    """A handler function and the arguments that its signature declares."""
 
     def __init__(self, operation: Any, declared: frozenset[str], *, has_files: bool) -> None:
         """Read the signature.
@@ -81,16 +69,19 @@ class Handler:
         self.function = operation.function
         plain = unwrap_decorators(self.function)
         self.is_async = inspect.iscoroutinefunction(plain)
-        self.in_thread = getattr(self.function, IN_THREAD, False)
+        self.in_thread = getattr(self.function, IN_THREAD_ATTRIBUTE, False)
         parameters = inspect.signature(plain).parameters.values()
         self.takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
         named = [each for each in parameters if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}]
         self.names = frozenset(each.name for each in named)
-        self.wants_context = CONTEXT in self.names
+        self.wants_context = CONTEXT_ARGUMENT in self.names
         self.takes_declared = self.takes_all or declared <= self.names
         required = {each.name for each in named if each.default is each.empty}
-        self.absent = dict.fromkeys(required & declared)  # An optional parameter that was not sent is None to such a function.
-        if plain is self.function and not has_files and (unknown := required - declared - PASSED_LATER):
+        self.none_arguments = dict.fromkeys(
+            required & declared
+        )  # None for optional parameters that were not sent.
+        self.takes_exactly = self.takes_declared and not self.none_arguments
+        if plain is self.function and not has_files and (unknown := required - declared - CONTEXT_ARGUMENTS):
             raise DocumentError(
                 operation.pointer,
                 f"the handler {self.function.__qualname__} requires {', '.join(sorted(unknown))}, "
@@ -98,25 +89,25 @@ class Handler:
                 "declare the parameter, or give the argument a default",
             )
 
-    def select(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return those of the arguments that the function takes."""
+    def select_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments that the function accepts."""
         if not self.takes_declared:
             arguments = {name: value for name, value in arguments.items() if name in self.names}
-        return {**self.absent, **arguments} if self.absent else arguments
+        return {**self.none_arguments, **arguments} if self.none_arguments else arguments
 
-    def takes(self, name: str) -> bool:
-        """Return whether the function takes an argument of this name."""
+    def accepts(self, name: str) -> bool:
+        """Return whether the function accepts an argument of this name."""
         return self.takes_all or name in self.names
 
     def add_context(self, arguments: dict[str, Any], context: dict[str, Any]) -> None:
-        """Pass what the context holds, such as `user` and `token_info`."""
-        arguments.update({name: value for name, value in context.items() if self.takes(name)})
+        """Add the values of the context that the function accepts, such as `user` and `token_info`."""
+        arguments.update({name: value for name, value in context.items() if self.accepts(name)})
         if self.wants_context:
-            arguments[CONTEXT] = context
+            arguments[CONTEXT_ARGUMENT] = context
 
 
-def unresolved(error: Exception, status: int) -> Callable[..., Any]:
-    """Return a handler that answers the status given as `resolver_error`: the operationId leads to no function."""
+def make_missing_handler(error: Exception, status: int) -> Callable[..., Any]:
+    """Return a handler that responds with `resolver_error`, for an operationId without a function."""
 
     def fail(**_arguments: Any) -> Any:
         raise ResolverProblem(detail=str(error.args[0]), status=status)
@@ -124,7 +115,7 @@ def unresolved(error: Exception, status: int) -> Callable[..., Any]:
     return fail
 
 
-async def finish(returned: Any) -> Any:
+async def await_if_needed(returned: Any) -> Any:
     """Return what the function returned, awaited where a decorator made it a coroutine."""
     while asyncio.iscoroutine(returned) or isinstance(returned, Awaitable):
         returned = await returned

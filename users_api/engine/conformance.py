@@ -9,23 +9,27 @@ from connexion.exceptions import NonConformingResponseBody, NonConformingRespons
 from users_api.engine.failures import DocumentError, FieldError
 from users_api.engine.media_types import compile_range, is_json, parse_media_type
 from users_api.engine.schemas import Direction, Schema, Schemas
-from users_api.engine.sources import child_pointer
-from users_api.engine.styles import Malformed, Types, View, compile_split
+from users_api.engine.styles import Malformed, SchemaConjunction, Types, compile_split
+from users_api.engine.yaml_source import child_pointer
 
 T = TypeVar("T")
 Headers = Sequence[tuple[bytes, bytes]]
-TEXT_TYPES: Final = frozenset({"application/xml", "application/javascript", "application/x-www-form-urlencoded"})
-ANNOTATIONS: Final = frozenset({"title", "description", "example", "externalDocs", "deprecated", "default", "xml"})
-OCTETS: Final = "latin-1"  # One character for each octet, so that lengths are in octets.
+TEXT_TYPES: Final = frozenset(
+    {"application/xml", "application/javascript", "application/x-www-form-urlencoded"}
+)
+ANNOTATIONS: Final = frozenset(
+    {"title", "description", "example", "externalDocs", "deprecated", "default", "xml"}
+)
+OCTET_CHARSET: Final = "latin-1"  # One character for each octet, so that lengths are in octets.
 SUCCESS: Final = 200
 NO_CONTENT: Final = frozenset({204, 304})
 
 
 class Resolver(Protocol):
-    """What is needed of the document."""
+    """The part of the document's interface that this module needs."""
 
     def resolve(self, node: Mapping[str, Any], pointer: str) -> tuple[Mapping[str, Any], str]:
-        """Return the object that a reference leads to, and its pointer."""
+        """Return the target of a reference, and its pointer."""
         ...
 
 
@@ -34,28 +38,28 @@ def is_bodiless(status: int) -> bool:
     return status < SUCCESS or status in NO_CONTENT
 
 
-class ByStatus(Generic[T]):
+class StatusTable(Generic[T]):
     """A table by status: the status itself, then its range such as `2XX`, then `default`."""
 
     __slots__ = ("_default", "_exact", "_ranges")
 
     def __init__(self, table: Mapping[str, T], default: T | None = None) -> None:
-        """Take the table, whose keys are those of a Responses Object; the default is for a table that has none."""
+        """Store a table with a Responses Object's keys, and the default for a table without one."""
         self._exact = {int(key): value for key, value in table.items() if key.isdigit()}
         self._ranges = {int(key[0]): value for key, value in table.items() if key.endswith("XX")}
         self._default = table.get("default", default)
 
     def find(self, status: int) -> T | None:
-        """Return what stands for the status."""
+        """Return the entry for the status."""
         return self._exact.get(status) or self._ranges.get(status // 100, self._default)
 
 
-class Conformance:
+class ResponseValidator:
     """All responses that one operation documents.
 
-    Unless strict, a status that is not documented may be sent, as in Connexion.
-    Only JSON bodies are parsed. Text counts as one string, number or boolean, and other bodies as a string of octets.
-    `elsewhere` holds the media types whose bodies the program validates itself.
+    Unless strict, a status that is not documented may be sent, as in Connexion. Only JSON bodies are parsed.
+    Text counts as one string, number or boolean, and other bodies as a string of octets. `elsewhere` contains
+    the media types whose bodies the program validates itself.
     """
 
     __slots__ = ("_documented", "_operation_id", "_pointer", "_strict")
@@ -74,61 +78,68 @@ class Conformance:
         """Compile the responses, each given with its pointer.
 
         Raises:
-            DocumentError: a response says something that cannot be enforced.
+            DocumentError: a response uses a feature that cannot be enforced.
         """
         self._pointer, self._operation_id, self._strict = pointer, operation_id, strict
         for key, (definition, at) in definitions.items():
             if key.isdigit() and is_bodiless(int(key)) and definition.get("content"):
                 problem = f"a response of status {key} has no body"
                 raise DocumentError(pointer=f"{at}/content", problem=problem, instead="remove content")
-        self._documented = ByStatus(
-            {key: Documented(each, at, document, schemas, elsewhere) for key, (each, at) in definitions.items()}
+        self._documented = StatusTable(
+            {
+                key: DocumentedResponse(each, at, document, schemas, elsewhere)
+                for key, (each, at) in definitions.items()
+            }
         )
 
     def needs_body(self, status: int, headers: Headers) -> bool:
-        """Return whether a streamed body must be read to its end before `check` can judge it."""
+        """Return whether a streamed body must be read completely before `check` can validate it."""
         documented = self._documented.find(status)
         return documented is not None and documented.needs_body(_content_type(headers))
 
     def check(self, status: int, headers: Headers, body: bytes | None, *, head: bool = False) -> None:
-        """Accept a response; the body of a streamed one is None, and the response to HEAD may leave it out.
+        """Validate a response; `body` is None for a stream, and may be missing in a response to HEAD.
 
         Raises:
             NonConformingResponseHeaders: the status, the media type or a header is not as documented.
-            NonConformingResponseBody: the body is not. Messages hold pointers and paths, never values.
+            NonConformingResponseBody: the body is not. Messages contain pointers and paths, never values.
         """
         documented = self._documented.find(status)
         if documented is None:
             if self._strict:
-                self._refuse_headers(self._pointer, f"status {status} is not documented")
+                self._reject_headers(self._pointer, f"status {status} is not documented")
             return
         for pointer, error in documented.header_errors(headers):
-            self._refuse_headers(pointer, f"{error.field} {error.message}")
+            self._reject_headers(pointer, f"{error.field} {error.message}")
         if body == b"" and (head or is_bodiless(status)):
             return
         if documented.media:
             self._check_body(documented, _content_type(headers), body)
         elif documented.is_bodiless and body != b"":
-            self._refuse_body(documented.pointer, "the response has a body, and none is documented")
+            self._reject_body(documented.pointer, "the response has a body, and none is documented")
 
-    def _check_body(self, documented: "Documented", content_type: str | None, body: bytes | None) -> None:
+    def _check_body(
+        self, documented: "DocumentedResponse", content_type: str | None, body: bytes | None
+    ) -> None:
         if content_type is None:
-            self._refuse_headers(f"{documented.pointer}/content", "Content-Type is missing")
+            self._reject_headers(f"{documented.pointer}/content", "Content-Type is missing")
         found = documented.find(content_type)
         if found is None:
-            self._refuse_headers(f"{documented.pointer}/content", "this media type is not documented")
+            self._reject_headers(f"{documented.pointer}/content", "this media type is not documented")
         media, name, parameters = found
         if body is not None and (errors := media.errors(body, name, parameters)):
-            self._refuse_body(media.pointer, "; ".join(f"{each.field} {each.message}".strip() for each in errors))
+            self._reject_body(
+                media.pointer, "; ".join(f"{each.field} {each.message}".strip() for each in errors)
+            )
 
-    def _refuse_headers(self, pointer: str, problem: str) -> NoReturn:
+    def _reject_headers(self, pointer: str, problem: str) -> NoReturn:
         raise NonConformingResponseHeaders(detail=f"{self._operation_id}: {pointer}: {problem}")
 
-    def _refuse_body(self, pointer: str, problem: str) -> NoReturn:
+    def _reject_body(self, pointer: str, problem: str) -> NoReturn:
         raise NonConformingResponseBody(detail=f"{self._operation_id}: {pointer}: {problem}")
 
 
-class Documented:
+class DocumentedResponse:
     """One Response Object."""
 
     __slots__ = ("_headers", "is_bodiless", "media", "pointer")
@@ -151,14 +162,14 @@ class Documented:
             for name, header in definition.get("headers", {}).items()
             if name.lower() != "content-type"
         ]
-        self._headers = [Header(name, header, at, schemas) for name, header, at in headers]
+        self._headers = [DocumentedHeader(name, header, at, schemas) for name, header, at in headers]
         media = [
-            Media(name, each, child_pointer(f"{pointer}/content", name), schemas, elsewhere)
+            DocumentedMediaType(name, each, child_pointer(f"{pointer}/content", name), schemas, elsewhere)
             for name, each in definition.get("content", {}).items()
         ]
         self.media = sorted(media, key=lambda each: each.specificity, reverse=True)
 
-    def find(self, content_type: str) -> "tuple[Media, str, dict[str, str]] | None":
+    def find(self, content_type: str) -> "tuple[DocumentedMediaType, str, dict[str, str]] | None":
         """Return the most specific media type that covers this one, and this one's name and parameters."""
         parsed = parse_media_type(content_type)
         if parsed is None:
@@ -166,39 +177,47 @@ class Documented:
         return next(((media, *parsed) for media in self.media if media.covers(*parsed)), None)
 
     def needs_body(self, content_type: str | None) -> bool:
-        """Return whether the body of this media type has to be looked at."""
+        """Return whether a body of this media type must be validated."""
         if not self.media:
             return self.is_bodiless
         found = self.find(content_type) if content_type else None
         return found is not None and found[0].needs_body(found[1])
 
     def header_errors(self, headers: Headers) -> list[tuple[str, FieldError]]:
-        """Return every violation by a header, with the pointer to its definition."""
+        """Return every invalid header, with the pointer to its definition."""
         return [
             (header.pointer, error)
             for header in self._headers
-            for error in header.errors([value.decode("latin-1") for name, value in headers if name == header.key])
+            for error in header.errors(
+                [value.decode("latin-1") for name, value in headers if name == header.key]
+            )
         ]
 
 
-class Media:
+class DocumentedMediaType:
     """The documented body of one media type, or of a range of them."""
 
     __slots__ = (
-        "_convert", "_covers", "_encoding", "_is_anything", "_is_structured", "_parameters", "_schema", "pointer", "specificity"
+        "_convert", "_covers", "_encoding", "_is_anything", "_is_structured", "_parameters", "_schema",
+        "pointer", "specificity"
     )  # fmt: skip
 
     def __init__(
-        self, key: str, definition: Mapping[str, Any], pointer: str, schemas: Schemas, elsewhere: Container[str]
+        self,
+        key: str,
+        definition: Mapping[str, Any],
+        pointer: str,
+        schemas: Schemas,
+        elsewhere: Container[str],
     ) -> None:
         """Compile its schema.
 
         Raises:
-            DocumentError: the schema describes the parts of something that is not parsed.
+            DocumentError: the schema describes the structure of a media type that is not parsed.
         """
         parsed = parse_media_type(key)
         if parsed is None:
-            raise DocumentError(pointer, f"{key} is no media type", "write one like application/json")
+            raise DocumentError(pointer, f"{key} is not a media type", "write one like application/json")
         name, self._parameters = parsed
         self.pointer = pointer
         self._covers = compile_range(name)
@@ -213,7 +232,7 @@ class Media:
     def _compile(self, name: str, schema: Mapping[str, Any], schemas: Schemas) -> None:
         self._schema = schemas.compile(schema, self.pointer, Direction.RESPONSE)
         self._is_anything = _accepts_any_text(schemas.resolve(schema))
-        types, view = Types(schemas, self.pointer), View((schema,))
+        types, view = Types(schemas, self.pointer), SchemaConjunction((schema,))
         self._is_structured = types.shapes(view) != {"primitive"}
         if self._is_structured:
             if "*" not in name and not is_json(name):
@@ -224,16 +243,16 @@ class Media:
                 )
             return
         self._convert = types.compile(view)
-        self._encoding = OCTETS if types.outline(view).format == "binary" else ""
+        self._encoding = OCTET_CHARSET if types.outline(view).format == "binary" else ""
 
     def covers(self, name: str, parameters: Mapping[str, str]) -> bool:
-        """Return whether a media type belongs here; parameters that the document names must be the same."""
+        """Return whether this entry covers a media type; parameters that the document names must be equal."""
         return bool(self._covers.fullmatch(name)) and all(
             parameters.get(each, "").lower() == value.lower() for each, value in self._parameters.items()
         )
 
     def needs_body(self, name: str) -> bool:
-        """Return whether anything can be wrong with a body."""
+        """Return whether any body could be invalid."""
         return self._schema is not None and (is_json(name) or not self._is_anything)
 
     def errors(self, body: bytes, name: str, parameters: Mapping[str, str]) -> list[FieldError]:
@@ -252,7 +271,7 @@ class Media:
         if self._is_structured:
             message = f"{name} is not parsed, so it cannot be validated"
             raise Malformed(message)
-        encoding = self._encoding or charset or ("utf-8" if _is_text(name) else OCTETS)
+        encoding = self._encoding or charset or ("utf-8" if _is_text(name) else OCTET_CHARSET)
         try:
             return self._convert(body.decode(encoding))
         except (LookupError, UnicodeError):
@@ -260,16 +279,16 @@ class Media:
             raise Malformed(message) from None
 
 
-class Header:
-    """One documented header; repeated ones count as one with commas between (RFC 9110, 5.3), except Set-Cookie."""
+class DocumentedHeader:
+    """One documented header; commas join repeated ones (RFC 9110, 5.3), except Set-Cookie."""
 
     __slots__ = ("_is_required", "_name", "_read", "_schema", "key", "pointer")
 
     def __init__(self, name: str, definition: Mapping[str, Any], pointer: str, schemas: Schemas) -> None:
-        """Compile its schema and what reads it; the style of a header is always simple.
+        """Compile its schema and its reader; the style of a header is always simple.
 
         Raises:
-            DocumentError: it holds what is not parsed, or what its style cannot express.
+            DocumentError: its media type is not parsed, or its style cannot express the schema.
         """
         self.key, self.pointer, self._name = name.lower().encode("latin-1"), pointer, name
         self._is_required = definition.get("required", False)
@@ -281,7 +300,9 @@ class Header:
             ((media_type, media),) = definition["content"].items()
             at = child_pointer(f"{pointer}/content", media_type)
             if not is_json(media_type.lower()):
-                raise DocumentError(at, f"headers of {media_type} are not parsed", "write schema instead of content")
+                raise DocumentError(
+                    at, f"headers of {media_type} are not parsed", "write schema instead of content"
+                )
             at, schema, self._read = f"{at}/schema", media.get("schema", {}), _parse_json
         self._schema = schemas.compile(schema, at, Direction.RESPONSE)
 
@@ -304,11 +325,13 @@ class Header:
 def _compile_simple(
     name: str, schema: Mapping[str, Any], pointer: str, schemas: Schemas, *, explode: bool
 ) -> Callable[[str], Any]:
-    """Return what turns the text of a header into a value of its schema's type."""
-    types, view = Types(schemas, pointer), View((schema,))
+    """Return the conversion from a header's text to a value of its schema's type."""
+    types, view = Types(schemas, pointer), SchemaConjunction((schema,))
     shapes = types.shapes(view)
     if len(shapes) > 1:
-        raise DocumentError(pointer, "the alternatives of a header are serialized differently", "keep one type")
+        raise DocumentError(
+            pointer, "the alternatives of a header are serialized differently", "keep one type"
+        )
     split = compile_split("simple", shapes.pop(), name, explode=explode)
     convert = types.compile(view)
     return lambda text: convert(split(text, str.strip))
@@ -319,7 +342,7 @@ def _content_type(headers: Headers) -> str | None:
 
 
 def _accepts_any_text(schema: Mapping[str, Any]) -> bool:
-    """Return whether no string of octets violates the schema, so that a stream can be sent as it comes."""
+    """Return whether every string of octets conforms to the schema; if so, a stream is not read first."""
     if schema.keys() - ANNOTATIONS - {"type", "format"}:
         return False
     return (schema.get("type", "string"), schema.get("format", "binary")) == ("string", "binary")
@@ -334,7 +357,7 @@ def _join(name: str, field: str) -> str:
 
 
 def _parse_json(text: bytes | str) -> Any:
-    """Return the value as exactly as the document's numbers are written; orjson rounds integers beyond 64 bits."""
+    """Return the value without loss of precision; orjson rounds integers beyond 64 bits."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -343,5 +366,5 @@ def _parse_json(text: bytes | str) -> Any:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    """Refuse NaN and the infinities, which are not JSON (RFC 8259, 6)."""
+    """Reject NaN and the infinities, which are not JSON (RFC 8259, 6)."""
     raise ValueError(name)

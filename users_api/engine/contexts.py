@@ -1,11 +1,11 @@
-"""Flask's contexts around a handler: an application context always, a request only for those who ask for it.
+"""Flask's contexts around a handler: an application context, and a request context if it is used.
 
 These names of Flask's are private, and nothing else in this package may use them: `flask.globals._cv_app` and
 `_cv_request`, which bind the contexts, `AppContext._cv_tokens` and `RequestContext._session`.
 """
 
 import io
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextvars import Token
 from functools import cached_property
 from typing import Any, Final, Self, cast
@@ -30,34 +30,39 @@ HOOKS: Final = (
 BODY_HEADERS: Final = frozenset({b"content-length", b"content-type"})
 
 
-class EngineContext(AppContext):
-    """An application context without what costs each request time: signals without receivers, an adapter that few ask for."""
+class LeanAppContext(AppContext):
+    """An application context that omits signals without receivers and a rarely used URL adapter."""
 
     def __init__(self, app: Flask) -> None:
-        """Make the `g` of one request."""
+        """Begin unbound."""
         self.app = app
-        self.g = app.app_ctx_globals_class()
         self._cv_tokens = []
+
+    @cached_property
+    def g(self) -> Any:  # type: ignore[override]  # Flask creates it immediately.
+        """What the handler and the functions that it calls keep for this request."""
+        return self.app.app_ctx_globals_class()
 
     @cached_property
     def url_adapter(self) -> Any:  # type: ignore[override]  # Flask makes it at once.
         """What `url_for` uses outside of requests."""
         return self.app.create_url_adapter(None)
 
-    def push(self) -> None:
+    def __enter__(self) -> Self:
         """Bind the context to the current task, thread or greenlet."""
         if appcontext_pushed.receivers:
             super().push()
         else:
             self._cv_tokens.append(_cv_app.set(self))
+        return self
 
-    def pop(self, exc: BaseException | None = None) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         """Run the functions that `teardown_appcontext` has registered, and unbind the context."""
         if appcontext_popped.receivers or len(self._cv_tokens) > 1:
-            super().pop(exc)
+            super().pop(error)
             return
         try:
-            self.app.do_teardown_appcontext(exc)
+            self.app.do_teardown_appcontext(error)
         finally:
             _cv_app.reset(self._cv_tokens.pop())
 
@@ -66,38 +71,34 @@ class EngineFlask(Flask):
     """A Flask application whose requests to the document's paths are already routed."""
 
     def __init__(self, import_name: str, **options: Any) -> None:
-        """Take Flask's arguments."""
+        """Accept Flask's arguments."""
         self._synchronous: dict[Callable[..., Any], Callable[..., Any]] = {}
         super().__init__(import_name, **options)
 
     def app_context(self) -> AppContext:
         """Return a new application context."""
-        return EngineContext(self)
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, wrapped if it is a coroutine function; Flask looks at it anew for each request."""
-        if func not in self._synchronous:
-            self._synchronous[func] = super().ensure_sync(func)
-        return self._synchronous[func]
+        return LeanAppContext(self)
 
     def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
-        """Run the registered functions, the last one first."""
+        """Run the registered functions, the last one first; Flask wraps coroutine functions each time."""
         if appcontext_tearing_down.receivers:
             super().do_teardown_appcontext(exc)
             return
         for function in reversed(self.teardown_appcontext_funcs):
-            self.ensure_sync(function)(exc)
+            if function not in self._synchronous:
+                self._synchronous[function] = self.ensure_sync(function)
+            self._synchronous[function](exc)
 
     def request_context(self, environ: Any) -> RequestContext:
         """Return the context of a request."""
-        return RoutedContext(self, environ)
+        return RoutedRequestContext(self, environ)
 
 
-class RoutedContext(RequestContext):
-    """A request whose route the engine has found."""
+class RoutedRequestContext(RequestContext):
+    """A request context whose route the engine has already found."""
 
     def match_request(self) -> None:
-        """Take the engine's route, or find one of the program's own."""
+        """Use the engine's route, or find one of the program's own routes."""
         scope = self.request.environ["asgi.scope"]
         if operation := scope.get("operation"):
             self.request.url_rule = operation.rule
@@ -106,69 +107,81 @@ class RoutedContext(RequestContext):
             super().match_request()
 
     def open(self) -> None:
-        """Do what `push` does, except that the context becomes nobody's current one."""
+        """Do what `push` does, without making the context current."""
         interface = self.app.session_interface
         session = interface.open_session(self.app, self.request)
         self._session = interface.make_null_session(self.app) if session is None else session
         self.match_request()
 
 
-class LazyContext:
-    """A request context that is made when a handler first looks at `flask.request`, `session` or `url_for`."""
+class LazyRequestContext:
+    """A request context that is created when a handler first uses `flask.request`, `session` or `url_for`."""
 
     __slots__ = ("_app", "_body", "_scope", "_tokens", "made")
 
     def __init__(self, app: Flask, scope: Scope, body: bytes) -> None:
-        """Keep what the request is made of."""
+        """Store what is needed to create the request."""
         self._app, self._scope, self._body = app, scope, body
-        self._tokens: list[Token[Any]] = []
-        self.made: RoutedContext | None = None
+        self._tokens: tuple[Token[Any], ...] = ()
+        self.made: RoutedRequestContext | None = None
 
     def __enter__(self) -> Self:
-        """Become the current context once more: Flask's `stream_with_context` does this around each stream."""
-        self._tokens.append(_cv_request.set(cast("RequestContext", self)))
+        """Become the current context again: Flask's `stream_with_context` does this around each stream."""
+        self._tokens += (_cv_request.set(cast("RequestContext", self)),)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Leave it to whoever was current before."""
-        _cv_request.reset(self._tokens.pop())
+        """Restore the previous context."""
+        _cv_request.reset(self._tokens[-1])
+        self._tokens = self._tokens[:-1]
 
     def __getattr__(self, name: str) -> Any:
         """Return the attribute of the real context."""
         if self.made is None:
-            self.made = RoutedContext(self._app, environ_of(self._scope, self._body))
+            self.made = RoutedRequestContext(self._app, build_wsgi_environ(self._scope, self._body))
             self.made.open()
         return getattr(self.made, name)
 
 
-def within_context(app: Flask, scope: Scope, body: bytes, function: Callable[[], Response]) -> Response:
-    """Return what the function returns, called in an application context in which Flask's proxies work."""
+def call_in_context(
+    app: Flask,
+    scope: Scope,
+    body: bytes,
+    call: Callable[[dict[str, Any]], Response],
+    arguments: dict[str, Any],
+) -> Response:
+    """Call the function with the arguments, in an application context in which Flask's proxies work."""
     with app.app_context():
-        context: Any = LazyContext(app, scope, body)  # It stands in for a RequestContext.
+        context: Any = LazyRequestContext(app, scope, body)  # It stands in for a RequestContext.
         _cv_request.set(context)
-        return _processed(app, context, function())
+        response = call(arguments)
+        return response if context.made is None else _apply_request_callbacks(app, response)
 
 
-async def within_context_on_loop(app: Flask, scope: Scope, body: bytes, function: Callable[[], Any]) -> Response:
+async def await_in_context(
+    app: Flask,
+    scope: Scope,
+    body: bytes,
+    call: Callable[[dict[str, Any]], Awaitable[Response]],
+    arguments: dict[str, Any],
+) -> Response:
     """Do the same for a coroutine function, whose context is that of its task."""
     with app.app_context():
-        context: Any = LazyContext(app, scope, body)  # It stands in for a RequestContext.
+        context: Any = LazyRequestContext(app, scope, body)  # It stands in for a RequestContext.
         _cv_request.set(context)
-        response: Response = await function()
-        return _processed(app, context, response)
+        response = await call(arguments)
+        return response if context.made is None else _apply_request_callbacks(app, response)
 
 
-def _processed(app: Flask, context: LazyContext, response: Response) -> Response:
-    """Save the session and run `after_this_request`, where the handler has looked at the request at all."""
-    if context.made is None:
-        return response
-    if fits_wsgi(response):
+def _apply_request_callbacks(app: Flask, response: Response) -> Response:
+    """Save the session and run `after_this_request`, needed only if the handler used the request."""
+    if can_pass_through_wsgi(response):
         return from_werkzeug(app.process_response(to_werkzeug(app, response)))
-    return with_headers(response, from_werkzeug(app.process_response(head_of(app, response))))
+    return with_headers(response, from_werkzeug(app.process_response(headers_only_response(app, response))))
 
 
-def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
-    """Return the WSGI environment of a request, by a2wsgi, which Connexion bridges with."""
+def build_wsgi_environ(scope: Scope, body: bytes) -> dict[str, Any]:
+    """Return the WSGI environment of a request, built by a2wsgi, as in Connexion."""
     build: Any = build_environ  # Its annotations name a2wsgi's own classes.
     environ: dict[str, Any] = build(scope, io.BytesIO(body))
     return environ
@@ -187,38 +200,43 @@ def _texts(headers: RawHeaders) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
 
-def fits_wsgi(response: Response) -> bool:
-    """Return whether WSGI can carry the body: no asynchronous stream, and nothing that Starlette sends itself."""
+def can_pass_through_wsgi(response: Response) -> bool:
+    """Return whether WSGI can carry the body: no asynchronous stream, and not sent by Starlette."""
     return not isinstance(response, DelegatedResponse) and not isinstance(response.body, AsyncIterable)
 
 
-def head_of(app: Flask, response: Response) -> Any:
+def headers_only_response(app: Flask, response: Response) -> Any:
     """Return a Flask response that stands for one whose body cannot pass through Flask."""
     return app.response_class(b"", status=response.status, headers=_texts(response.headers))
 
 
 def with_headers(response: Response, processed: Response) -> Response:
-    """Give the response the headers that Flask has processed, except for those of the body, which it has not seen."""
+    """Replace the response's headers with those that Flask has processed, except the headers of the body."""
     of_body = [header for header in response.headers if header[0] in BODY_HEADERS]
     response.headers[:] = of_body + [header for header in processed.headers if header[0] not in BODY_HEADERS]
     return response
 
 
 def uses_hooks(app: Flask) -> bool:
-    """Return whether the program wants Flask to see each request: it has hooks, error handlers or WSGI middleware."""
-    handlers = [handlers for codes in app.error_handler_spec.values() for handlers in codes.values() if handlers]
+    """Return whether Flask must see each request because of hooks, error handlers or WSGI middleware."""
+    handlers = [
+        handlers for codes in app.error_handler_spec.values() for handlers in codes.values() if handlers
+    ]
     hooks = [functions for name in HOOKS for functions in getattr(app, name).values() if functions]
     return bool(handlers or hooks) or "wsgi_app" in vars(app)
 
 
-def through_flask(application: Callable[..., Iterable[bytes]], scope: Scope, body: bytes) -> Response:
-    """Return the response of a WSGI application; a body of unknown length is passed on as it comes."""
+def call_wsgi(application: Callable[..., Iterable[bytes]], scope: Scope, body: bytes) -> Response:
+    """Return the response of a WSGI application; a body of unknown length is streamed."""
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
-        started[:] = int(status[:3]), [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        started[:] = (
+            int(status[:3]),
+            [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        )
 
-    chunks = application(environ_of(scope, body), start_response)
+    chunks = application(build_wsgi_environ(scope, body), start_response)
     status, headers = started
     if not any(name == b"content-length" for name, _ in headers):
         return Response(status, headers, chunks)
@@ -228,8 +246,8 @@ def through_flask(application: Callable[..., Iterable[bytes]], scope: Scope, bod
         getattr(chunks, "close", lambda: None)()
 
 
-def prepare(app: Flask) -> None:
-    """Set a Flask application up as Connexion does: its JSON, its converters, and exceptions that reach the engine."""
+def configure_like_connexion(app: Flask) -> None:
+    """Set a Flask application up as Connexion does: its JSON, converters and passed-on exceptions."""
     app.json = FlaskJSONProvider(app)
     app.url_map.converters["float"] = NumberConverter
     app.url_map.converters["int"] = IntegerConverter

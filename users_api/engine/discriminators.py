@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from users_api.engine.failures import DocumentError
 from users_api.engine.keywords import check_keywords
-from users_api.engine.references import canonical, find
-from users_api.engine.sources import child_pointer
+from users_api.engine.references import canonical_pointer, resolve_pointer
+from users_api.engine.yaml_source import child_pointer
 
 
 class Node(NamedTuple):
-    """A schema of the document, no reference, and its pointer."""
+    """A schema of the document (not a reference) and its pointer."""
 
     schema: Mapping[str, Any]
     pointer: str
@@ -25,10 +25,10 @@ class References:
         self._checked: dict[int, Mapping[str, Any]] = {}
 
     def follow(self, schema: Any, pointer: str) -> Node:
-        """Return what a chain of references leads to.
+        """Return the target of a chain of references.
 
         Raises:
-            DocumentError: it leads nowhere, or in a circle.
+            DocumentError: the target does not exist, or the chain is circular.
         """
         passed: set[str] = set()
         while isinstance(schema, Mapping) and isinstance(reference := schema.get("$ref"), str):
@@ -36,18 +36,22 @@ class References:
                 raise DocumentError(pointer, f"{reference} refers to itself")
             passed.add(reference)
             try:
-                target = canonical(reference.removeprefix("#")) if reference.startswith("#") else None
-                schema = find(self.root, target or "/")
+                target = canonical_pointer(reference.removeprefix("#")) if reference.startswith("#") else None
+                schema = resolve_pointer(self.root, target or "/")
             except LookupError:
-                problem = f"{reference} leads nowhere"
-                raise DocumentError(pointer, problem, "refer to a schema of this document: #/components/schemas/…") from None
+                problem = f"{reference} does not exist"
+                raise DocumentError(
+                    pointer, problem, "refer to a schema of this document: #/components/schemas/…"
+                ) from None
             pointer = target or pointer
         if not isinstance(schema, Mapping):
-            raise DocumentError(pointer, "a schema must be an object", "write {} where every value is allowed")
+            raise DocumentError(
+                pointer, "a schema must be an object", "write {} where every value is allowed"
+            )
         return Node(schema, pointer)
 
     def check(self, node: Node) -> None:
-        """Look at the keywords of a schema, once.
+        """Check the keywords of a schema, once.
 
         Raises:
             DocumentError: one of them cannot be enforced.
@@ -61,8 +65,8 @@ class References:
         found: Mapping[str, Any] = self.root.get("components", {}).get("schemas", {})
         return found
 
-    def in_place(self, node: Node, *keywords: str) -> Iterator[Node]:
-        """Yield the schema and those that are combined in it, however deep, each once."""
+    def applied_subschemas(self, node: Node, *keywords: str) -> Iterator[Node]:
+        """Yield the schema and all schemas combined in it at any depth, each once."""
         seen: set[int] = set()
         waiting = [node]
         while waiting:
@@ -74,10 +78,10 @@ class References:
 
 
 class Discriminators(References):
-    """Finds the schemas that a discriminator's values name."""
+    """Finds the schema for each value of a discriminator."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
-        """Begin with none found."""
+        """Start with an empty cache."""
         super().__init__(root)
         self._targets: dict[int, dict[str, Node]] = {}
 
@@ -85,16 +89,20 @@ class Discriminators(References):
         """Return each value's schema: those in `oneOf` or `anyOf`, or this one and its extensions by `allOf`.
 
         Raises:
-            DocumentError: an alternative has no name, or `mapping` names what is no alternative.
+            DocumentError: an alternative has no name, or `mapping` names a schema that is not an alternative.
         """
         if (found := self._targets.get(id(node.schema))) is None:
-            found = self._targets[id(node.schema)] = self._alternatives(node) if choice(node.schema) else self._heirs(node)
-            found |= self._mapped(node, found)
+            found = self._targets[id(node.schema)] = (
+                self._alternatives(node)
+                if alternatives_keyword(node.schema)
+                else self._extending_schemas(node)
+            )
+            found |= self._with_mapping(node, found)
         return found
 
     def _alternatives(self, node: Node) -> dict[str, Node]:
         found: dict[str, Node] = {}
-        for member, pointer in members(*node, choice(node.schema)):
+        for member, pointer in members(*node, alternatives_keyword(node.schema)):
             if not is_reference(member):
                 problem = "a discriminator cannot choose a schema without a name"
                 raise DocumentError(pointer, problem, "move it to components/schemas")
@@ -104,40 +112,50 @@ class Discriminators(References):
                 raise DocumentError(pointer, f"two alternatives have the name {name}", "rename one of them")
         return found
 
-    def _heirs(self, node: Node) -> dict[str, Node]:
+    def _extending_schemas(self, node: Node) -> dict[str, Node]:
         found = {}
         for name, schema in self.components().items():
             heir = Node(schema, child_pointer("#/components/schemas", name))
-            if not is_reference(schema) and any(part.schema is node.schema for part in self.in_place(heir, "allOf")):
+            if not is_reference(schema) and any(
+                part.schema is node.schema for part in self.applied_subschemas(heir, "allOf")
+            ):
                 found[name] = heir
         return found
 
-    def _mapped(self, node: Node, alternatives: dict[str, Node]) -> dict[str, Node]:
+    def _with_mapping(self, node: Node, alternatives: dict[str, Node]) -> dict[str, Node]:
         found = {}
         for value, target in node.schema["discriminator"].get("mapping", {}).items():
             pointer = child_pointer(f"{node.pointer}/discriminator/mapping", value)
             named = child_pointer("#/components/schemas", target) if target in self.components() else target
             found[value] = self.follow({"$ref": named}, pointer)
-            if choice(node.schema) and all(found[value].schema is not each.schema for each in alternatives.values()):
-                raise DocumentError(pointer, f"{target} is none of the alternatives", f"add it to {choice(node.schema)}")
+            if alternatives_keyword(node.schema) and all(
+                found[value].schema is not each.schema for each in alternatives.values()
+            ):
+                raise DocumentError(
+                    pointer,
+                    f"{target} is none of the alternatives",
+                    f"add it to {alternatives_keyword(node.schema)}",
+                )
         return found
 
 
 def members(schema: Mapping[str, Any], pointer: str, keyword: str) -> list[Node]:
-    """Return what `allOf`, `oneOf` or `anyOf` holds, references as they are."""
-    return [Node(member, f"{pointer}/{keyword}/{index}") for index, member in enumerate(schema.get(keyword, ()))]
+    """Return the members of `allOf`, `oneOf` or `anyOf`, without following references."""
+    return [
+        Node(member, f"{pointer}/{keyword}/{index}") for index, member in enumerate(schema.get(keyword, ()))
+    ]
 
 
 def last_name(reference: str) -> str:
     """Return the name at the end of a reference (RFC 6901, 6)."""
-    return canonical(reference[1:]).rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    return canonical_pointer(reference[1:]).rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 
-def choice(schema: Mapping[str, Any]) -> str:
-    """Return the keyword that holds the alternatives, or nothing."""
+def alternatives_keyword(schema: Mapping[str, Any]) -> str:
+    """Return the keyword that lists the alternatives, or an empty string."""
     return "oneOf" if "oneOf" in schema else "anyOf" if "anyOf" in schema else ""
 
 
 def is_reference(schema: Any) -> bool:
-    """Say whether the schema is a reference, which has no other keywords."""
+    """Return whether the schema is a reference, whose other keywords are ignored."""
     return isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str)

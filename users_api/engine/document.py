@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from users_api.engine import sources
+from users_api.engine import yaml_source
+from users_api.engine.document_schema import METHODS, Place, check
 from users_api.engine.failures import DocumentError
-from users_api.engine.grammar import METHODS, Place, check
-from users_api.engine.references import BUNDLED, Bundle, canonical, find
-from users_api.engine.sources import child_pointer
+from users_api.engine.references import BUNDLED, Bundle, canonical_pointer, resolve_pointer
+from users_api.engine.yaml_source import child_pointer
 
 ROOT: Final = "#"
 SERVERS: Final = "#/servers"
 VERSION: Final = re.compile(r"3\.0\.\d")
-TEMPLATE: Final = re.compile(r"\{([^{}]+)\}")
-COMPONENT: Final = re.compile(r"[A-Za-z0-9._-]+")
+PATH_PARAMETER_NAME: Final = re.compile(r"\{([^{}]+)\}")
+COMPONENT_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class OperationNode(NamedTuple):
-    """One operation as the document has it: `parameters` are merged and resolved, each with its pointer.
+    """One operation as written in the document; `parameters` are merged and resolved, each with its pointer.
 
-    `security` is what holds for the operation: its own, else the document's; None when neither says anything.
+    `security` is the operation's own requirement or else the document's, None if neither has one.
     """
 
     path: str
@@ -37,12 +37,14 @@ class OperationNode(NamedTuple):
 
 
 class Document:
-    """A document in which every reference is local and leads somewhere.
+    """A document in which every reference is local and its target exists.
 
     `root` is the whole document. `source` is the text of its only file, None when `root` differs from it.
     """
 
-    def __init__(self, root: dict[str, Any], *, source: bytes | None = None, location: str | None = None) -> None:
+    def __init__(
+        self, root: dict[str, Any], *, source: bytes | None = None, location: str | None = None
+    ) -> None:
         """Check the document, and bundle the files that it refers to; relative references need a location.
 
         Raises:
@@ -60,8 +62,10 @@ class Document:
         _check_operation_ids(self._operations)
 
     @classmethod
-    def load(cls, specification: Path | str | Mapping[str, Any], *, arguments: Mapping[str, Any] | None = None) -> "Document":
-        """Load a dict, a path or an address; with arguments a file is a Jinja2 template, as in Connexion.
+    def load(
+        cls, specification: Path | str | Mapping[str, Any], *, arguments: Mapping[str, Any] | None = None
+    ) -> "Document":
+        """Load a dict, a path or a URL; with arguments a file is a Jinja2 template, as in Connexion.
 
         Raises:
             DocumentError: the document cannot be served as it is written.
@@ -70,25 +74,25 @@ class Document:
         try:
             with _without_collections():
                 if isinstance(specification, Mapping):
-                    return cls(sources.plain(specification))
+                    return cls(yaml_source.plain(specification))
                 return cls._from_text(str(specification), arguments)
         except RecursionError as error:
-            raise DocumentError(ROOT, "the document is nested too deeply, or holds itself") from error
+            raise DocumentError(ROOT, "the document is nested too deeply, or contains itself") from error
 
     @classmethod
     def _from_text(cls, name: str, arguments: Mapping[str, Any] | None) -> "Document":
-        location = name if sources.is_url(name) else os.path.normpath(Path.cwd() / name)
-        text = sources.read(location)
-        if arguments and not sources.is_url(name):
-            text = sources.render(text, name, arguments)
-        root = sources.parse(text, name)
+        location = name if yaml_source.is_url(name) else os.path.normpath(Path.cwd() / name)
+        text = yaml_source.read(location)
+        if arguments and not yaml_source.is_url(name):
+            text = yaml_source.render(text, name, arguments)
+        root = yaml_source.parse(text, name)
         if not isinstance(root, dict):
             raise DocumentError(name, "the document is not a mapping", "begin with openapi: 3.0.3")
         return cls(root, source=text, location=location)
 
     @property
     def base_path(self) -> str:
-        """The path of the first server, without a slash at its end."""
+        """The path of the first server, without a trailing slash."""
         return self._base_path
 
     @base_path.setter
@@ -100,14 +104,14 @@ class Document:
             self._base_path = path
 
     def with_base_path(self, path: str) -> dict[str, Any]:
-        """Return the document as it is for clients who reach it below another path."""
+        """Return the document for clients that reach the service below another base path."""
         return {**self.root, "servers": [{"url": path}]}
 
     def resolve(self, node: Mapping[str, Any], pointer: str) -> tuple[Mapping[str, Any], str]:
-        """Return the object itself where a reference may stand, and its pointer."""
+        """Return the object or, if it is a reference, its target, and the pointer."""
         while isinstance(text := node.get("$ref"), str):
-            pointer = canonical(text[1:])
-            node = find(self.root, pointer)
+            pointer = canonical_pointer(text[1:])
+            node = resolve_pointer(self.root, pointer)
         return node, pointer
 
     def operations(self) -> Iterator[OperationNode]:
@@ -121,7 +125,7 @@ class Document:
             pointer = child_pointer("#/paths", path)
             if "$ref" in reference and len(reference) > 1:
                 instead = "move it to where the reference leads"
-                raise DocumentError(pointer, "a path item has nothing beside its $ref", instead)
+                raise DocumentError(pointer, "a path item with $ref must have no other fields", instead)
             item, pointer = self.resolve(reference, pointer)
             self._check_servers(item, pointer)
             for method in METHODS:
@@ -137,8 +141,10 @@ class Document:
         _check_security(self.root, operation.get("security", []), f"{at}/security")
         return OperationNode(path, method, at, operation, parameters, security)
 
-    def _parameters(self, node: Mapping[str, Any], pointer: str) -> dict[tuple[str, str], tuple[Mapping[str, Any], str]]:
-        """Return the parameters by name and place; the names of headers have no case."""
+    def _parameters(
+        self, node: Mapping[str, Any], pointer: str
+    ) -> dict[tuple[str, str], tuple[Mapping[str, Any], str]]:
+        """Return the parameters by name and location; header names are case-insensitive."""
         found: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
         for at, reference in enumerate(node.get("parameters", [])):
             parameter, its_pointer = self.resolve(reference, f"{pointer}/parameters/{at}")
@@ -152,7 +158,7 @@ class Document:
         return found
 
     def _check_servers(self, node: Mapping[str, Any], pointer: str) -> None:
-        """Refuse servers with another base path than the document's: the service has one."""
+        """Reject servers whose base path differs from the document's: a document has only one base path."""
         for at, server in enumerate(node.get("servers", [])):
             path = _servers_path([server], f"{pointer}/servers/{at}")
             if path != self._base_path:
@@ -166,7 +172,7 @@ class Document:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Pause the garbage collector: it would take half of the time to find that everything is in use."""
+    """Pause the garbage collector: it would take half of the loading time and find no garbage."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -186,27 +192,29 @@ def _check_version(root: Mapping[str, Any]) -> None:
 
 
 def _check_names(root: Mapping[str, Any]) -> None:
-    """Check what the published schema says in words that nobody understands, or not at all."""
-    for path in _mapping(root.get("paths")):
+    """Check rules for which the published schema has incomprehensible error messages, or which it lacks."""
+    for path in _as_mapping(root.get("paths")):
         if not path.startswith(("/", "x-")):
-            raise DocumentError(child_pointer("#/paths", path), "a path must begin with a slash", f"write /{path}")
-    for section, components in _mapping(root.get("components")).items():
-        for name in _mapping(components):
-            if not section.startswith("x-") and not COMPONENT.fullmatch(name):
+            raise DocumentError(
+                child_pointer("#/paths", path), "a path must begin with a slash", f"write /{path}"
+            )
+    for section, components in _as_mapping(root.get("components")).items():
+        for name in _as_mapping(components):
+            if not section.startswith("x-") and not COMPONENT_NAME.fullmatch(name):
                 raise DocumentError(
                     child_pointer(f"#/components/{section}", name),
                     "the name of a component must consist of letters, digits, '.', '-' and '_'",
                 )
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def _as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _check_template(path: str, parameters: list[tuple[Mapping[str, Any], str]], pointer: str) -> None:
-    """Require that the names in the path and the path parameters are the same, each once."""
-    names = TEMPLATE.findall(path)
-    if set(TEMPLATE.sub("", path)) & {"{", "}"} or len(names) != len(set(names)):
+    """Require that the path template and the path parameters have the same names, each once."""
+    names = PATH_PARAMETER_NAME.findall(path)
+    if set(PATH_PARAMETER_NAME.sub("", path)) & {"{", "}"} or len(names) != len(set(names)):
         raise DocumentError(pointer, f"the path {path} has an unpaired brace or a repeated name")
     declared = {parameter["name"]: at for parameter, at in parameters if parameter["in"] == "path"}
     for name in names:
@@ -246,9 +254,11 @@ def _servers_path(servers: list[Mapping[str, Any]], pointer: str) -> str:
     if not servers:
         return ""
     url, variables = servers[0]["url"], servers[0].get("variables", {})
-    for name in TEMPLATE.findall(url):
+    for name in PATH_PARAMETER_NAME.findall(url):
         if name not in variables:
-            raise DocumentError(pointer, f"the server variable {name} has no default", "declare it in variables")
+            raise DocumentError(
+                pointer, f"the server variable {name} has no default", "declare it in variables"
+            )
         url = url.replace(f"{{{name}}}", variables[name]["default"])
     return _canonical_base_path(urlsplit(url).path, pointer)
 

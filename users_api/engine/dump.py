@@ -1,7 +1,7 @@
-"""What marshmallow dumps, compiled once from the schema by the names of its fields.
+"""A faster `Schema.dump`, compiled once from the names of a marshmallow schema's fields.
 
 These names of marshmallow's are private, and nothing else in this package may use them: `Field._serialize`,
-which is what a field class overrides; `Field._CHECK_ATTRIBUTE`, which tells fields that read no attribute;
+which field classes override; `Field._CHECK_ATTRIBUTE`, which is False for fields that read no attribute;
 `Number._format_num`; `Schema._serialize` and `Schema._hooks`.
 """
 
@@ -13,18 +13,18 @@ from typing import Any, Protocol, runtime_checkable
 from marshmallow import Schema, fields, missing
 from marshmallow.decorators import POST_DUMP, PRE_DUMP
 
-Write = Callable[[Any], dict[str, Any]]
+DumpFunction = Callable[[Any], dict[str, Any]]
 
-_NOT_AS_COMPILED = (AttributeError, LookupError, TypeError)
-_POSITIONAL = (tuple.__getitem__, list.__getitem__)
+_FALLBACK_ERRORS = (AttributeError, LookupError, TypeError)
+_SEQUENCE_GETITEM = (tuple.__getitem__, list.__getitem__)
 
 
 @runtime_checkable
-class OrjsonWrites(Protocol):
-    """A field class that tells which values orjson writes as the field dumps them; those stay as they are."""
+class OrjsonCompatible(Protocol):
+    """A field class that reports which values orjson serializes as the field would, unconverted."""
 
-    def orjson_writes(self, value: Any) -> bool:
-        """Return whether orjson, with OPT_UTC_Z, writes the value, whatever it is, as the field dumps it."""
+    def is_native_to_orjson(self, value: Any) -> bool:
+        """Return whether orjson with OPT_UTC_Z serializes the value, of any type, as the field does."""
         ...
 
 
@@ -32,7 +32,7 @@ class Dump:
     """Dumps objects by the schema's own `dump`."""
 
     def __init__(self, schema: Schema) -> None:
-        """Take the schema; what is changed in it from now on need not show."""
+        """Store the schema; later changes to it may have no effect."""
         self._schema = schema
 
     def one(self, row: Any) -> dict[str, Any]:
@@ -47,20 +47,22 @@ class Dump:
 
 
 class CompiledDump(Dump):
-    """Dumps objects by functions made for the schema, and by the schema where an attribute is missing."""
+    """Dumps objects with generated functions, or with the schema itself if an attribute is missing."""
 
     def __init__(self, schema: Schema) -> None:
-        """Make one function for objects with attributes, and one for those with items."""
+        """Generate one function for objects with attributes, and one for objects with items."""
         super().__init__(schema)
-        of_attributes, of_items = (_writer(schema, items=items) for items in (False, True))
+        of_attributes, of_items = (_compile_dump_function(schema, items=items) for items in (False, True))
         choose = lru_cache(maxsize=256)(lambda kind: of_items if _has_items(kind) else of_attributes)
-        self._writer: Callable[[type], Write] = choose
+        self._writer: Callable[[type], DumpFunction] = choose
 
     def one(self, row: Any) -> dict[str, Any]:
         """Return what the schema dumps of the object."""
         try:
             return self._writer(type(row))(row)
-        except _NOT_AS_COMPILED:  # The schema gives the default, leaves the field out, or raises the error again.
+        except (
+            _FALLBACK_ERRORS
+        ):  # The schema gives the default, leaves the field out, or raises the error again.
             return super().one(row)
 
     def many(self, rows: Iterable[Any]) -> list[dict[str, Any]]:
@@ -70,7 +72,7 @@ class CompiledDump(Dump):
         if len(kinds) == 1:
             try:
                 return list(map(self._writer(*kinds), rows))
-            except _NOT_AS_COMPILED:
+            except _FALLBACK_ERRORS:
                 pass
         return list(map(self.one, rows))
 
@@ -78,14 +80,14 @@ class CompiledDump(Dump):
 def compile_dump(schema: Schema) -> Dump:
     """Return the fastest way to dump what this schema dumps.
 
-    What it dumps equals what `schema.dump` does: at once, or as JSON where a field class says `orjson_writes`.
+    The result equals that of `schema.dump`, or its JSON does for a field class with `is_native_to_orjson`.
     """
-    return CompiledDump(schema) if _is_plain(schema) else Dump(schema)
+    return CompiledDump(schema) if _uses_standard_dump(schema) else Dump(schema)
 
 
-def _is_plain(schema: Schema) -> bool:
+def _uses_standard_dump(schema: Schema) -> bool:
     inherited = all(_inherits(schema, name, Schema) for name in ("dump", "get_attribute", "_serialize"))
-    hooks = schema._hooks[PRE_DUMP] or schema._hooks[POST_DUMP]  # noqa: SLF001 -- no public name tells them.
+    hooks = schema._hooks[PRE_DUMP] or schema._hooks[POST_DUMP]  # noqa: SLF001 -- no public name exposes them.
     return inherited and not hooks and schema.dict_class is dict
 
 
@@ -94,14 +96,14 @@ def _inherits(thing: Schema | fields.Field[Any], name: str, base: type) -> bool:
 
 
 def _has_items(kind: type) -> bool:
-    """Tell whether `row["name"]`, which marshmallow tries before `row.name`, may find something."""
-    return getattr(kind, "__getitem__", tuple.__getitem__) not in _POSITIONAL or issubclass(kind, type)
+    """Return whether `row["name"]`, which marshmallow tries before `row.name`, may succeed."""
+    return getattr(kind, "__getitem__", tuple.__getitem__) not in _SEQUENCE_GETITEM or issubclass(kind, type)
 
 
-def _writer(schema: Schema, *, items: bool) -> Write:
+def _compile_dump_function(schema: Schema, *, items: bool) -> DumpFunction:
     """Return `lambda row: {"id": value if type(value := row.id) is int else dump_0(value, row), ...}`.
 
-    No Python is faster than such a display of a dict; a loop over the fields takes several times as long.
+    A dict display is the fastest way in Python; a loop over the fields takes several times as long.
     """
     members: list[str] = []
     namespace: dict[str, Any] = {}
@@ -110,24 +112,26 @@ def _writer(schema: Schema, *, items: bool) -> Write:
         attribute = name if field.attribute is None else field.attribute
         member = _Member(field, name, f"row[{attribute!r}]" if items else f"row.{attribute}", place)
         known = _reads_attribute(field) and "." not in attribute and (items or _is_name(attribute))
-        members.append(f"{key!r}: {member.of_value(namespace) if known else member.of_row(namespace, schema)}")
+        members.append(
+            f"{key!r}: {member.of_value(namespace) if known else member.of_row(namespace, schema)}"
+        )
     source = f"lambda row: {{{', '.join(members)}}}"
-    write: Write = eval(source, namespace)  # noqa: S307 -- written here; names are literals or identifiers.
+    write: DumpFunction = eval(source, namespace)  # noqa: S307 -- written here; names are literals or identifiers.
     return write
 
 
 def _reads_attribute(field: fields.Field[Any]) -> bool:
     inherited = all(_inherits(field, name, fields.Field) for name in ("serialize", "get_value"))
-    return inherited and field._CHECK_ATTRIBUTE  # noqa: SLF001 -- no public name tells it.
+    return inherited and field._CHECK_ATTRIBUTE  # noqa: SLF001 -- no public name exposes it.
 
 
 def _is_name(attribute: str) -> bool:
-    """Tell whether `row.attribute` reads just that; beyond ASCII, Python takes some letters for others."""
+    """Return whether `row.attribute` reads that attribute; Python normalizes identifiers beyond ASCII."""
     return attribute.isascii() and attribute.isidentifier() and not iskeyword(attribute)
 
 
 class _Member:
-    """The expression that gives one member of the object, and the functions that it calls."""
+    """The expression for one member of the dict, and the functions that it calls."""
 
     def __init__(self, field: fields.Field[Any], name: str, read: str, place: int) -> None:
         self._field, self._name, self._read = field, name, read
@@ -136,29 +140,31 @@ class _Member:
     def of_row(self, namespace: dict[str, Any], schema: Schema) -> str:
         """Call the field's own `serialize`."""
         serialize, name, accessor = self._field.serialize, self._name, schema.get_attribute
-        namespace[self._dump] = lambda row: _present(serialize(name, row, accessor=accessor))
+        namespace[self._dump] = lambda row: _require_present(serialize(name, row, accessor=accessor))
         return f"{self._dump}(row)"
 
     def of_value(self, namespace: dict[str, Any]) -> str:
         """Leave a value as it is where the field's class would; let it convert any other."""
-        serialize, name = self._field._serialize, self._name  # noqa: SLF001 -- what marshmallow has field classes override.
-        namespace[self._dump] = lambda value, row: _present(serialize(_present(value), name, row))
-        if isinstance(self._field, OrjsonWrites):
-            namespace[self._writes] = self._field.orjson_writes
+        serialize, name = self._field._serialize, self._name  # noqa: SLF001 -- documented for overriding.
+        namespace[self._dump] = lambda value, row: _require_present(
+            serialize(_require_present(value), name, row)
+        )
+        if isinstance(self._field, OrjsonCompatible):
+            namespace[self._writes] = self._field.is_native_to_orjson
             return f"value if {self._writes}(value := {self._read}) else {self._dump}(value, row)"
-        if kind := _unchanged(self._field):
+        if kind := _passthrough_type(self._field):
             return f"value if type(value := {self._read}) is {kind.__name__} else {self._dump}(value, row)"
         return f"{self._dump}({self._read}, row)"
 
 
-def _present(value: Any) -> Any:
+def _require_present(value: Any) -> Any:
     if value is missing:
         raise LookupError
     return value
 
 
-def _unchanged(field: fields.Field[Any]) -> type | None:
-    """Return the class whose values the field dumps as they are."""
+def _passthrough_type(field: fields.Field[Any]) -> type | None:
+    """Return the class whose values the field dumps unchanged."""
     if isinstance(field, fields.String) and _inherits(field, "_serialize", fields.String):
         return str
     if isinstance(field, fields.Boolean) and _inherits(field, "_serialize", fields.Boolean):

@@ -1,4 +1,4 @@
-"""The one place that turns failures into responses: `application/problem+json`, unless the program says otherwise."""
+"""Turns failures into responses: `application/problem+json` or those of the program's handlers."""
 
 import inspect
 import logging
@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from users_api.engine.responses import Response, from_werkzeug
 
 logger = logging.getLogger(__name__)
-Handle = Callable[[ConnexionRequest, Any], Any]
+ErrorHandler = Callable[[ConnexionRequest, Any], Any]
 
 
 class ErrorHandlers:
@@ -31,15 +31,15 @@ class ErrorHandlers:
     """
 
     def __init__(self) -> None:
-        """Begin with Connexion's own handlers."""
-        self._statuses: dict[int, Handle] = {}
-        self._classes: dict[type[BaseException], Handle] = {
+        """Start with Connexion's own handlers."""
+        self._statuses: dict[int, ErrorHandler] = {}
+        self._classes: dict[type[BaseException], ErrorHandler] = {
             ProblemException: handle_problem,
             HTTPException: handle_http_exception,
             Exception: handle_exception,
         }
 
-    def add(self, code_or_exception: int | type[Exception], function: Handle) -> None:
+    def add(self, code_or_exception: int | type[Exception], function: ErrorHandler) -> None:
         """Register a function, plain or async, that returns a ConnexionResponse or an engine's Response."""
         if isinstance(code_or_exception, int):
             self._statuses[code_or_exception] = function
@@ -47,32 +47,36 @@ class ErrorHandlers:
             self._classes[code_or_exception] = function
 
     async def respond(self, scope: Scope, receive: Receive, error: Exception) -> Response:
-        """Return the response to a failure; a failure within a handler counts as an unexpected one."""
+        """Return the response to a failure; an exception in an error handler counts as unexpected."""
         request = ConnexionRequest.from_starlette_request(Request(scope, receive))
         for handle in (self._handle, self._classes[Exception]):
             try:
                 return await _call(handle, request, error)
-            except Exception as another:  # noqa: BLE001 -- the next one handles it; Connexion's own cannot fail.
+            except Exception as another:  # noqa: BLE001 -- the next error handler gets it; Connexion's own cannot fail.
                 error = another
         return await _call(handle_exception, request, error)
 
     async def _handle(self, request: ConnexionRequest, error: Exception) -> Response:
-        """Call the handler that fits; `flask.abort` raises werkzeug's exceptions, which count as Starlette's."""
-        if isinstance(error, WerkzeugHTTPException) and self._classes.keys().isdisjoint(type(error).__mro__[:-3]):
+        """Call the matching handler; werkzeug's exceptions (`flask.abort`) are treated as Starlette's."""
+        if isinstance(error, WerkzeugHTTPException) and self._classes.keys().isdisjoint(
+            type(error).__mro__[:-3]
+        ):
             if isinstance(error.response, WerkzeugResponse):
                 return from_werkzeug(error.response)
             error = HTTPException(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, detail=error.description)
         return await _call(self._find(error), request, error)
 
-    def _find(self, error: Exception) -> Handle:
+    def _find(self, error: Exception) -> ErrorHandler:
         if isinstance(error, HTTPException) and (handle := self._statuses.get(error.status_code)):
             return handle
         return next(self._classes[base] for base in type(error).__mro__ if base in self._classes)
 
 
-async def _call(handle: Handle, request: ConnexionRequest, error: Exception) -> Response:
+async def _call(handle: ErrorHandler, request: ConnexionRequest, error: Exception) -> Response:
     returned = (
-        await handle(request, error) if inspect.iscoroutinefunction(handle) else (await run_in_threadpool(handle, request, error))
+        await handle(request, error)
+        if inspect.iscoroutinefunction(handle)
+        else (await run_in_threadpool(handle, request, error))
     )
     while isinstance(returned, Awaitable):
         returned = await returned
@@ -82,7 +86,10 @@ async def _call(handle: Handle, request: ConnexionRequest, error: Exception) -> 
 def _from_connexion(response: ConnexionResponse) -> Response:
     """Return the response as Connexion's exception middleware writes it."""
     rendered = StarletteResponse(
-        response.body, status_code=response.status_code, headers=response.headers, media_type=response.mimetype
+        response.body,
+        status_code=response.status_code,
+        headers=response.headers,
+        media_type=response.mimetype,
     )
     return Response(rendered.status_code, rendered.raw_headers, bytes(rendered.body))
 
@@ -93,7 +100,7 @@ def _log(error: Exception, status: int) -> None:
 
 
 async def handle_problem(_request: ConnexionRequest, error: ProblemException) -> ConnexionResponse:
-    """Return the problem as it describes itself."""
+    """Return the problem that the exception describes."""
     _log(error, error.status)
     response: ConnexionResponse = error.to_problem()
     return response
@@ -112,7 +119,7 @@ async def handle_http_exception(_request: ConnexionRequest, error: HTTPException
 
 
 async def handle_exception(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Log the exception, and return a 500 that says nothing about it."""
+    """Log the exception, and return a 500 without details."""
     logger.error("Unhandled exception", exc_info=error)
     response: ConnexionResponse = InternalServerError().to_problem()
     return response

@@ -1,4 +1,4 @@
-"""What can be wrong with a document or a request."""
+"""The errors in documents and requests."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 
 
 class DocumentError(InvalidSpecification, ValueError):
-    """The document says something that the engine cannot enforce; the message is one line.
+    """The document uses a feature that the engine cannot enforce; the message is one line.
 
-    Connexion's programs know it as InvalidSpecification. It holds the JSON pointer (RFC 6901), what is unsupported there,
+    A subclass of Connexion's InvalidSpecification. The message has the JSON pointer (RFC 6901), the problem,
     and what to write instead.
     """
 
@@ -38,10 +38,10 @@ class InvalidRequest(BadRequestProblem):
     """A request does not conform to the document; `errors` names every violation."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        """Keep the errors, and say all of them in the problem's detail."""
+        """Store the errors, and list all of them in the problem's detail."""
         self.errors = errors
         detail = "; ".join(f"{error.field} {error.message}".strip() for error in errors)
-        super().__init__(detail=detail)  # type: ignore[no-untyped-call]  # Connexion leaves it bare.
+        super().__init__(detail=detail)  # type: ignore[no-untyped-call]  # Connexion does not annotate it.
 
 
 class InvalidParameter(InvalidRequest):
@@ -58,11 +58,13 @@ class InvalidPathParameter(ClientProblem):
     def __init__(self, errors: Sequence[FieldError]) -> None:
         """Keep the errors."""
         self.errors = errors
-        super().__init__(404, "Not Found", detail="; ".join(f"{error.field} {error.message}" for error in errors))
+        super().__init__(
+            404, "Not Found", detail="; ".join(f"{error.field} {error.message}" for error in errors)
+        )
 
 
 class PathNotFound(HTTPException):
-    """No path of the documents matches, and no route of the program's own."""
+    """No path of the documents and no route of the program matches."""
 
     def __init__(self) -> None:
         """Return 404."""
@@ -73,10 +75,16 @@ class UnsupportedMediaType(UnsupportedMediaTypeProblem):
     """The operation does not accept a body of this media type, charset or content coding."""
 
 
-class HandlerNotFound(DocumentError, ResolverError):  # noqa: N818 -- it says what happened.
-    """An operationId leads to no function; Connexion's programs know it as ResolverError."""
+class HandlerNotFound(DocumentError, ResolverError):  # noqa: N818 -- named for what happened.
+    """An operationId resolves to no function; a subclass of Connexion's ResolverError."""
 
-    def __init__(self, pointer: str, error: ResolverError, operation_id: str) -> None:
-        """Say what was looked for."""
+    def __init__(self, operation: str, error: ResolverError, operation_id: str) -> None:
+        """Name the function that was looked up; `operation` is the operation's JSON pointer."""
+        if not operation_id:
+            DocumentError.__init__(
+                self, operation, "there is no operationId", "add one that names the handler"
+            )
+            return
         problem = str(error.args[0]) if error.args else f"no function for {operation_id!r}"
-        DocumentError.__init__(self, pointer, problem, "write the function, or correct the operationId")
+        instead = "write the function, or correct the operationId"
+        DocumentError.__init__(self, f"{operation}/operationId", problem, instead)

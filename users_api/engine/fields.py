@@ -9,24 +9,26 @@ from typing import Any, Final, NamedTuple
 from werkzeug.datastructures import FileStorage, Headers
 
 from users_api.engine.failures import DocumentError, FieldError
-from users_api.engine.json_text import REPEATED, NotJsonError, parse_json, repetitions
+from users_api.engine.json_text import DUPLICATE_MESSAGE, InvalidJsonError, duplicate_name_errors, parse_json
 from users_api.engine.media_types import ASCII, UTF8, is_json, parse_media_type
 from users_api.engine.schemas import Direction, Schemas
-from users_api.engine.sources import child_pointer
-from users_api.engine.styles import Types, View
+from users_api.engine.styles import SchemaConjunction, Types
+from users_api.engine.yaml_source import child_pointer
 
-Nodes = tuple[Mapping[str, Any], ...]
+SchemaNodes = tuple[Mapping[str, Any], ...]
 Resolve = Callable[[Mapping[str, Any], str], tuple[Mapping[str, Any], str]]
 
 NOT_A_FILE: Final = "must not be a file"
 NOT_UTF8: Final = "must be text in UTF-8"
-FILE_FORMATS: Final = frozenset({"binary", "base64"})  # Connexion takes both for files.
+FILE_FORMATS: Final = frozenset({"binary", "base64"})  # Connexion treats both as files.
 DELIMITERS: Final = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
-MEASURED: Final = frozenset({"minLength", "maxLength", "pattern", "enum", "allOf", "anyOf", "oneOf", "not"})
+LENGTH_KEYWORDS: Final = frozenset(
+    {"minLength", "maxLength", "pattern", "enum", "allOf", "anyOf", "oneOf", "not"}
+)
 
 
-class RejectedError(ValueError):
-    """A form or one of its fields is malformed; `path` leads from the field to the part that is."""
+class MalformedFieldError(ValueError):
+    """A form or one of its fields is malformed; `path` leads from the field to the malformed part."""
 
     def __init__(self, message: str, path: str = "") -> None:
         """Keep both."""
@@ -42,8 +44,8 @@ class Part(NamedTuple):
     headers: Headers
 
 
-class Filled(NamedTuple):
-    """A form: the values of its fields, its files, and the texts that stand for files in the schema."""
+class FormValues(NamedTuple):
+    """A form: the values of its fields, its files, and the strings that represent files during validation."""
 
     values: dict[str, Any]
     files: dict[str, Any]
@@ -59,35 +61,35 @@ class PartHeader(NamedTuple):
     errors: Callable[[Any], list[FieldError]]
 
     def check(self, part: Part) -> None:
-        """Raise RejectedError unless the part has it as described."""
+        """Raise RejectedError unless the part has a valid header of this name."""
         text = part.headers.get(self.name)
         if text is None:
             if self.required:
                 message = f"must have the header {self.name}"
-                raise RejectedError(message)
+                raise MalformedFieldError(message)
         elif errors := self.errors(self.convert(text)):
             message = f"has a header {self.name} that {errors[0].message}"
-            raise RejectedError(message)
+            raise MalformedFieldError(message)
 
 
 class FormField(ABC):
-    """What all kinds of fields check of their parts: media type, headers, number."""
+    """A field of a form; the checks that all kinds share: media type, headers, number of parts."""
 
     def __init__(self, *, many: bool, strict: bool, content_type: str, headers: Sequence[PartHeader]) -> None:
-        """Take what the field's encoding says; many is whether its schema is an array's."""
+        """Store the field's encoding; `many` is whether its schema is an array."""
         self._many, self._strict = many, strict
         self._content_type = content_type
         self._ranges = [each.strip().lower() for each in content_type.split(",") if each]
         self._headers = headers
 
     def check(self, part: Part) -> None:
-        """Raise RejectedError unless the part is encoded as described; it need not name its type."""
+        """Raise RejectedError unless the part is encoded as documented or has no Content-Type."""
         sent = part.headers.get("content-type")
         if self._ranges and sent is not None:
             media_type = parse_media_type(sent)
             if media_type is None or not any(fnmatchcase(media_type[0], each) for each in self._ranges):
                 message = f"must be of type {self._content_type}"
-                raise RejectedError(message)
+                raise MalformedFieldError(message)
         for header in self._headers:
             header.check(part)
 
@@ -96,22 +98,22 @@ class FormField(ABC):
         return FileStorage(BytesIO(_bytes(part)), part.filename, name, headers=part.headers)
 
     @abstractmethod
-    def put(self, name: str, parts: list[Part], form: Filled) -> None:
-        """Put the value of the parts into the form, or raise RejectedError."""
+    def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
+        """Add the value of the parts to the form, or raise RejectedError."""
 
 
 class FileField(FormField):
     """A file, or an array of files."""
 
     def __init__(self, *, measured: bool, **options: Any) -> None:
-        """Take whether the schema measures the contents, by octets."""
+        """`measured` is whether the schema limits the contents, counted in octets."""
         super().__init__(**options)
         self._measured = measured
 
-    def put(self, name: str, parts: list[Part], form: Filled) -> None:
-        """Put the files as Flask has them, with and without a file name."""
+    def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
+        """Add the files as Flask's FileStorage, with or without a file name."""
         if len(parts) > 1 and not self._many:
-            raise RejectedError(REPEATED)
+            raise MalformedFieldError(DUPLICATE_MESSAGE)
         files = [self._file(name, part) for part in parts]
         texts = [_bytes(part).decode("latin-1") if self._measured else "" for part in parts]
         form.files[name], form.texts[name] = (files, texts) if self._many else (files[0], texts[0])
@@ -120,11 +122,11 @@ class FileField(FormField):
 class JsonField(FormField):
     """A value written as JSON; an array is one JSON array, or an item in each part."""
 
-    def put(self, name: str, parts: list[Part], form: Filled) -> None:
-        """Put the value; RejectedError where it is not JSON, repeats a name, or comes more than once."""
+    def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
+        """Add the value, or raise RejectedError if it is not JSON, repeats a name or is sent twice."""
         values = [self._value(part) for part in parts]
         if not self._many and len(values) > 1:
-            raise RejectedError(REPEATED)
+            raise MalformedFieldError(DUPLICATE_MESSAGE)
         is_whole = not self._many or (len(values) == 1 and isinstance(values[0], list))
         form.values[name] = values[0] if is_whole else values
 
@@ -133,23 +135,25 @@ class JsonField(FormField):
         text = _bytes(part)
         try:
             value = parse_json(text)
-        except NotJsonError as error:
-            raise RejectedError(str(error)) from None
-        if repeated := repetitions(text, value):
-            raise RejectedError(repeated[0].message, repeated[0].field)
+        except InvalidJsonError as error:
+            raise MalformedFieldError(str(error)) from None
+        if repeated := duplicate_name_errors(text, value):
+            raise MalformedFieldError(repeated[0].message, repeated[0].field)
         return value
 
 
 class TextField(FormField):
-    """A value of a primitive type, or an array of them; a delimiter splits arrays that come in one text."""
+    """A value of a primitive type, or an array of them; a delimiter splits arrays sent as one text."""
 
-    def __init__(self, convert: Callable[[Any], Any], delimiter: str | None, uri_parser: Any, **options: Any) -> None:
-        """Take what turns texts into values; a URI parser of the program takes the place of the delimiter."""
+    def __init__(
+        self, convert: Callable[[Any], Any], delimiter: str | None, uri_parser: Any, **options: Any
+    ) -> None:
+        """Store the conversion of texts; the program's URI parser, if any, replaces the delimiter."""
         super().__init__(**options)
         self._convert, self._delimiter, self._uri_parser = convert, delimiter, uri_parser
 
-    def put(self, name: str, parts: list[Part], form: Filled) -> None:
-        """Put the value; RejectedError where a part is a file, is not UTF-8 or, if strict, comes twice."""
+    def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
+        """Add the value, or raise RejectedError if a part is a file, not UTF-8 or, if strict, repeated."""
         texts = [self._text(part) for part in parts]
         if self._uri_parser is not None:
             form.values[name] = self._convert(self._uri_parser.resolve_form({name: texts})[name])
@@ -160,31 +164,31 @@ class TextField(FormField):
         if self._many and self._delimiter is None:
             return texts
         if len(texts) > 1 and self._strict:
-            raise RejectedError(REPEATED)
+            raise MalformedFieldError(DUPLICATE_MESSAGE)
         if self._many:
             return texts[-1].split(self._delimiter)
-        return ",".join(texts)  # As Connexion joins what is given more than once.
+        return ",".join(texts)  # As Connexion joins repeated values.
 
     def _text(self, part: Part) -> str:
         self.check(part)
         if part.filename is not None:
-            raise RejectedError(NOT_A_FILE)
+            raise MalformedFieldError(NOT_A_FILE)
         return part.content if isinstance(part.content, str) else _decode(part.content, part.headers)
 
 
 class AnyField(TextField):
-    """A field that the schema says nothing about: a text, or files."""
+    """A field that the schema does not describe: a text, or files."""
 
-    def put(self, name: str, parts: list[Part], form: Filled) -> None:
-        """Put a file or a list of files where all parts have file names, else the text."""
+    def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
+        """Add a file or a list of files if all parts have file names, otherwise the text."""
         if any(part.filename is None for part in parts):
-            super().put(name, parts, form)
+            super().add_to(name, parts, form)
             return
         files = [self._file(name, part) for part in parts]
         form.files[name], form.texts[name] = (files, [""] * len(files)) if len(files) > 1 else (files[0], "")
 
 
-class Compiler:
+class FieldCompiler:
     """Compiles the fields of one form."""
 
     def __init__(  # noqa: PLR0913 -- each is a fact of its own.
@@ -197,22 +201,22 @@ class Compiler:
         multipart: bool,
         uri_parser: Any,
     ) -> None:
-        """Take what the fields of the form have in common."""
+        """Store what the fields of the form have in common."""
         self._schemas, self._resolve, self._pointer = schemas, resolve, pointer
         self._strict, self._multipart, self._uri_parser = strict, multipart, uri_parser
         self._types = Types(schemas, f"{pointer}/schema")
 
-    def compile(self, name: str, nodes: Nodes, encoding: Mapping[str, Any]) -> FormField:
+    def compile(self, name: str, nodes: SchemaNodes, encoding: Mapping[str, Any]) -> FormField:
         """Return the field.
 
         Raises:
-            DocumentError: it cannot be read the way that the document says.
+            DocumentError: it cannot be read as the document describes.
         """
-        view = View(nodes)
+        view = SchemaConjunction(nodes)
         pointer = child_pointer(f"{self._pointer}/encoding", name)
         outline = self._types.outline(view)
         many = self._types.shapes(view) == {"array"}
-        items = View(outline.items) if many else view
+        items = SchemaConjunction(outline.items) if many else view
         options: dict[str, Any] = {
             "many": many,
             "strict": self._strict,
@@ -226,14 +230,14 @@ class Compiler:
         kind = TextField if any(map(self._schemas.resolve, nodes)) else AnyField
         return kind(self._types.compile(view), _delimiter(encoding, pointer), self._uri_parser, **options)
 
-    def _is_file(self, view: View) -> bool:
+    def _is_file(self, view: SchemaConjunction) -> bool:
         outline = self._types.outline(view)
         return outline.type == "string" and outline.format in FILE_FORMATS
 
-    def _is_measured(self, view: View) -> bool:
-        return any(not MEASURED.isdisjoint(self._schemas.resolve(node)) for node in view.nodes)
+    def _is_measured(self, view: SchemaConjunction) -> bool:
+        return any(not LENGTH_KEYWORDS.isdisjoint(self._schemas.resolve(node)) for node in view.nodes)
 
-    def _is_json(self, items: View, encoding: Mapping[str, Any], pointer: str) -> bool:
+    def _is_json(self, items: SchemaConjunction, encoding: Mapping[str, Any], pointer: str) -> bool:
         """Return whether the value, or each item of an array, is JSON: objects are by default."""
         primitive = self._types.shapes(items) == {"primitive"}
         if "contentType" in encoding:
@@ -243,11 +247,13 @@ class Compiler:
             if not primitive:
                 raise DocumentError(pointer, "only JSON is parsed", "write contentType: application/json")
         elif not primitive and {"style", "explode"} & encoding.keys():
-            raise DocumentError(pointer, "objects in forms have no style", "write contentType: application/json")
+            raise DocumentError(
+                pointer, "objects in forms have no style", "write contentType: application/json"
+            )
         return not primitive
 
     def _headers(self, encoding: Mapping[str, Any], pointer: str) -> list[PartHeader]:
-        """Return the headers of the parts; only those of multipart bodies have any."""
+        """Return the headers of the parts; only parts of multipart bodies have headers."""
         headers = encoding.get("headers", {}) if self._multipart else {}
         return [
             self._header(name, *self._resolve(header, child_pointer(f"{pointer}/headers", name)))
@@ -257,17 +263,26 @@ class Compiler:
 
     def _header(self, name: str, header: Mapping[str, Any], pointer: str) -> PartHeader:
         schema = header.get("schema")
-        if schema is None or self._types.shapes(View((schema,))) != {"primitive"}:
-            raise DocumentError(pointer, "headers of parts are primitive values", "write a schema of such a type")
+        if schema is None or self._types.shapes(SchemaConjunction((schema,))) != {"primitive"}:
+            raise DocumentError(
+                pointer, "headers of parts are primitive values", "write a schema of such a type"
+            )
         compiled = self._schemas.compile(schema, f"{pointer}/schema", Direction.REQUEST)
-        return PartHeader(name, header.get("required", False), self._types.compile(View((schema,))), compiled.errors)
+        return PartHeader(
+            name,
+            header.get("required", False),
+            self._types.compile(SchemaConjunction((schema,))),
+            compiled.errors,
+        )
 
 
 def _delimiter(encoding: Mapping[str, Any], pointer: str) -> str | None:
-    """Return what splits an array in one text, or None where each item has a text of its own."""
+    """Return the delimiter of an array in one text, or None if each item has its own text."""
     style = encoding.get("style", "form")
     if style not in DELIMITERS:
-        raise DocumentError(pointer, f"style {style} is not supported in forms", "write contentType: application/json")
+        raise DocumentError(
+            pointer, f"style {style} is not supported in forms", "write contentType: application/json"
+        )
     return None if encoding.get("explode", style == "form") else DELIMITERS[style]
 
 
@@ -276,7 +291,7 @@ def _bytes(part: Part) -> bytes:
 
 
 def _decode(content: bytes, headers: Headers) -> str:
-    """Return the text of a part; RejectedError where it is not UTF-8."""
+    """Return the text of a part, or raise RejectedError if it is not UTF-8."""
     media_type = parse_media_type(headers.get("content-type", "text/plain"))
     charset = media_type[1].get("charset", "utf-8").lower() if media_type else ""
     try:
@@ -284,4 +299,4 @@ def _decode(content: bytes, headers: Headers) -> str:
             return content.decode("ascii" if charset in ASCII else "utf-8")
     except UnicodeDecodeError:
         pass
-    raise RejectedError(NOT_UTF8)
+    raise MalformedFieldError(NOT_UTF8)

@@ -1,7 +1,7 @@
-"""What a program asks of Flask itself: its own routes, and hooks, sessions and extensions that see every request."""
+"""Flask's own features: a program's routes, and hooks, sessions and extensions for every request."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,16 +12,23 @@ from starlette.types import Scope
 from werkzeug.exceptions import HTTPException, NotFound
 
 from users_api.engine.api import Api
-from users_api.engine.calls import RunPlain, finish
-from users_api.engine.contexts import fits_wsgi, head_of, through_flask, to_werkzeug, uses_hooks
+from users_api.engine.calls import RunFunction, await_if_needed
+from users_api.engine.contexts import (
+    call_wsgi,
+    can_pass_through_wsgi,
+    headers_only_response,
+    to_werkzeug,
+    uses_hooks,
+)
 from users_api.engine.operation import Operation
 from users_api.engine.responses import Response
 
-NO_NAME: Final = re.compile(r"\W")
+NON_WORD: Final = re.compile(r"\W")
+PARAMETER: Final = re.compile(r"\{([^}]+)\}")
 
 
 class FlaskRoutes:
-    """The Flask application behind the engine: the documents' paths by their endpoints, for `url_for`, and the program's own."""
+    """The Flask application behind the engine: the documents' paths for `url_for`, and the program's."""
 
     def __init__(self, app: Flask, wsgi_middlewares: Sequence[Callable[[Any], Any]]) -> None:
         """Wrap the application in the program's WSGI middleware."""
@@ -33,43 +40,62 @@ class FlaskRoutes:
         self._endpoints: set[str] = set()
 
     def add_api(self, api: Api, operations: Sequence[Operation]) -> None:
-        """Register the operations as Connexion does: in a blueprint named for the base path."""
+        """Register the operations as Connexion does: in a blueprint named after the base path."""
         name = flaskify_endpoint(api.base_path) or "/"
         blueprint = Blueprint(name, __name__, url_prefix=api.base_path)
         for operation in operations:
-            path = flaskify_path(operation.path, operation.path_types)
+            path = flaskify_path(*_with_identifiers(operation.path, operation.path_types))
             view = partial(_view, self.app, operation)
             blueprint.add_url_rule(path, _endpoint(operation), view, methods=[operation.method.upper()])
         known = set(self.app.view_functions)
         self.app.register_blueprint(blueprint, name=api.name or name)
         added = set(self.app.view_functions) - known
         self._endpoints |= added
-        rules = {rule.endpoint.rpartition(".")[2]: rule for rule in self.app.url_map.iter_rules() if rule.endpoint in added}
+        rules = {
+            rule.endpoint.rpartition(".")[2]: rule
+            for rule in self.app.url_map.iter_rules()
+            if rule.endpoint in added
+        }
         for operation in operations:
             operation.rule = rules[_endpoint(operation)]
 
+    def answers_unknown_paths(self) -> bool:
+        """Return whether the program has a Flask error handler for 404."""
+        handlers = self.app.error_handler_spec[None]
+        return NotFound.code in handlers or any(issubclass(NotFound, kind) for kind in handlers[None])
+
     def has_own_rules(self) -> bool:
-        """Return whether the program has routes beside the documents' paths."""
+        """Return whether the program has routes in addition to the documents' paths."""
         return any(rule.endpoint not in self._endpoints for rule in self.app.url_map.iter_rules())
 
     def has(self, scope: Scope) -> bool:
-        """Return whether a route of the program's own matches, if only with another method or by a redirect."""
+        """Return whether a route of the program matches, even with another method or by a redirect."""
         try:
-            rule, _ = self.app.url_map.bind("localhost").match(scope["path"], scope["method"], return_rule=True)
+            rule, _ = self.app.url_map.bind("localhost").match(
+                scope["path"], scope["method"], return_rule=True
+            )
         except NotFound:
             return False
         except HTTPException:
             return True
         return rule.endpoint not in self._endpoints
 
-    async def respond(self, scope: Scope, body: bytes, run_plain: RunPlain) -> Response:
+    async def respond(self, scope: Scope, body: bytes, run_plain: RunFunction) -> Response:
         """Return Flask's response."""
-        response: Response = await run_plain(partial(through_flask, self.wsgi, scope, body))
+        response: Response = await run_plain(partial(call_wsgi, self.wsgi, scope, body))
         return response
 
 
+def _with_identifiers(path: str, types: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the path and the types with names for werkzeug, except dashes, which Connexion replaces."""
+    names = {name: re.sub(r"^(?=\d)|[^\w-]", "_", name, flags=re.ASCII) for name in types}
+    return PARAMETER.sub(lambda found: f"{{{names.get(found[1], found[1])}}}", path), {
+        names[name]: types[name] for name in types
+    }
+
+
 def _endpoint(operation: Operation) -> str:
-    return flaskify_endpoint(operation.operation_id) or NO_NAME.sub("_", operation.metric_name)
+    return flaskify_endpoint(operation.operation_id) or NON_WORD.sub("_", operation.metric_name)
 
 
 def _view(app: Flask, operation: Operation, **_texts: Any) -> Any:
@@ -77,9 +103,9 @@ def _view(app: Flask, operation: Operation, **_texts: Any) -> Any:
     arguments = request.environ["asgi.scope"]["arguments"]
     returned = operation.function(**arguments)
     if operation.handler.is_async:
-        returned = async_to_sync(finish)(returned)
+        returned = async_to_sync(await_if_needed)(returned)
     response = operation.responses.convert(returned)
-    if fits_wsgi(response):
+    if can_pass_through_wsgi(response):
         return to_werkzeug(app, response)
     request.environ["asgi.scope"]["response"] = response
-    return head_of(app, response)
+    return headers_only_response(app, response)

@@ -1,4 +1,4 @@
-"""What each `format` demands of a value, as schemas that jsonschema-rs checks without a call into Python."""
+"""The schema for each `format`, which jsonschema-rs checks without calling Python."""
 
 from typing import Any, Final
 

@@ -12,21 +12,21 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
-from users_api.engine.fields import Compiler, Filled, Nodes, Part, RejectedError, Resolve
-from users_api.engine.json_text import MOST_NAMES
+from users_api.engine.fields import FieldCompiler, FormValues, MalformedFieldError, Part, Resolve, SchemaNodes
+from users_api.engine.json_text import MAX_NAMES
 from users_api.engine.schemas import Direction, Schemas
-from users_api.engine.sources import child_pointer
-from users_api.engine.styles import Types, View
+from users_api.engine.styles import SchemaConjunction, Types
+from users_api.engine.yaml_source import child_pointer
 
-MOST_PARTS: Final = 1000  # As many as Flask lets through by default.
-BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-TOO_MANY_FIELDS: Final = f"must have {MOST_NAMES} or fewer properties"
-TOO_MANY_PARTS: Final = f"must have {MOST_PARTS} or fewer parts"
+MAX_PARTS: Final = 1000  # Flask's default limit.
+INVALID_PERCENT_ENCODING: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+TOO_MANY_FIELDS: Final = f"must have {MAX_NAMES} or fewer properties"
+TOO_MANY_PARTS: Final = f"must have {MAX_PARTS} or fewer parts"
 NOT_URLENCODED: Final = "must be percent-encoded UTF-8"
 NOT_MULTIPART: Final = "must be multipart/form-data with the boundary of its Content-Type"
 NO_BOUNDARY: Final = "must have a boundary in its Content-Type"
-NAMELESS: Final = "must have a name in each part"
-UNKNOWN: Final = "is not a known property"
+MISSING_NAME: Final = "must have a name in each part"
+UNKNOWN_PROPERTY: Final = "is not a known property"
 NO_HEADERS: Final = Headers()
 
 Parts = dict[str, list[Part]]
@@ -49,13 +49,15 @@ class Form:
         """Compile each field.
 
         Raises:
-            DocumentError: the schema is not an object's, or a field cannot be read as the document says.
+            DocumentError: the schema is not that of an object, or a field cannot be read as documented.
         """
         node, schema_pointer = media.get("schema", {}), f"{pointer}/schema"
         self._schema = schemas.compile(node, schema_pointer, Direction.REQUEST)
-        types, view = Types(schemas, schema_pointer), View((node,))
+        types, view = Types(schemas, schema_pointer), SchemaConjunction((node,))
         if self._schema.schema and types.shapes(view) != {"object"}:
-            raise DocumentError(schema_pointer, "a form is an object", "declare its fields as properties of one")
+            raise DocumentError(
+                schema_pointer, "a form is an object", "declare its fields as properties of one"
+            )
         self._default = self._schema.schema.get("default") or {}
         properties = _properties(types, view)
         encodings = media.get("encoding", {})
@@ -68,19 +70,23 @@ class Form:
         uri_parser = None
         if uri_parser_class not in {None, OpenAPIURIParser}:
             uri_parser = uri_parser_class([], _definition(media, self._schema.schema, schemas))
-        compiler = Compiler(schemas, resolve, pointer, strict=strict, multipart=multipart, uri_parser=uri_parser)
-        self._fields = {name: compiler.compile(name, nodes, encodings.get(name, {})) for name, nodes in properties.items()}
+        compiler = FieldCompiler(
+            schemas, resolve, pointer, strict=strict, multipart=multipart, uri_parser=uri_parser
+        )
+        self._fields = {
+            name: compiler.compile(name, nodes, encodings.get(name, {})) for name, nodes in properties.items()
+        }
         additional = types.outline(view).additional
         is_closed = strict and self._schema.schema and not additional
         self._other = None if is_closed else compiler.compile("*", additional, {})
 
     def fill(self, parts: Parts) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the values, typed and with the defaults, and the files; no parts make the empty form.
+        """Return the converted values with defaults, and the files; without parts, the empty form.
 
         Raises:
             InvalidPayload: they do not conform.
         """
-        form = Filled(deepcopy(self._default), {}, {})
+        form = FormValues(deepcopy(self._default), {}, {})
         errors = [error for name, given in parts.items() for error in self._take(name, given, form)]
         rejected = tuple(error.field for error in errors)
         whole = form.values | form.texts
@@ -90,64 +96,67 @@ class Form:
         values = self._schema.fill_defaults(whole)
         return {name: value for name, value in values.items() if name not in form.texts}, form.files
 
-    def _take(self, name: str, given: list[Part], form: Filled) -> list[FieldError]:
-        """Put the field into the form, or return why it is rejected."""
+    def _take(self, name: str, given: list[Part], form: FormValues) -> list[FieldError]:
+        """Add the field to the form, or return the errors."""
         field = self._fields.get(name, self._other)
         if field is None:
-            return [FieldError(name, UNKNOWN)]
+            return [FieldError(name, UNKNOWN_PROPERTY)]
         try:
-            field.put(name, given, form)
-        except RejectedError as error:
+            field.add_to(name, given, form)
+        except MalformedFieldError as error:
             return [FieldError(f"{name}.{error.path}".rstrip("."), error.message)]
         return []
 
 
 def parse_urlencoded(body: bytes, _parameters: Mapping[str, str]) -> Parts:
-    """Return the texts by their names.
+    """Return the texts by name.
 
     Raises:
-        RejectedError: an escape is broken, the text is not UTF-8, or has more than 12,000 fields.
+        RejectedError: a percent-encoding or the UTF-8 is invalid, or it has more than 12,000 fields.
     """
-    if body.count(b"&") >= MOST_NAMES:
-        raise RejectedError(TOO_MANY_FIELDS)
+    if body.count(b"&") >= MAX_NAMES:
+        raise MalformedFieldError(TOO_MANY_FIELDS)
     parts: Parts = {}
     try:
         text = body.decode()
-        if not BROKEN_ESCAPE.search(text):
+        if not INVALID_PERCENT_ENCODING.search(text):
             for name, value in parse_qsl(text, keep_blank_values=True, errors="strict"):
                 parts.setdefault(name, []).append(Part(value, None, NO_HEADERS))
             return parts
     except UnicodeDecodeError:
         pass
-    raise RejectedError(NOT_URLENCODED)
+    raise MalformedFieldError(NOT_URLENCODED)
 
 
 def parse_multipart(body: bytes, parameters: Mapping[str, str]) -> Parts:
-    """Return the parts by their names; the boundary is a parameter of the media type.
+    """Return the parts by name; the boundary is a parameter of the media type.
 
     Raises:
-        RejectedError: it is no multipart body of this boundary, or has a nameless part or more than 1000.
+        RejectedError: it is not a multipart body with this boundary, has a part without a name, or more than
+            1,000 parts.
     """
     boundary = parameters.get("boundary")
     if not boundary:
-        raise RejectedError(NO_BOUNDARY)
+        raise MalformedFieldError(NO_BOUNDARY)
     parts: Parts = {}
     try:
         for part, content in _events(body, boundary.encode("latin-1")):
             if part.name is None:
-                raise RejectedError(NAMELESS)
+                raise MalformedFieldError(MISSING_NAME)
             filename = part.filename if isinstance(part, File) else None
             parts.setdefault(part.name, []).append(Part(content, filename, part.headers))
     except RequestEntityTooLarge:
-        raise RejectedError(TOO_MANY_PARTS) from None
+        raise MalformedFieldError(TOO_MANY_PARTS) from None
     except ValueError as error:
-        raise (error if isinstance(error, RejectedError) else RejectedError(NOT_MULTIPART)) from None
+        raise (
+            error if isinstance(error, MalformedFieldError) else MalformedFieldError(NOT_MULTIPART)
+        ) from None
     return parts
 
 
 def _events(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:
     """Yield the head and the content of each part."""
-    decoder = MultipartDecoder(boundary, max_parts=MOST_PARTS)
+    decoder = MultipartDecoder(boundary, max_parts=MAX_PARTS)
     decoder.receive_data(body)
     decoder.receive_data(None)
     content = bytearray()
@@ -160,9 +169,9 @@ def _events(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]
                 yield head, bytes(content)
 
 
-def _properties(types: Types, view: View) -> dict[str, Nodes]:
-    """Return the schemas of the fields by their names; alternatives that differ become an `anyOf`."""
-    found: dict[str, list[Nodes]] = {}
+def _properties(types: Types, view: SchemaConjunction) -> dict[str, SchemaNodes]:
+    """Return the schemas of the fields by name; different alternatives become an `anyOf`."""
+    found: dict[str, list[SchemaNodes]] = {}
     for each in [view for view, _ in types.alternatives(view)] or [view]:
         own = types.outline(each).properties if each is view else _properties(types, each)
         for name, nodes in own.items():
@@ -175,11 +184,11 @@ def _properties(types: Types, view: View) -> dict[str, Nodes]:
 
 
 def _is_within(field: str, rejected: tuple[str, ...]) -> bool:
-    """Return whether the field, or one that holds it, is rejected already."""
+    """Return whether the field, or one that contains it, is already rejected."""
     return any(field == each or field.startswith((f"{each}.", f"{each}[")) for each in rejected)
 
 
 def _definition(media: Mapping[str, Any], schema: Mapping[str, Any], schemas: Schemas) -> dict[str, Any]:
-    """Return the media type as Connexion's parsers take it: without references down to the fields."""
+    """Return the Media Type Object for Connexion's parsers, with references resolved down to the fields."""
     properties = {name: schemas.resolve(node) for name, node in schema.get("properties", {}).items()}
     return {"schema": {**schema, "properties": properties}, "encoding": media.get("encoding", {})}

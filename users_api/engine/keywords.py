@@ -1,4 +1,4 @@
-"""The keywords of OpenAPI 3.0's Schema Object: what each may hold, and what to write instead of others."""
+"""The keywords of OpenAPI 3.0's Schema Object: their valid values, and alternatives to others."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any, Final
 from jsonschema_rs import Draft4Validator, EmailOptions
 
 from users_api.engine.failures import DocumentError
-from users_api.engine.sources import child_pointer
+from users_api.engine.yaml_source import child_pointer
 
 OPTIONS: Final[dict[str, Any]] = {
     "validate_formats": True,
@@ -29,7 +29,7 @@ NUMBER: Final = {"type": "number"}
 FLAG: Final = {"type": "boolean"}
 OBJECT: Final = {"type": "object"}
 LIST: Final = {"type": "array", "minItems": 1}
-SHAPES: Final[dict[str, dict[str, Any]]] = {
+KEYWORD_SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "type": {"enum": list(TYPES)},
     "enum": LIST,
     "required": {"type": "array", "items": {"type": "string"}},
@@ -49,12 +49,16 @@ SHAPES: Final[dict[str, dict[str, Any]]] = {
     **dict.fromkeys(("minimum", "maximum"), NUMBER),
     **dict.fromkeys(("not", "items"), OBJECT),
     **dict.fromkeys(("allOf", "anyOf", "oneOf"), LIST),
-    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), COUNT),
-    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum", "uniqueItems", "nullable", "readOnly", "writeOnly"), FLAG),
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), COUNT
+    ),
+    **dict.fromkeys(
+        ("exclusiveMinimum", "exclusiveMaximum", "uniqueItems", "nullable", "readOnly", "writeOnly"), FLAG
+    ),
 }
-SHAPE: Final = Draft4Validator({"properties": SHAPES})
-KNOWN: Final = ANNOTATIONS | SHAPES.keys()
-INSTEAD: Final = {
+KEYWORD_VALIDATOR: Final = Draft4Validator({"properties": KEYWORD_SCHEMAS})
+KNOWN: Final = ANNOTATIONS | KEYWORD_SCHEMAS.keys()
+ALTERNATIVES: Final = {
     "$anchor": "move the schema to components/schemas and refer to it",
     "$comment": "write description or x-comment",
     "$defs": "move the schemas to components/schemas",
@@ -89,53 +93,57 @@ INSTEAD: Final = {
 
 
 def check_keywords(schema: Mapping[str, Any], pointer: str) -> None:
-    """Look at one schema, not at those inside of it.
+    """Check one schema, but not its subschemas.
 
     Raises:
-        DocumentError: a keyword is unknown, holds what it may not hold, or says what cannot be enforced.
+        DocumentError: a keyword is unknown, has an invalid value, or cannot be enforced.
     """
     for keyword in schema:
         if keyword not in KNOWN and not keyword.startswith("x-"):
-            instead = INSTEAD.get(keyword, "remove it, or begin its name with x-")
-            raise DocumentError(child_pointer(pointer, keyword), "OpenAPI 3.0 has no such keyword in a schema", instead)
+            instead = ALTERNATIVES.get(keyword, "remove it, or begin its name with x-")
+            raise DocumentError(
+                child_pointer(pointer, keyword), "OpenAPI 3.0 has no such keyword in a schema", instead
+            )
     _check_shapes(schema, pointer)
     _check_pairs(schema, pointer)
     _check_assertions(schema, pointer)
 
 
 def _check_shapes(schema: Mapping[str, Any], pointer: str) -> None:
-    shapes = {keyword: schema[keyword] for keyword in SHAPES if keyword in schema}
-    for error in _errors(SHAPE, shapes, pointer):
+    shapes = {keyword: schema[keyword] for keyword in KEYWORD_SCHEMAS if keyword in schema}
+    for error in _errors(KEYWORD_VALIDATOR, shapes, pointer):
         keyword = str(error.instance_path[0])
         place = pointer
         for part in error.instance_path:
             place = child_pointer(place, str(part))
-        raise DocumentError(place, error.message, INSTEAD.get(keyword, ""))
+        raise DocumentError(place, error.message, ALTERNATIVES.get(keyword, ""))
 
 
 def _errors(validator: Draft4Validator, value: Any, pointer: str) -> list[Any]:
     try:
         return list(validator.iter_errors(value))
     except ValueError as error:
-        raise DocumentError(pointer, f"a schema holds what JSON cannot: {error}") from None
+        raise DocumentError(pointer, f"a schema has a value that JSON cannot express: {error}") from None
 
 
 def _check_pairs(schema: Mapping[str, Any], pointer: str) -> None:
     for exclusive, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if schema.get(exclusive) and limit not in schema:
-            raise DocumentError(child_pointer(pointer, exclusive), f"{exclusive} without {limit}", f"write {limit} too")
+            raise DocumentError(
+                child_pointer(pointer, exclusive), f"{exclusive} without {limit}", f"write {limit} too"
+            )
     if schema.get("readOnly") and schema.get("writeOnly"):
         raise DocumentError(pointer, "nothing is both readOnly and writeOnly", "keep one of them")
 
 
 def _check_assertions(schema: Mapping[str, Any], pointer: str) -> None:
-    """Compile what may fail: a pattern may be no expression of ECMA 262, and a YAML date is no JSON."""
+    """Check that the pattern is a regular expression of ECMA 262, and that the values of `enum` are JSON."""
     if "pattern" in schema and not _is_pattern(schema["pattern"]):
         place = child_pointer(pointer, "pattern")
         raise DocumentError(place, f"{schema['pattern']} is not a regular expression of ECMA 262")
     if "enum" in schema:
         try:
-            Draft4Validator({"enum": distinct(schema["enum"])})
+            Draft4Validator({"enum": without_duplicates(schema["enum"])})
         except ValueError as error:
             raise DocumentError(child_pointer(pointer, "enum"), f"a value is no JSON: {error}") from None
 
@@ -149,7 +157,7 @@ def _is_pattern(pattern: str) -> bool:
     return True
 
 
-def distinct(values: list[Any]) -> list[Any]:
+def without_duplicates(values: list[Any]) -> list[Any]:
     """Return the values without repeated ones, which JSON Schema's draft 4 forbids in `enum`."""
     unique = Draft4Validator({"uniqueItems": True}).is_valid
     if unique(values):

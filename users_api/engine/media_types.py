@@ -1,12 +1,12 @@
-"""Media types as Content-Type (RFC 9110, 8.3) and documents write them, ranges included."""
+"""Media types and ranges, as in Content-Type (RFC 9110, 8.3) and in documents."""
 
 import re
 from fnmatch import translate
 from typing import Final
 
-WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-NAME: Final = re.compile(rf"{WORD}/{WORD}")
-PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*(?:({WORD})=(?:([^\s;"]+)|"((?:[^"\\]|\\.)*+)")[ \t]*)?')
+TCHARS: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+NAME: Final = re.compile(rf"{TCHARS}/{TCHARS}")
+PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*(?:({TCHARS})=(?:([^\s;"]+)|"((?:[^"\\]|\\.)*+)")[ \t]*)?')
 ESCAPE: Final = re.compile(r"\\(.)")
 UTF8: Final = frozenset({"utf-8", "utf8"})
 ASCII: Final = frozenset({"us-ascii", "ascii"})
@@ -15,9 +15,9 @@ MULTIPART: Final = "multipart/form-data"
 
 
 def parse_media_type(text: str) -> tuple[str, dict[str, str]] | None:
-    """Return the type in lower case and its parameters, or None where the text is no media type.
+    """Return the type in lower case and its parameters, or None if the text is not a media type.
 
-    A parameter with two values makes it none: readers would differ in the one they take.
+    A text with a repeated parameter is invalid, because parsers would choose different values.
     """
     text = text.rstrip(" \t")
     found = NAME.match(text)
@@ -38,7 +38,7 @@ def parse_media_type(text: str) -> tuple[str, dict[str, str]] | None:
 
 
 def is_json(name: str) -> bool:
-    """Return whether bodies of this type are JSON, by the name itself or by its suffix (RFC 6839, 3.1)."""
+    """Return whether bodies of this type are JSON, by its name or its suffix (RFC 6839, 3.1)."""
     return name.endswith(("/json", "+json"))
 
 
@@ -48,5 +48,5 @@ def compile_range(name: str) -> re.Pattern[str]:
 
 
 def specificity(name: str) -> tuple[bool, str]:
-    """Return the key by which the most specific of several types and ranges sorts last."""
+    """Return a sort key that puts the most specific of several types and ranges last."""
     return "*" not in name, name

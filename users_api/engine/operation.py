@@ -1,7 +1,7 @@
-"""An operation of the document, compiled at startup: whatever it says about a request and a response is in here."""
+"""An operation, compiled at startup: all that the document says about its requests and responses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -10,38 +10,40 @@ from starlette.types import Receive, Scope
 
 from users_api.engine.api import Api
 from users_api.engine.bodies import Bodies
-from users_api.engine.calls import Handler, unresolved
-from users_api.engine.connexion_internals import CONTEXT_KEY, bind
+from users_api.engine.body_reader import replay_body
+from users_api.engine.calls import Handler, make_missing_handler
+from users_api.engine.connexion_adapters import CustomValidators, DelegatedMediaTypes, OperationView
+from users_api.engine.connexion_internals import CONTEXT_KEY, bind_request
 from users_api.engine.document import OperationNode
 from users_api.engine.failures import DocumentError, HandlerNotFound
-from users_api.engine.originals import CustomValidators, Delegated, OperationView
 from users_api.engine.parameters import Parameters
-from users_api.engine.reading import replay
-from users_api.engine.responses import Response, Responses
-from users_api.engine.running import Runners
+from users_api.engine.responses import Response
+from users_api.engine.return_values import Responses
+from users_api.engine.runners import RunnerFactory
 from users_api.engine.security import Security, query_names
 
 ENCODED_SLASH: Final = re.compile("%2f", re.IGNORECASE)
-NUMERIC: Final = {"integer", "number", "boolean"}
+NUMERIC_OR_BOOLEAN: Final = {"integer", "number", "boolean"}
 NUMBERS: Final = {"integer", "number"}
 INTEGER: Final = re.compile(r"[+-]?[0-9]{1,100}")
 DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
-NO_EXTENSIONS: Final[Mapping[str, Any]] = {}
-BODILESS: Final = {"trace"}  # RFC 9110, 9.3.8; for GET and DELETE the document decides.
+BODILESS_METHODS: Final = {"trace"}  # RFC 9110, 9.3.8; for GET and DELETE the document decides.
 
 
 class Operation:
-    """One operation: routing, security, validation, the call and the response read it, and nothing looks it up again."""
+    """One compiled operation, used by routing, security, validation, the call and the response."""
 
-    rule: Any = None  # Flask's, once it is registered there.
-    function: Any = None  # Once it is resolved.
+    rule: Any = None  # Flask's rule, once the operation is registered with Flask.
+    function: Any = None  # The handler, once it is resolved.
 
-    def __init__(self, node: OperationNode, api: Api, index: int, runners: Runners, *, is_secured: bool = True) -> None:
-        """Compile the operation; its security is somebody else's business when the program has removed that middleware.
+    def __init__(
+        self, node: OperationNode, api: Api, index: int, runners: RunnerFactory, *, is_secured: bool = True
+    ) -> None:
+        """Compile the operation; `is_secured` is False if the program has removed the security middleware.
 
         Raises:
-            DocumentError: the document asks for something that cannot be enforced, or the handler does not fit.
-            HandlerNotFound: the operationId leads to no function.
+            DocumentError: a feature cannot be enforced, or the handler's signature does not fit.
+            HandlerNotFound: the operationId resolves to no function.
         """
         self.path, self.method, self.pointer, self.index = node.path, node.method, node.pointer, index
         self.api, self.definition = api, node.operation
@@ -64,12 +66,18 @@ class Operation:
             uri_parser_class=api.options.uri_parser_class,
         )
         self.path_types = {
-            definition["name"]: api.type_of(definition) for definition, _ in node.parameters if definition["in"] == "path"
+            definition["name"]: api.parameter_type(definition)
+            for definition, _ in node.parameters
+            if definition["in"] == "path"
         }
-        plain = [one["name"] for one, _ in node.parameters if one["in"] == "path" and one.get("style", "simple") == "simple"]
+        plain = [
+            one["name"]
+            for one, _ in node.parameters
+            if one["in"] == "path" and one.get("style", "simple") == "simple"
+        ]
         numbers = [name for name in plain if self.path_types[name] in NUMBERS]
         self._converts = {} if api.options.strict_validation else dict.fromkeys(numbers, as_number)
-        self._numeric = [name for name, kind in self.path_types.items() if kind in NUMERIC]
+        self._numeric = [name for name, kind in self.path_types.items() if kind in NUMERIC_OR_BOOLEAN]
         self.spanning_names = frozenset(name for name, kind in self.path_types.items() if kind == "path")
         self.bodies = self._compile_bodies()
         self.responses = Responses(
@@ -81,8 +89,9 @@ class Operation:
             operation_id=self.operation_id or self.metric_name,
             strict=api.options.strict_validation,
             validate=api.options.validate_responses,
-            validated_elsewhere=Delegated((api.options.validator_map or {}).get("response")),
+            validated_elsewhere=DelegatedMediaTypes((api.options.validator_map or {}).get("response")),
         )
+        self._takes_nothing = not (self.parameters or self.bodies)
         self.function = self._resolve()
         declared = self.parameters.arguments | ({self.body_name} if self.bodies else set())
         self.handler = Handler(self, frozenset(declared), has_files=self.bodies is not None)
@@ -95,8 +104,8 @@ class Operation:
         if body is None:
             return None
         pointer = f"{self.pointer}/requestBody"
-        if self.method in BODILESS:
-            problem = f"{self.method.upper()} carries no body"
+        if self.method in BODILESS_METHODS:
+            problem = f"{self.method.upper()} must not have a body"
             raise DocumentError(pointer, problem, "remove it")
         definition, pointer = self.api.document.resolve(body, pointer)
         bodies = Bodies(
@@ -106,45 +115,48 @@ class Operation:
             schemas=self.api.schemas,
             strict=self.api.options.strict_validation,
             uri_parser_class=self.api.options.uri_parser_class,
-            validated_elsewhere=Delegated((self.api.options.validator_map or {}).get("body")),
+            validated_elsewhere=DelegatedMediaTypes((self.api.options.validator_map or {}).get("body")),
         )
         self.body_name = self.api.argument_name(bodies.name)
         return bodies
 
     def _compile_validators(self) -> CustomValidators | None:
-        """Return the program's own validators, None when it has none."""
+        """Return the program's own validators, or None if it has none."""
         options = self.api.options
         if not options.validator_map:
             return None
         return CustomValidators(self.view, options.validator_map, strict=options.strict_validation)
 
     def _resolve(self) -> Any:
-        """Return the handler, by the API's resolver, which may also change the operationId."""
+        """Return the handler from the API's resolver, which may also change the operationId."""
         try:
             resolution = self.api.resolver.resolve(self.view)
         except ResolverError as error:
             if self.api.options.resolver_error is None:
-                pointer = f"{self.pointer}/operationId"
-                raise HandlerNotFound(pointer, error, self.operation_id) from None
-            return unresolved(error, self.api.options.resolver_error)
+                raise HandlerNotFound(self.pointer, error, self.operation_id) from None
+            return make_missing_handler(error, self.api.options.resolver_error)
         self.operation_id = resolution.operation_id
         return resolution.function
 
     def takes(self, texts: Mapping[str, str]) -> bool:
-        """Return whether the texts may be this path's parameters: no number holds an encoded slash."""
+        """Return whether the texts can be this path's parameters: no number contains an encoded slash."""
         return not any("%" in texts[name] and ENCODED_SLASH.search(texts[name]) for name in self._numeric)
 
     def arguments(self, scope: Scope, texts: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """Return the arguments for the handler, by their names.
+        """Return the arguments for the handler by name.
 
         Raises:
-            UnsupportedMediaType, InvalidParameter, InvalidPayload, InvalidPathParameter: in this order of precedence.
+            UnsupportedMediaType, InvalidParameter, InvalidPayload, InvalidPathParameter: in this order.
         """
+        if self._takes_nothing and not (texts or scope["query_string"]):
+            return {}
         parse = self.bodies.select(scope["headers"], body) if self.bodies else None
         arguments = self.parameters.parse(scope)
         if parse:
             payload = parse(body)
-            arguments.update({name: value for name, value in payload.files.items() if self.handler.takes(name)})
+            arguments.update(
+                {name: value for name, value in payload.files.items() if self.handler.accepts(name)}
+            )
             arguments[self.body_name] = payload.value
         if texts:
             if self._converts:
@@ -153,22 +165,30 @@ class Operation:
             arguments.update(path)
         return arguments
 
-    async def call(self, scope: Scope, receive: Receive, body: bytes, arguments: dict[str, Any]) -> Response:
-        """Return the handler's response, converted and, where the API says so, validated."""
-        context = scope.get("extensions", NO_EXTENSIONS).get(CONTEXT_KEY)
-        if context:
+    def call(
+        self, scope: Scope, receive: Receive, body: bytes, arguments: dict[str, Any]
+    ) -> Awaitable[Response]:
+        """Return the handler's response, converted and, if the API requires it, validated."""
+        context = scope["extensions"].get(CONTEXT_KEY) if "extensions" in scope else None
+        if context is None:
+            context = {}
+        if context or self.handler.wants_context:
             self.handler.add_context(arguments, context)
-        bind(self.view, scope, replay(body, receive), {} if context is None else context)
-        response = await self._run(scope, body, self.handler.select(arguments))
-        if self._validates:
-            response = await self.responses.validate(response, head=scope["method"] == "HEAD")
-            if self.validators and self.validators.of_responses:
-                response = await self.validators.check_response(scope, response)
+        bind_request(self.view, scope, replay_body(body, receive), context)
+        running = self._run(
+            scope, body, arguments if self.handler.takes_exactly else self.handler.select_arguments(arguments)
+        )
+        return self._validated(scope, running) if self._validates else running
+
+    async def _validated(self, scope: Scope, running: Awaitable[Response]) -> Response:
+        response = await self.responses.validate(await running, head=scope["method"] == "HEAD")
+        if self.validators and self.validators.of_responses:
+            response = await self.validators.check_response(scope, response)
         return response
 
 
 def as_number(text: str) -> str:
-    """Return a number that Connexion's router accepts, such as `+1`, `007` or `.5`, as JSON spells it; other texts unchanged."""
+    """Return a number that Connexion's router accepts (`+1`, `007`, `.5`) as JSON; keep other texts."""
     number = unquote(text)
     if INTEGER.fullmatch(number):
         return str(int(number))

@@ -18,7 +18,7 @@ from starlette.templating import Jinja2Templates
 from starlette.types import Receive, Scope, Send
 
 from users_api.engine.document import Document
-from users_api.engine.sources import dump
+from users_api.engine.yaml_source import dump
 
 Page = Callable[[Request], Awaitable[Response]]
 Endpoint = Callable[[Request], Response]
@@ -29,25 +29,27 @@ CONFIGURATION: Final = "swagger-ui-config.json"
 TEMPLATE: Final = "index.j2"
 INDEX: Final = "index.html"
 OPENAPI_VERSION: Final = (3, 0, 0)
-PREFIXES: Final = 8  # As many public paths of one document are kept in memory as text.
+MAX_CACHED_ROOT_PATHS: Final = 8  # The number of root paths for which a document's text is cached.
 
 
 class Pages:
-    """Serves pages by their exact path, each with the same extra headers, whole: ranges are not offered.
+    """Serves pages by exact path, each with the same extra headers; range requests are not supported.
 
     `packages` are folders inside packages, such as `("flask_swagger_ui", "dist")`, for files of the user
-    interface that the folder in the options does not have.
+    interface that are missing from the folder in the options.
     """
 
-    def __init__(self, headers: Mapping[str, str] | None = None, *, packages: Sequence[tuple[str, str]] = ()) -> None:
-        """Begin without pages."""
+    def __init__(
+        self, headers: Mapping[str, str] | None = None, *, packages: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Start without pages."""
         self._headers = dict(headers or {})
         self._packages: list[str | tuple[str, str]] = list(packages)
         self._pages: dict[str, Page] = {}
         self._folders: tuple[str, ...] = ()
 
     def add(self, path: str, endpoint: Endpoint) -> None:
-        """Add a page of the program's own; it precedes a page of an API at the same path."""
+        """Add one of the program's pages; it takes precedence over a page of an API at the same path."""
         self._pages[path] = _page(endpoint)
 
     def add_api(self, document: Document, options: SwaggerUIOptions | None = None) -> None:
@@ -108,7 +110,7 @@ class Pages:
 
 
 def path_below_root(scope: Scope) -> str:
-    """Return the path below the root path, which a server may or may not have put before it."""
+    """Return the path without the root path, which not every server includes."""
     path: str = scope["path"]
     if not (root_path := scope.get("root_path")):
         return path
@@ -117,13 +119,13 @@ def path_below_root(scope: Scope) -> str:
 
 
 def _document_pages(document: Document, config: SwaggerUIConfig) -> dict[str, Page]:
-    """Return the pages of the document: as it was given, or with the server that a proxy's clients see."""
+    """Return the pages of the document: unchanged, or with the base path that clients of a proxy use."""
 
-    @lru_cache(maxsize=PREFIXES)
+    @lru_cache(maxsize=MAX_CACHED_ROOT_PATHS)
     def as_json(root_path: str) -> bytes:
         return _json(document.with_base_path(root_path + document.base_path) if root_path else document.root)
 
-    @lru_cache(maxsize=PREFIXES)
+    @lru_cache(maxsize=MAX_CACHED_ROOT_PATHS)
     def as_yaml(root_path: str) -> bytes:
         if root_path:
             return dump(document.with_base_path(root_path + document.base_path))
@@ -147,7 +149,7 @@ def _json(value: Any) -> bytes:
 
 
 def _start_page(base_path: str, config: SwaggerUIConfig) -> Page:
-    """Return the page that the folder's template makes, with the variables of Connexion."""
+    """Return the page rendered from the folder's template, with Connexion's variables."""
     templates = Jinja2Templates(directory=config.swagger_ui_template_dir)
     templates.get_template(TEMPLATE)  # Fails at startup when it is malformed.
     configuration = {"configUrl": CONFIGURATION} if config.swagger_ui_config else {}
@@ -161,9 +163,14 @@ def _start_page(base_path: str, config: SwaggerUIConfig) -> Page:
 
 
 def _names(files: StaticFiles) -> set[str]:
-    """Return the paths of the files below all folders, with slashes."""
+    """Return the relative paths of the files in all folders, with slashes."""
     folders = map(Path, files.all_directories)
-    return {file.relative_to(folder).as_posix() for folder in folders for file in folder.rglob("*") if file.is_file()}
+    return {
+        file.relative_to(folder).as_posix()
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 async def _file(files: StaticFiles, name: str, request: Request) -> Response:

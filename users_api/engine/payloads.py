@@ -9,17 +9,17 @@ from typing import Any, Final, NamedTuple, Protocol
 from connexion.uri_parsing import AbstractURIParser
 
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload, UnsupportedMediaType
-from users_api.engine.fields import RejectedError
+from users_api.engine.fields import MalformedFieldError
 from users_api.engine.forms import Form, parse_multipart, parse_urlencoded
-from users_api.engine.json_text import NotJsonError, parse_json, repetitions
+from users_api.engine.json_text import InvalidJsonError, duplicate_name_errors, parse_json
 from users_api.engine.media_types import ASCII, MULTIPART, URLENCODED, UTF8, is_json
 from users_api.engine.schemas import Direction, Schemas
-from users_api.engine.styles import Types, View
+from users_api.engine.styles import SchemaConjunction, Types
 
 Parameters = Mapping[str, str]
 
 NO_PARAMETERS: Final[Parameters] = MappingProxyType({})
-NO_RULES: Final = frozenset(
+NON_RESTRICTIVE_KEYWORDS: Final = frozenset(
     {
         "type",
         "format",
@@ -36,21 +36,21 @@ NO_RULES: Final = frozenset(
 
 
 class Payload(NamedTuple):
-    """What a request's body holds: the handler's argument, and the files of a form by their fields."""
+    """A parsed request body: the handler's argument, and the files of a form by field."""
 
     value: Any
     files: dict[str, Any]
 
 
 class DocumentLike(Protocol):
-    """What resolves the references of a document."""
+    """The part of a document's interface that resolves references."""
 
     def resolve(self, node: Mapping[str, Any], pointer: str) -> tuple[Mapping[str, Any], str]:
-        """Return the node that a reference leads to, and its pointer."""
+        """Return the target of a reference, and its pointer."""
 
 
 class Options(NamedTuple):
-    """What the media types of one body have in common."""
+    """The options that the media types of one body share."""
 
     document: DocumentLike
     schemas: Schemas
@@ -71,16 +71,16 @@ class Body(ABC):
         self._default = self._schema.schema.get("default")
 
     def check(self, parameters: Parameters) -> None:
-        """Raise UnsupportedMediaType unless the parameters of the media type leave the text in UTF-8."""
+        """Raise UnsupportedMediaType if the parameters of the media type name a charset other than UTF-8."""
         if parameters.get("charset", "utf-8").lower() not in UTF8:
             raise UnsupportedMediaType(detail=f"The charset of {self._name} must be UTF-8")
 
     @abstractmethod
     def read(self, body: bytes, parameters: Parameters = NO_PARAMETERS) -> Payload:
-        """Return what the body holds, or raise InvalidPayload with every error."""
+        """Return the parsed body, or raise InvalidPayload with every error."""
 
-    def absent(self, _body: bytes = b"") -> Payload:
-        """Return the schema's default, else null where it is allowed, else an empty object as Connexion.
+    def read_missing(self, _body: bytes = b"") -> Payload:
+        """Return the schema's default, else null if allowed, else an empty object as Connexion does.
 
         Raises:
             InvalidPayload: the body is required.
@@ -110,26 +110,28 @@ class JsonBody(Body):
         """Return the value, or raise InvalidPayload with every error."""
         try:
             value = parse_json(body)
-        except NotJsonError as error:
+        except InvalidJsonError as error:
             raise InvalidPayload([FieldError("", str(error))]) from None
-        if not self._is_validated and (errors := self._schema.errors(value) + repetitions(body, value)):
+        if not self._is_validated and (
+            errors := self._schema.errors(value) + duplicate_name_errors(body, value)
+        ):
             raise InvalidPayload(errors)
         return Payload(value, {})
 
 
 class TextBody(Body):
-    """A text, or the value of a primitive type that it stands for."""
+    """A text, or the value of a primitive type written as text."""
 
     def __init__(self, media: Mapping[str, Any], pointer: str, name: str, options: Options) -> None:
-        """Compile the schema, which is that of a primitive value."""
+        """Compile the schema, which must be that of a primitive value."""
         super().__init__(media, pointer, name, options)
-        types, view = Types(options.schemas, self._pointer), View((self._node,))
+        types, view = Types(options.schemas, self._pointer), SchemaConjunction((self._node,))
         if types.shapes(view) != {"primitive"}:
             raise DocumentError(self._pointer, f"{name} is a text", "write type: string, or application/json")
         self._convert = types.compile(view)
 
     def check(self, parameters: Parameters) -> None:
-        """Raise UnsupportedMediaType where the charset is neither UTF-8 nor ASCII."""
+        """Raise UnsupportedMediaType if the charset is neither UTF-8 nor ASCII."""
         if parameters.get("charset", "").lower() not in ASCII:
             super().check(parameters)
 
@@ -139,20 +141,22 @@ class TextBody(Body):
         try:
             value = self._convert(body.decode("ascii" if is_ascii else "utf-8"))
         except UnicodeDecodeError:
-            raise InvalidPayload([FieldError("", f"must be text in {'ASCII' if is_ascii else 'UTF-8'}")]) from None
+            raise InvalidPayload(
+                [FieldError("", f"must be text in {'ASCII' if is_ascii else 'UTF-8'}")]
+            ) from None
         if errors := self._schema.errors(value):
             raise InvalidPayload(errors)
         return Payload(value, {})
 
 
 class BinaryBody(Body):
-    """Octets, given to the handler as they are; where the format is binary, lengths count them."""
+    """Octets, passed to the handler unchanged; with format binary, lengths count octets."""
 
     def __init__(self, media: Mapping[str, Any], pointer: str, name: str, options: Options) -> None:
-        """Compile the schema, which is that of a string."""
+        """Compile the schema, which must be that of a string."""
         super().__init__(media, pointer, name, options)
-        outline = Types(options.schemas, self._pointer).outline(View((self._node,)))
-        rules = self._schema.schema.keys() - NO_RULES
+        outline = Types(options.schemas, self._pointer).outline(SchemaConjunction((self._node,)))
+        rules = self._schema.schema.keys() - NON_RESTRICTIVE_KEYWORDS
         if outline.type != "string" and (outline.type or rules):
             raise DocumentError(
                 self._pointer,
@@ -178,7 +182,7 @@ class BinaryBody(Body):
 
 
 class FormBody(Body):
-    """A form; without a body it is the empty form, which the schema may reject."""
+    """A form; a missing body counts as the empty form, which the schema may reject."""
 
     def __init__(self, media: Mapping[str, Any], pointer: str, name: str, options: Options) -> None:
         """Compile the fields."""
@@ -198,18 +202,18 @@ class FormBody(Body):
         """Return the fields and the files, or raise InvalidPayload with every error."""
         try:
             parts = self._parse(body, parameters)
-        except RejectedError as error:
+        except MalformedFieldError as error:
             raise InvalidPayload([FieldError("", error.message)]) from None
         return Payload(*self._form.fill(parts))
 
-    def absent(self, _body: bytes = b"") -> Payload:
+    def read_missing(self, _body: bytes = b"") -> Payload:
         """Return the empty form, or raise InvalidPayload."""
         if self._options.required and self._default is None:
             raise InvalidPayload([FieldError("", "is required")])
         return Payload(*self._form.fill({}))
 
 
-KINDS: Final[Mapping[str, type[Body]]] = {
+BODY_CLASSES: Final[Mapping[str, type[Body]]] = {
     "json": JsonBody,
     "text": TextBody,
     "binary": BinaryBody,
@@ -219,9 +223,9 @@ KINDS: Final[Mapping[str, type[Body]]] = {
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of a body by its media type: a key of KINDS."""
+    """Return the key in KINDS for a media type."""
     if is_json(name):
         return "json"
-    if name in KINDS:
+    if name in BODY_CLASSES:
         return name
     return "text" if name.startswith("text/") else "binary"

@@ -1,6 +1,6 @@
-"""The way of a request: page or route, security, body, parameters, call, response, and the one `try` around it.
+"""The path of a request: page or route, security, body, parameters, call, response; one `try`.
 
-A program's own ASGI middleware may stand at any of Connexion's positions. Only then is the way cut into stages.
+A program may add ASGI middleware at any of Connexion's positions; only then is the path split into stages.
 """
 
 from collections.abc import Callable
@@ -19,19 +19,19 @@ from connexion.middleware.server_error import ServerErrorMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from users_api.engine.body_reader import ClientDisconnected, replay_body
 from users_api.engine.failures import PathNotFound
 from users_api.engine.flask_routes import FlaskRoutes
 from users_api.engine.operation import Operation
 from users_api.engine.pages import path_below_root
-from users_api.engine.reading import ClientDisconnected, replay
 from users_api.engine.responses import Response
 from users_api.engine.routing import Routes
-from users_api.engine.running import Runners
+from users_api.engine.runners import RunnerFactory
 
 if TYPE_CHECKING:
     from users_api.engine.app import App
 
-INNER: Final = (  # Connexion's middlewares within its exception middleware: the places at which the way can be cut.
+INNER_POSITIONS: Final = (  # Middlewares inside the exception middleware: where the pipeline can be cut.
     SwaggerUIMiddleware,
     RoutingMiddleware,
     SecurityMiddleware,
@@ -43,7 +43,7 @@ INNER: Final = (  # Connexion's middlewares within its exception middleware: the
 
 
 class Pipeline:
-    """All operations of an application, and the way of a request to them."""
+    """All operations of an application, and the path of a request to them."""
 
     def __init__(self, app: "App") -> None:
         """Compile every operation of every API.
@@ -57,7 +57,13 @@ class Pipeline:
         self._operations: list[Operation] = []
         self._flask = FlaskRoutes(app.app, app.wsgi_middlewares)
         wsgi = self._flask.wsgi if self._flask.sees_every_request else None
-        runners = Runners(app.app, run_plain=app.run_plain, threads=app.threads, wsgi=wsgi, raise_problems=app.raise_problems)
+        runners = RunnerFactory(
+            app.app,
+            run_plain=app.run_plain,
+            threads=app.threads,
+            wsgi=wsgi,
+            raise_problems=app.raise_problems,
+        )
         is_secured = any(getattr(each, "func", each) is SecurityMiddleware for each in app.middlewares)
         for api in app.apis:
             app.pages.add_api(api.document, api.options.swagger_ui_options)
@@ -74,50 +80,53 @@ class Pipeline:
             if is_secured and api.options.auth_all_paths and (security := api.compile_security())
         ]
         self._has_flask_routes = self._flask.has_own_rules()
+        self._answers_unknown_paths = self._flask.answers_unknown_paths()
 
     def stack(self) -> ASGIApp:
-        """Return the way with the program's middleware around it, or within it."""
+        """Return the ASGI application with the program's middleware around or inside it."""
         stages: dict[Any, Callable[[ASGIApp], ASGIApp]] = {
-            ServerErrorMiddleware: partial(partial, self._catch),
-            ExceptionMiddleware: partial(partial, self._catch),
+            ServerErrorMiddleware: partial(partial, self._handle_errors),
+            ExceptionMiddleware: partial(partial, self._handle_errors),
             SwaggerUIMiddleware: partial(partial, self._page),
             RoutingMiddleware: partial(partial, self._route),
             SecurityMiddleware: partial(partial, self._secure),
             RequestValidationMiddleware: partial(partial, self._validate),
         }
         outer, inner = self._split(self._app.middlewares)
-        if inner == list(INNER):
+        if inner == list(INNER_POSITIONS):
             app: ASGIApp = self._serve
         else:
             app = self._call
             for middleware in reversed(inner):
                 if middleware in stages:
                     app = stages[middleware](app)
-                elif middleware not in INNER:
+                elif middleware not in INNER_POSITIONS:
                     app = self._wrapped(middleware, app)
-            app = partial(self._catch, app)
+            app = partial(self._handle_errors, app)
         for middleware in reversed(outer):
             app = app if middleware in stages else self._wrapped(middleware, app)
         return app
 
     def _wrapped(self, middleware: Callable[[ASGIApp], ASGIApp], app: ASGIApp) -> ASGIApp:
-        """Return a middleware of the program's around the application; it may know the documents."""
+        """Wrap the application in a program's middleware; if it has `add_api`, pass it the documents."""
         wrapped = middleware(app)
         if isinstance(wrapped, SpecMiddleware):
             for api in self._app.apis:
-                api.add_to(wrapped)
+                api.register_with(wrapped)
         return wrapped
 
     @staticmethod
     def _split(middlewares: list[Any]) -> tuple[list[Any], list[Any]]:
-        """Return the middlewares around Connexion's exception middleware, and those within it."""
+        """Return the middlewares outside Connexion's exception middleware, and those inside it."""
         names = [getattr(middleware, "func", middleware) for middleware in middlewares]
         within = names.index(ExceptionMiddleware) if ExceptionMiddleware in names else -1
-        inner = [name if name in INNER else each for name, each in zip(names, middlewares, strict=True)]
+        inner = [
+            name if name in INNER_POSITIONS else each for name, each in zip(names, middlewares, strict=True)
+        ]
         return inner[: max(within, 0)], inner[within + 1 :]
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request without middleware on the way."""
+        """Serve a request without middleware between the stages."""
         try:
             if self._pages.serves(path_below_root(scope)):
                 await self._pages(scope, receive, send)
@@ -125,12 +134,14 @@ class Pipeline:
             try:
                 operation, texts = self._routes.find(scope)
             except PathNotFound:
-                response = await self._find_elsewhere(scope) or await self._respond_by_flask(scope, receive)
+                response = await self._redirect_or_flask(scope) or await self._respond_by_flask(
+                    scope, receive
+                )
             else:
                 scope["operation"] = operation
                 if operation.security:
                     await operation.security.check(scope)
-                body = await self._reader.read(scope, receive)
+                body = b"" if self._reader.is_bodiless(scope) else await self._reader.read(scope, receive)
                 if operation.validators and operation.validators.of_requests:
                     body = await operation.validators.check_request(scope, body)
                 arguments = operation.arguments(scope, texts, body)
@@ -145,23 +156,23 @@ class Pipeline:
         body = await self._reader.read(scope, receive)
         return await self._flask.respond(scope, body, self._app.run_plain)
 
-    async def _find_elsewhere(self, scope: Scope) -> Response | None:
-        """Return a redirect where only the last slash is wrong, and None where a route of Flask's matches.
+    async def _redirect_or_flask(self, scope: Scope) -> Response | None:
+        """Return a redirect if only the trailing slash is wrong, or None if a Flask route matches.
 
         Raises:
-            PathNotFound: none does, and the client may know that: `auth_all_paths` asks for credentials first.
+            PathNotFound: nothing matches; with `auth_all_paths` the credentials are checked first.
         """
         for base_path, security in self._guarded:
             if scope["path"].startswith(base_path):
                 await security.check(scope)
         if redirect := self._routes.redirect(scope):
             return redirect
-        if not (self._has_flask_routes and self._flask.has(scope)):
+        if not (self._answers_unknown_paths or (self._has_flask_routes and self._flask.has(scope))):
             raise PathNotFound
         return None
 
-    async def _catch(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Turn the failure of a stage into a response, unless one has begun."""
+    async def _handle_errors(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Turn the failure of a stage into a response, unless one has already started."""
         started = False
 
         async def noting(message: Message) -> None:
@@ -186,7 +197,7 @@ class Pipeline:
         try:
             operation, scope["path_texts"] = self._routes.find(scope)
         except PathNotFound:
-            if redirect := await self._find_elsewhere(scope):
+            if redirect := await self._redirect_or_flask(scope):
                 await redirect.send(scope, send, receive)
                 return
         else:
@@ -207,15 +218,19 @@ class Pipeline:
             if operation.validators and operation.validators.of_requests:
                 body = await operation.validators.check_request(scope, body)
             scope["arguments"] = operation.arguments(scope, scope["path_texts"], body)
-        await app(scope, replay(body, receive), send)
+        await app(scope, replay_body(body, receive), send)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the handler; what the middleware before this has left is read again."""
+        """Call the handler with the body as the preceding middleware passes it on."""
         operation: Operation | None = scope.get("operation")
         body = await self._reader.read(scope, receive)
         if operation is None:
             response = await self._flask.respond(scope, body, self._app.run_plain)
         else:
-            arguments = scope["arguments"] if "arguments" in scope else operation.arguments(scope, scope["path_texts"], body)
+            arguments = (
+                scope["arguments"]
+                if "arguments" in scope
+                else operation.arguments(scope, scope["path_texts"], body)
+            )
             response = await operation.call(scope, receive, body, arguments)
         await response.send(scope, send, receive)

@@ -1,4 +1,4 @@
-"""References between objects of the document: local ones are checked, those to other files become local."""
+"""References in the document: local ones are checked, and those to other files are made local."""
 
 import os
 import re
@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote, urljoin, urlsplit
 
+from users_api.engine.document_schema import Place, check, children
 from users_api.engine.failures import DocumentError
-from users_api.engine.grammar import Place, check, children
-from users_api.engine.sources import child_pointer, is_url, parse, read
+from users_api.engine.yaml_source import child_pointer, is_url, parse, read
 
 BUNDLED: Final = "x-bundled"
 SCHEMA_FILE: Final = re.compile(r"[/#]|\.(?:ya?ml|json)\Z")
 
 
 class Reference(NamedTuple):
-    """A reference not looked at yet: `holder[key]` is its text; the location is that of its file."""
+    """A reference that is not yet resolved: `holder[key]` is its text; `location` is that of its file."""
 
     holder: dict[str, Any]
     key: str
@@ -27,11 +27,11 @@ class Reference(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What the document says."""
+        """The reference as written in the document."""
         text: str = self.holder[self.key]
         return text
 
-    def refuse(self, problem: str, instead: str = "") -> NoReturn:
+    def raise_error(self, problem: str, instead: str = "") -> NoReturn:
         """Raise the error that names both ends.
 
         Raises:
@@ -40,11 +40,11 @@ class Reference(NamedTuple):
         raise DocumentError(self.pointer, f"{self.text} {problem}", instead)
 
 
-def find(root: Any, pointer: str) -> Any:
-    """Return what is at a pointer.
+def resolve_pointer(root: Any, pointer: str) -> Any:
+    """Return the value at a pointer.
 
     Raises:
-        LookupError: nothing is.
+        LookupError: there is no value.
     """
     node = root
     for segment in pointer.split("/")[1:]:
@@ -58,16 +58,16 @@ def find(root: Any, pointer: str) -> Any:
     return node
 
 
-def canonical(fragment: str) -> str:
-    """Return a pointer in a URI's fragment (RFC 6901, 6) as `#` and the plain pointer."""
+def canonical_pointer(fragment: str) -> str:
+    """Return a URI fragment's pointer (RFC 6901, 6) in canonical form: `#` and the unescaped pointer."""
     return f"#{unquote(fragment)}"
 
 
 class Bundle:
-    """All files of a document in its root: the others are in `x-bundled`, named after their paths."""
+    """All files of a document, bundled into its root: the others are in `x-bundled`, by their paths."""
 
     def __init__(self, root: dict[str, Any], location: str | None) -> None:
-        """Begin with the root and its location, an absolute path or an address; a dict has none."""
+        """Start with the root and its location, an absolute path or a URL; a dict has none."""
         self._root = root
         self._location = location
         self._prefixes: dict[str | None, str] = {location: "#"}
@@ -79,11 +79,11 @@ class Bundle:
         """Follow every reference and make it local.
 
         Raises:
-            DocumentError: a reference leads nowhere, to itself or to an object of another kind.
+            DocumentError: a reference has no target, or leads to itself or to an object of another kind.
         """
         self._visit(Place(self._root, "Document", "#"), self._location)
         while self._pending:
-            self._settle(self._pending.popleft())
+            self._resolve(self._pending.popleft())
 
     def _visit(self, place: Place, location: str | None) -> None:
         node, kind, pointer = place
@@ -102,45 +102,47 @@ class Bundle:
         named = self._root.get("components", {}).get("schemas", {})
         for key, text in mapping.items():
             if text not in named:
-                reference = Reference(mapping, key, "Schema", child_pointer(f"{pointer}/mapping", key), location)
+                reference = Reference(
+                    mapping, key, "Schema", child_pointer(f"{pointer}/mapping", key), location
+                )
                 if not SCHEMA_FILE.search(text):
-                    reference.refuse("is neither a schema in components.schemas nor a reference")
+                    reference.raise_error("is neither a schema in components.schemas nor a reference")
                 self._pending.append(reference)
 
-    def _settle(self, reference: Reference) -> None:
+    def _resolve(self, reference: Reference) -> None:
         file, _, fragment = reference.text.partition("#")
         location = self._locate(reference, file) if file else reference.location
         if location not in self._prefixes:
             self._prefixes[location] = self._load(reference, str(location))
         prefix = self._prefixes[location]
-        pointer = prefix + canonical(fragment)[1:]
+        pointer = prefix + canonical_pointer(fragment)[1:]
         try:
-            node = find(self._root, pointer)
+            node = resolve_pointer(self._root, pointer)
         except LookupError:
-            reference.refuse("points nowhere")
+            reference.raise_error("points nowhere")
         self._require(reference, Place(node, reference.kind, pointer), location)
         reference.holder[reference.key] = prefix + fragment
 
     def _require(self, reference: Reference, target: Place, location: str | None) -> None:
-        """Refuse a target of another kind, and chains that lead back to where they begin."""
+        """Reject a target of another kind, and circular chains of references."""
         known = self._kinds.get(target.pointer)
         if known is None:
             check(target)
             self._visit(target, location)
         elif known != target.kind:
-            reference.refuse(f"is a {known}, where a {target.kind} belongs")
+            reference.raise_error(f"is a {known}, where a {target.kind} belongs")
         if reference.key == "$ref":
             self._targets[reference.pointer] = at = target.pointer
             while at in self._targets:
                 if at == reference.pointer:
-                    reference.refuse("leads back to itself")
+                    reference.raise_error("leads back to itself")
                 at = self._targets[at]
 
     def _locate(self, reference: Reference, file: str) -> str:
         if is_url(file):
             return file
         if reference.location is None:
-            reference.refuse("is relative, but the document is not from a file", "load it by its path")
+            reference.raise_error("is relative, but the document is not from a file", "load it by its path")
         if is_url(reference.location):
             return urljoin(reference.location, file)
         return os.path.normpath(Path(reference.location).parent / unquote(file))
@@ -149,7 +151,7 @@ class Bundle:
         try:
             content = parse(read(location), location)
         except OSError as error:
-            reference.refuse(f"cannot be read: {' '.join(str(error).split())}")
+            reference.raise_error(f"cannot be read: {' '.join(str(error).split())}")
         bundled: dict[str, Any] = self._root.setdefault(BUNDLED, {})
         name = self._name(location, bundled)
         bundled[name] = content

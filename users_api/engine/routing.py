@@ -1,6 +1,6 @@
-"""From path and method to the operation: one look into a table, or one walk down a tree of segments.
+"""Finds the operation for a path and method: one lookup in a table, or one walk down a tree of segments.
 
-Connexion tries every route of the document in turn; here the cost does not depend on how many operations there are.
+Connexion tries every route in turn; here the cost does not depend on the number of operations.
 """
 
 import re
@@ -19,18 +19,13 @@ from users_api.engine.operation import Operation
 from users_api.engine.responses import Response, from_starlette
 
 NAME: Final = re.compile(r"\{([^}]+)\}")
-NO_TEXTS: Final[Mapping[str, str]] = {}
+NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
-
-class Match(NamedTuple):
-    """An operation, and the raw texts of its path parameters, still percent-encoded."""
-
-    operation: Operation
-    texts: Mapping[str, str]
+Match = tuple[Operation, Mapping[str, str]]  # An operation, and its path parameters, still percent-encoded.
 
 
 class Pattern(NamedTuple):
-    """A segment with parameters in it, `{name}.{extension}` for one; without literal text, any segment matches."""
+    """A path segment with parameters, such as `{name}.{extension}`; without literals it matches anything."""
 
     literal: int
     names: tuple[str, ...]
@@ -46,63 +41,52 @@ class Pattern(NamedTuple):
 
 
 class Node:
-    """One segment of the tree: what may follow it, and the operations of the path that ends here, by method."""
+    """A node of the tree of path segments: its children, and its path's operations by method."""
 
     __slots__ = ("literals", "operations", "patterns")
 
     def __init__(self) -> None:
-        """Begin without successors."""
+        """Start without children."""
         self.literals: dict[str, Node] = {}
         self.patterns: list[Pattern] = []
         self.operations: dict[str, Operation] = {}
 
     def child(self, template: str) -> "Node":
-        """Return the node behind a segment of a path template; made when it is new."""
+        """Return the child for a segment of a path template; create it if necessary."""
         names = tuple(NAME.findall(template))
         if not names:
             return self.literals.setdefault(template, Node())
         literal = NAME.sub("", template)
-        text = "".join(re.escape(part) if at % 2 == 0 else "([^/]+?)" for at, part in enumerate(NAME.split(template)))
+        text = "".join(
+            re.escape(part) if at % 2 == 0 else "([^/]+)" for at, part in enumerate(NAME.split(template))
+        )
         expression = re.compile(text) if literal or len(names) > 1 else None
         for pattern in self.patterns:
-            if pattern.expression == expression and pattern.names == names:  # The same text compiles to the same object.
+            if pattern.expression == expression and pattern.names == names:  # `re.compile` caches patterns.
                 return pattern.node
         pattern = Pattern(len(literal), names, expression, Node())
         self.patterns.append(pattern)
         self.patterns.sort(key=lambda each: -each.literal)
         return pattern.node
 
-    def straight(self, segments: list[str]) -> tuple["Node", dict[str, str]] | None:
-        """Return the node of a path and the texts of its parameters where no segment leaves a choice, else None."""
-        node, texts = self, dict[str, str]()
-        for segment in segments:
-            if literal := node.literals.get(segment):
-                if node.patterns:
-                    return None
-                node = literal
-            elif segment and len(node.patterns) == 1 and (pattern := node.patterns[0]).expression is None:
-                texts[pattern.names[0]] = segment
-                node = pattern.node
-            else:
-                return None
-        return node, texts
-
-    def walk(self, segments: list[str], raw: list[str], at: int) -> Iterator[tuple["Node", Mapping[str, str]]]:
-        """Yield each node whose path matches, the most literal first, with the texts of its parameters."""
+    def find_all(
+        self, segments: list[str], raw: list[str], at: int
+    ) -> Iterator[tuple["Node", Mapping[str, str]]]:
+        """Yield each node whose path matches, the most literal first, with its parameters."""
         if at == len(segments):
             if self.operations:
-                yield self, NO_TEXTS
+                yield self, NO_PARAMETERS
             return
         if literal := self.literals.get(segments[at]):
-            yield from literal.walk(segments, raw, at + 1)
+            yield from literal.find_all(segments, raw, at + 1)
         for pattern in self.patterns:
             if (texts := pattern.match(raw[at])) is not None:
-                for node, more in pattern.node.walk(segments, raw, at + 1):
+                for node, more in pattern.node.find_all(segments, raw, at + 1):
                     yield node, {**texts, **more}
 
 
-class Spanning(NamedTuple):
-    """A path with a parameter of the format `path`, which may hold slashes: Connexion's own extension."""
+class MultiSegmentPath(NamedTuple):
+    """A path with a parameter of format `path`, which may contain slashes (an extension of Connexion)."""
 
     expression: re.Pattern[str]
     names: tuple[str, ...]
@@ -113,17 +97,18 @@ class Routes:
     """The paths of all APIs; an encoded slash belongs to its segment (RFC 3986, 2.2)."""
 
     def __init__(self) -> None:
-        """Begin without paths."""
+        """Start without paths."""
         self._literal: dict[str, Node] = {}
+        self._last: dict[str, tuple[str, dict[str, Operation]]] = {}
         self._root = Node()
-        self._spanning: dict[str, Spanning] = {}
+        self._spanning: dict[str, MultiSegmentPath] = {}
         self._shapes: dict[tuple[str, str], Operation] = {}
 
     def add(self, operation: Operation) -> None:
-        """Add an operation under its whole path; GET serves HEAD as well unless the document has its own.
+        """Add an operation under its full path; GET also serves HEAD unless the document defines HEAD.
 
         Raises:
-            DocumentError: another operation has the same method and a path of the same shape.
+            DocumentError: another operation has the same method and an equivalent path.
         """
         shape = (NAME.sub("{}", operation.whole_path), operation.method.upper())
         if (other := self._shapes.setdefault(shape, operation)) is not operation:
@@ -142,17 +127,23 @@ class Routes:
         if operation.spanning_names:
             return self._spanning.setdefault(path, _spanning(path, names, operation.spanning_names)).node
         node = self._root
-        for segment in path.split("/"):
+        parent, _, last = path.rpartition("/")
+        for segment in parent.split("/"):
             node = node.child(segment)
+        end = node.child(last)
         if not names:
-            self._literal[path] = node
-        return node
+            self._literal[path] = end
+        elif NAME.fullmatch(last) and len(names) == len(node.patterns) == 1:
+            self._last[parent] = names[0], end.operations
+        elif not NAME.search(parent):
+            self._last.pop(parent, None)  # Its last segment leaves a choice.
+        return end
 
     def find(self, scope: Scope) -> Match:
         """Return the operation of a request and the texts of its path parameters.
 
         Raises:
-            HTTPException: 404, no path matches; 405, none that matches has the method, with an `Allow` header.
+            HTTPException: 404 if no path matches; 405 with `Allow` if no matching path has the method.
         """
         path: str = scope["path"]
         if root := scope.get("root_path"):
@@ -160,11 +151,16 @@ class Routes:
         raw_path: bytes = scope.get("raw_path") or path.encode()
         if b"%" not in raw_path:
             if (node := self._literal.get(path)) and (operation := node.operations.get(scope["method"])):
-                return Match(operation, NO_TEXTS)
+                return operation, NO_PARAMETERS
+            parent, _, text = path.rpartition("/")
+            if (
+                text
+                and node is None
+                and (last := self._last.get(parent))
+                and (operation := last[1].get(scope["method"]))
+            ):
+                return operation, {last[0]: text}
             segments = raw = path.split("/")
-            straight = self._root.straight(segments)
-            if straight and (operation := straight[0].operations.get(scope["method"])):
-                return Match(operation, straight[1])
         else:
             text = raw_path.decode("latin-1")
             raw = text.removeprefix(root).split("/") if root else text.split("/")
@@ -172,8 +168,11 @@ class Routes:
         return self._match(segments, raw, scope["method"])
 
     def redirect(self, scope: Scope) -> Response | None:
-        """Return a redirect to the path that has one slash more or less at its end, as Connexion does unless it is strict."""
-        path, raw = (_other_end(text) for text in (scope["path"], scope.get("raw_path", b"").decode("latin-1")))
+        """Return a redirect that adds or removes the trailing slash, as Connexion does unless strict."""
+        path, raw = (
+            _toggle_trailing_slash(text)
+            for text in (scope["path"], scope.get("raw_path", b"").decode("latin-1"))
+        )
         other = {**scope, "path": path, "raw_path": raw.encode("latin-1") if "raw_path" in scope else None}
         try:
             operation, _ = self.find(other)
@@ -187,16 +186,18 @@ class Routes:
         allowed: set[str] = set()
         for node, texts in self._candidates(segments, raw):
             if (operation := node.operations.get(method)) and operation.takes(texts):
-                return Match(operation, texts)
+                return operation, texts
             allowed |= {name for name, each in node.operations.items() if each.takes(texts)}
-            if texts is NO_TEXTS:
-                break  # A concrete path is matched before its templated siblings, whatever the method (OpenAPI 3.0.3).
+            if texts is NO_PARAMETERS:
+                # A concrete path is matched before its templated siblings, whatever the method
+                # (OpenAPI 3.0.3).
+                break
         if not allowed:
             raise PathNotFound
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(allowed))})
 
     def _candidates(self, segments: list[str], raw: list[str]) -> Iterator[tuple[Node, Mapping[str, str]]]:
-        yield from self._root.walk(segments, raw, 0)
+        yield from self._root.find_all(segments, raw, 0)
         if self._spanning:
             path = "/".join(raw)
             for spanning in self._spanning.values():
@@ -204,14 +205,14 @@ class Routes:
                     yield spanning.node, dict(zip(spanning.names, found.groups(), strict=True))
 
 
-def _other_end(path: str) -> str:
+def _toggle_trailing_slash(path: str) -> str:
     return path.rstrip("/") if path.endswith("/") else f"{path}/"
 
 
-def _spanning(path: str, names: tuple[str, ...], wide: frozenset[str]) -> Spanning:
-    """Return the expression of a whole path, in which the wide parameters match slashes too."""
+def _spanning(path: str, names: tuple[str, ...], wide: frozenset[str]) -> MultiSegmentPath:
+    """Return the pattern of a whole path, in which the `wide` parameters also match slashes."""
     parts: list[Any] = NAME.split(path)
     groups = ["(.+)" if part in wide else "([^/]+)" for part in parts[1::2]]
     texts = [re.escape(part) for part in parts[::2]]
     text = texts[0] + "".join(group + literal for group, literal in zip(groups, texts[1:], strict=True))
-    return Spanning(re.compile(text), names, Node())
+    return MultiSegmentPath(re.compile(text), names, Node())

@@ -1,7 +1,7 @@
-"""Who may call an operation: its security requirements, compiled from the schemes and their handlers.
+"""The security requirements of an operation, compiled from the schemes and their handlers.
 
-Connexion's own handlers look at the credentials. As in Connexion, a function that is no coroutine runs on the
-event loop: it must not wait for anything; one that does is to be an `async def`.
+Connexion's own handlers check the credentials. As in Connexion, a function that is not a coroutine function
+runs on the event loop, so it must not block; write a function that waits as `async def`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.types import Scope
 
-from users_api.engine.connexion_internals import CONTEXT_KEY, InspectedOnce
+from users_api.engine.connexion_internals import CONTEXT_KEY, InspectOnceMixin
 from users_api.engine.failures import DocumentError
 
 Verify = Callable[[ConnexionRequest], Any]
@@ -36,10 +36,10 @@ _FUNCTIONS: Final = {
 
 
 class Security:
-    """The security requirements of one operation, of which a request has to meet one."""
+    """The security requirements of one operation; a request must meet one of them."""
 
     def __init__(self, verify: Verify, query_names: frozenset[str]) -> None:
-        """Take what verifies a request, and the names of the query parameters that carry API keys."""
+        """Store the function that verifies a request, and the names of the API keys' query parameters."""
         self._verify = verify
         self.query_names = query_names
 
@@ -52,15 +52,17 @@ class Security:
         *,
         security_map: Mapping[str, type[AbstractSecurityHandler]] | None = None,
     ) -> Self | None:
-        """Return what enforces the requirements, or None where the operation is open.
+        """Return the compiled requirements, or None if the operation requires no credentials.
 
-        `pointer` is that of the requirements; no scheme is a reference. A requirement that nothing can verify
-        raises DocumentError.
+        `pointer` is that of the requirements; references to schemes are resolved. A requirement without a
+        handler raises DocumentError.
         """
         if not requirements:
             return None
         compiler = _Compiler(schemes, pointer, security_map or {})
-        verify = SecurityHandlerFactory.verify_security([compiler.alternative(*each) for each in enumerate(requirements)])
+        verify = SecurityHandlerFactory.verify_security(
+            [compiler.alternative(*each) for each in enumerate(requirements)]
+        )
         return cls(verify, query_names(requirements, schemes))
 
     async def check(self, scope: Scope) -> dict[str, Any]:
@@ -69,26 +71,30 @@ class Security:
         Raises OAuthProblem (401) without valid credentials, OAuthScopeProblem (403) without the scopes, and
         what a handler raises.
         """
-        request = _Credentials(scope)
+        request = _LazyRequest(scope)
         await self._verify(request)
         return request.context
 
 
-def query_names(requirements: Sequence[Mapping[str, Sequence[str]]] | None, schemes: Mapping[str, Any]) -> frozenset[str]:
+def query_names(
+    requirements: Sequence[Mapping[str, Sequence[str]]] | None, schemes: Mapping[str, Any]
+) -> frozenset[str]:
     """Return the names of the query parameters that carry API keys."""
     used = [schemes[name] for requirement in requirements or () for name in requirement]
-    return frozenset(scheme["name"] for scheme in used if scheme["type"] == "apiKey" and scheme["in"] == "query")
+    return frozenset(
+        scheme["name"] for scheme in used if scheme["type"] == "apiKey" and scheme["in"] == "query"
+    )
 
 
 class _Compiler:
-    """Makes functions that verify the requirements of one operation."""
+    """Compiles the requirements of one operation into functions that verify requests."""
 
     def __init__(self, schemes: Mapping[str, Any], pointer: str, security_map: Mapping[str, Any]) -> None:
         self._schemes, self._pointer = schemes, pointer
         self._factory = SecurityHandlerFactory({**_HANDLERS, **security_map})
 
     def alternative(self, place: int, requirement: Mapping[str, Sequence[str]]) -> Verify:
-        """Return what verifies that a request meets all of one requirement."""
+        """Return the function that verifies that a request meets one requirement completely."""
         verifiers = {name: self._verifier(place, name, scopes) for name, scopes in requirement.items()}
         match list(verifiers.values()):
             case []:
@@ -100,39 +106,41 @@ class _Compiler:
         return verify
 
     def _verifier(self, place: int, name: str, scopes: Sequence[str]) -> Verify:
-        pointer = f"{self._pointer}/{place}/{_escaped(name)}"
+        pointer = f"{self._pointer}/{place}/{_escape_pointer(name)}"
         scheme = self._schemes.get(name)
         if scheme is None:
-            raise DocumentError(pointer, "there is no such security scheme", "declare it in #/components/securitySchemes")
+            raise DocumentError(
+                pointer, "there is no such security scheme", "declare it in #/components/securitySchemes"
+            )
         if scopes and scheme["type"] not in _SCOPED:
             raise DocumentError(pointer, "only oauth2 and openIdConnect schemes have scopes", "write []")
-        return self._handled(f"#/components/securitySchemes/{_escaped(name)}", scheme, scopes)
+        return self._handled(f"#/components/securitySchemes/{_escape_pointer(name)}", scheme, scopes)
 
     def _handled(self, pointer: str, scheme: Mapping[str, Any], scopes: Sequence[str]) -> Verify:
         try:
             verify: Verify | None = self._factory.parse_security_scheme(dict(scheme), list(scopes))
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             instead = "name one that can be imported and called"
-            raise DocumentError(pointer, f"its function is of no use: {error}", instead) from error
+            raise DocumentError(pointer, f"its function cannot be used: {error}", instead) from error
         if verify is None:
-            raise DocumentError(pointer, "nothing verifies this security scheme", _instead(scheme))
+            raise DocumentError(pointer, "nothing verifies this security scheme", _handler_hint(scheme))
         return verify
 
 
-def _instead(scheme: Mapping[str, Any]) -> str:
+def _handler_hint(scheme: Mapping[str, Any]) -> str:
     kind = scheme["scheme"].lower() if scheme["type"] == "http" else scheme["type"]
     function = "x-bearerInfoFunc" if "x-authentication-scheme" in scheme else _FUNCTIONS.get(kind)
     handler = f"give a handler for {kind} in security_map"
     return f"name a function in {function}, or {handler}" if function else handler
 
 
-def _escaped(name: str) -> str:
-    """Return the name as a JSON pointer spells it (RFC 6901)."""
+def _escape_pointer(name: str) -> str:
+    """Return the name escaped for a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
-class _Credentials(ConnexionRequest):
-    """A request of which headers, query and context are at hand; the rest is made when asked for."""
+class _LazyRequest(ConnexionRequest):
+    """A request with only headers, query and context; everything else is created on access."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -140,40 +148,42 @@ class _Credentials(ConnexionRequest):
 
     @property
     def context(self) -> dict[str, Any]:
-        """What the handlers learn about the client, which is `connexion.context` too."""
+        """The results of the security handlers; the same object as `connexion.context`."""
         context: dict[str, Any] = self.scope.setdefault("extensions", {}).setdefault(CONTEXT_KEY, {})
         return context
 
     @property
-    def query_params(self) -> QueryParams:  # type: ignore[override]  # it is what Connexion's gives here, too.
-        """The query as it was sent: its last value of each name."""
+    def query_params(self) -> QueryParams:  # type: ignore[override]  # Connexion's request has the same type.
+        """The query parameters; for a repeated name the last value."""
         return QueryParams(self.scope["query_string"])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(ConnexionRequest(self.scope), name)
 
 
-class _Basic(InspectedOnce, BasicSecurityHandler):
+class _Basic(InspectOnceMixin, BasicSecurityHandler):
     pass
 
 
-class _Bearer(InspectedOnce, BearerSecurityHandler):
+class _Bearer(InspectOnceMixin, BearerSecurityHandler):
     pass
 
 
-class _ApiKey(InspectedOnce, ApiKeySecurityHandler):
+class _ApiKey(InspectOnceMixin, ApiKeySecurityHandler):
     @staticmethod
     def get_cookie_value(cookies: str | None, name: str) -> str | None:
-        """Find the cookie whatever stands beside it; Connexion's parser fails at another's odd name."""
+        """Return the cookie's value; Connexion's parser fails if another cookie has an unusual name."""
         if cookies is None:
             return None
-        return Request({"type": "http", "headers": [(b"cookie", cookies.encode("latin-1"))]}).cookies.get(name)
+        return Request({"type": "http", "headers": [(b"cookie", cookies.encode("latin-1"))]}).cookies.get(
+            name
+        )
 
 
-class _OAuth(InspectedOnce, OAuthSecurityHandler):
+class _OAuth(InspectOnceMixin, OAuthSecurityHandler):
     @classmethod
     def get_scope_validate_func(cls, security_definition: dict[str, Any]) -> Callable[..., Any]:
-        """Refuse at once what cannot be called."""
+        """Reject objects that are not callable at startup."""
         validate: Callable[..., Any] = super().get_scope_validate_func(security_definition)  # type: ignore[no-untyped-call]
         if not callable(validate):
             message = f"{validate!r} is not a callable object"
@@ -181,7 +191,7 @@ class _OAuth(InspectedOnce, OAuthSecurityHandler):
         return validate
 
     def get_token_info_remote(self, token_info_url: str) -> Callable[..., Any]:
-        """Refuse a token that no HTTP client can send on."""
+        """Reject a token that no HTTP client can forward."""
         ask = super().get_token_info_remote(token_info_url)
 
         async def token_info(token: str) -> Any:

@@ -1,4 +1,4 @@
-"""How parameters are written: a style splits a text into parts, the schema's types convert the parts.
+"""The serialization of parameters: a style splits a text, and the schema's types convert the parts.
 
 Percent-decoding comes after splitting, so an encoded delimiter is part of a value (RFC 6570, 3.2.1).
 """
@@ -27,17 +27,19 @@ STYLES: Final[dict[str, tuple[str, ...]]] = {  # The first is the default of its
 }
 ANYTHING: Final[Node] = {}
 REPEATED: Final = "is given more than once"
-DEEPEST: Final = 32  # Brackets in the name of a deepObject's property; the interpreter's stack is the reason for a limit.
+MAX_DEPTH: Final = (
+    32  # Brackets in the name of a deepObject's property; limited because parsing is recursive.
+)
 INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
 LONG_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,99}")
-SHORT: Final = 10**18
+SHORT_INTEGER_BOUND: Final = 10**18
 NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 BOOLEANS: Final = {"true": True, "false": False}
 DELIMITERS: Final = {"spaceDelimited": re.compile(r"%20|\+| "), "pipeDelimited": re.compile(r"\||%7[Cc]")}
 
 
 class Malformed(ValueError):  # noqa: N818 -- named for what the text is
-    """A text is not in its style; `path` leads from the parameter to the part."""
+    """A text is not serialized in its style; `path` leads from the parameter to the malformed part."""
 
     def __init__(self, message: str, path: str = "") -> None:
         """Keep both."""
@@ -46,7 +48,7 @@ class Malformed(ValueError):  # noqa: N818 -- named for what the text is
 
 
 def compile_split(style: str, shape: Shape, name: str, *, explode: bool) -> Split:
-    """Return what splits one text into a text, a list of texts or a dict of texts; it raises Malformed."""
+    """Return the function that splits one text into a text, a list or a dict, or raises Malformed."""
     if shape == "primitive":
         return _primitive(style, name)
     pieces = _pieces(style, name, explode=explode, named=explode and shape == "array")
@@ -66,7 +68,7 @@ def compile_split(style: str, shape: Shape, name: str, *, explode: bool) -> Spli
 
 
 def null_text(style: str, name: str) -> str:
-    """Return the text that stands for null where a style has one text for the whole value."""
+    """Return the text for null in styles that write the whole value as one text."""
     return {"label": ".null", "matrix": f";{name}=null"}.get(style, "null")
 
 
@@ -89,7 +91,7 @@ def _after(text: str, prefix: str, style: str) -> str:
 
 
 def _pieces(style: str, name: str, *, explode: bool, named: bool) -> Callable[[str], list[str]]:
-    """Return what splits a text at its delimiters; `named`: matrix repeats the name before each item."""
+    """Return the function that splits a text at its delimiters; `named`: each item repeats the name."""
     if style in DELIMITERS:
         return DELIMITERS[style].split
     if style == "label":
@@ -97,7 +99,9 @@ def _pieces(style: str, name: str, *, explode: bool, named: bool) -> Callable[[s
     if style != "matrix":
         return lambda text: text.split(",")
     if named:
-        return lambda text: [_after(piece, f"{name}=", style) for piece in _after(text, ";", style).split(";")]
+        return lambda text: [
+            _after(piece, f"{name}=", style) for piece in _after(text, ";", style).split(";")
+        ]
     if explode:
         return lambda text: _after(text, ";", style).split(";")
     return lambda text: _after(text, f";{name}=", style).split(",")
@@ -108,7 +112,7 @@ def _exploded_labels(text: str) -> list[str]:
 
 
 def _labels(text: str) -> list[str]:
-    """Split at commas, as RFC 6570 and OpenAPI 3.0.4 do, or else at dots, as OpenAPI 3.0.3 does."""
+    """Split at commas, as in RFC 6570 and OpenAPI 3.0.4, or without commas at dots, as in OpenAPI 3.0.3."""
     rest = _after(text, ".", "label")
     return rest.split("," if "," in rest else ".")
 
@@ -126,23 +130,28 @@ def _exploded_pairs(pieces: list[str], style: str) -> list[tuple[str, str]]:
 
 
 def parse_deep(name: str) -> list[str]:
-    """Return the parameter's name and the path of a name like `filter[owner][id]`, else nothing."""
+    """Return the name and the path of a parameter like `filter[owner][id]`, otherwise an empty list."""
     base, bracket, rest = name.partition("[")
     keys = rest[:-1].split("][")
-    if not bracket or not rest.endswith("]") or not all(keys) or any("[" in key or "]" in key for key in keys):
+    if (
+        not bracket
+        or not rest.endswith("]")
+        or not all(keys)
+        or any("[" in key or "]" in key for key in keys)
+    ):
         return []
     return [base, *keys]
 
 
-class View(NamedTuple):
-    """Schemas that all hold for one value, and the `oneOf` and `anyOf` already chosen from, by identity."""
+class SchemaConjunction(NamedTuple):
+    """Schemas that apply to one value, and identities of the `oneOf` and `anyOf` lists already used."""
 
     nodes: tuple[Node, ...]
     taken: frozenset[int] = frozenset()
 
 
-class Outline:
-    """What the schemas of a view say together about the type of a value; `$ref` and `allOf` are followed."""
+class TypeOutline:
+    """The combined type of a view's schemas; `$ref` and `allOf` are followed."""
 
     __slots__ = (
         "additional",
@@ -157,7 +166,7 @@ class Outline:
         "type",
     )
 
-    def __init__(self, view: View, schemas: Schemas) -> None:
+    def __init__(self, view: SchemaConjunction, schemas: Schemas) -> None:
         """Read the schemas."""
         self.type: str | None = None
         self.format: str | None = None
@@ -171,7 +180,9 @@ class Outline:
         for part in found:
             self._add_type(part)
             self._add_children(part)
-            self.choices += [part[word] for word in ("oneOf", "anyOf") if word in part and id(part[word]) not in view.taken]
+            self.choices += [
+                part[word] for word in ("oneOf", "anyOf") if word in part and id(part[word]) not in view.taken
+            ]
         typed = [part for part in found if "type" in part]
         self.nullable = bool(typed) and all(part.get("nullable") is True for part in typed)
         self.type = self.type or self._implied_type()
@@ -194,7 +205,7 @@ class Outline:
             self.properties[name] = (*self.properties.get(name, ()), schema)
 
     def _implied_type(self) -> str | None:
-        """Return the type that a schema without `type` is about."""
+        """Return the type that the keywords of a schema without `type` imply."""
         if self.choices:
             return None
         return "array" if self.items else "object" if self.properties or self.additional else None
@@ -206,8 +217,10 @@ class Outline:
 
     @property
     def is_short(self) -> bool:
-        """Say whether every integer that conforms has at most 18 digits."""
-        return self.format == "int32" or (self.minimum > -SHORT and self.maximum < SHORT)
+        """Return whether every conforming integer has at most 18 digits."""
+        return self.format == "int32" or (
+            self.minimum > -SHORT_INTEGER_BOUND and self.maximum < SHORT_INTEGER_BOUND
+        )
 
 
 def parts(nodes: tuple[Node, ...], schemas: Schemas) -> list[Node]:
@@ -222,13 +235,13 @@ def parts(nodes: tuple[Node, ...], schemas: Schemas) -> list[Node]:
     return list(found.values())
 
 
-class Later:
-    """Stands for a conversion while it is being compiled: its schema contains itself."""
+class DeferredConversion:
+    """A placeholder for a conversion that is still being compiled, because its schema contains itself."""
 
     __slots__ = ("convert",)
 
     def __init__(self) -> None:
-        """Convert by what `convert` will be."""
+        """Delegate to `convert`, which is set later."""
         self.convert: Convert = self._convert
 
     def _convert(self, raw: Any) -> Any:
@@ -236,46 +249,52 @@ class Later:
 
 
 class Types:
-    """Compiles what turns the texts of one parameter into values of its schema's types.
+    """Compiles the conversion of one parameter's texts to values of its schema's types.
 
-    A text that is no value of its type stays a text, which the schema then rejects.
+    A text that is not a value of its type stays a string, which the schema then rejects.
     """
 
     def __init__(self, schemas: Schemas, pointer: str, *, deep: bool = False, strict: bool = False) -> None:
-        """Convert trees of lists of texts, as deepObject has them, where deep; strict: none repeated."""
+        """`deep`: convert trees of lists of texts, for deepObject; `strict`: reject repeated texts."""
         self._schemas, self._pointer, self._deep, self._strict = schemas, pointer, deep, strict
-        self._compiled: dict[tuple[tuple[int, ...], frozenset[int]], Later] = {}
+        self._compiled: dict[tuple[tuple[int, ...], frozenset[int]], DeferredConversion] = {}
 
-    def outline(self, view: View) -> Outline:
-        """Return what the view says."""
-        return Outline(view, self._schemas)
+    def outline(self, view: SchemaConjunction) -> TypeOutline:
+        """Return the outline of a view."""
+        return TypeOutline(view, self._schemas)
 
-    def alternatives(self, view: View) -> list[tuple[View, Check]]:
-        """Return each alternative of the first `oneOf` or `anyOf`, and the check that it alone makes."""
+    def alternatives(self, view: SchemaConjunction) -> list[tuple[SchemaConjunction, Check]]:
+        """Return each alternative of the first `oneOf` or `anyOf`, with the validation against it alone."""
         choices = self.outline(view).choices
         if not choices:
             return []
         taken = view.taken | {id(choices[0])}
-        return [(View((*view.nodes, schema), taken), self._check(schema)) for schema in choices[0]]
+        return [
+            (SchemaConjunction((*view.nodes, schema), taken), self._check(schema)) for schema in choices[0]
+        ]
 
     def _check(self, schema: Node) -> Check:
         check: Check = self._schemas.compile(schema, self._pointer, Direction.REQUEST).errors
         return check
 
-    def shapes(self, view: View) -> set[Shape]:
-        """Return the shapes of the values: several where alternatives differ."""
+    def shapes(self, view: SchemaConjunction) -> set[Shape]:
+        """Return the shapes of the values, several if the alternatives differ."""
         alternatives = self.alternatives(view)
-        return set().union(*(self.shapes(each) for each, _ in alternatives)) if alternatives else {self.outline(view).shape}
+        return (
+            set().union(*(self.shapes(each) for each, _ in alternatives))
+            if alternatives
+            else {self.outline(view).shape}
+        )
 
-    def compile(self, view: View) -> Convert:
-        """Return what converts; a schema may contain itself."""
+    def compile(self, view: SchemaConjunction) -> Convert:
+        """Return the conversion; a schema may contain itself."""
         key = (tuple(id(self._schemas.resolve(node)) for node in view.nodes), view.taken)
         if key not in self._compiled:
-            cell = self._compiled[key] = Later()
+            cell = self._compiled[key] = DeferredConversion()
             cell.convert = self._compile(view)
         return self._compiled[key].convert
 
-    def _compile(self, view: View) -> Convert:
+    def _compile(self, view: SchemaConjunction) -> Convert:
         if tries := [(self.compile(each), check) for each, check in self.alternatives(view)]:
             return _first_valid(tries)
         outline = self.outline(view)
@@ -286,27 +305,27 @@ class Types:
         leaf = _nullable(_leaf(outline)) if outline.nullable else _leaf(outline)
         return self._single(leaf) if self._deep else leaf
 
-    def _array(self, outline: Outline) -> Convert:
-        items = View(outline.items)
+    def _array(self, outline: TypeOutline) -> Convert:
+        items = SchemaConjunction(outline.items)
         self._refuse_nesting(items)
         convert = Types(self._schemas, self._pointer).compile(items)
-        return lambda raw: [convert(each) for each in raw] if type(raw) is list else _plain(raw)
+        return lambda raw: [convert(each) for each in raw] if type(raw) is list else _first_texts(raw)
 
-    def _object(self, outline: Outline) -> Convert:
+    def _object(self, outline: TypeOutline) -> Convert:
         if not self._deep:
             for nodes in (*outline.properties.values(), outline.additional):
-                self._refuse_nesting(View(nodes))
-        table = {name: self.compile(View(nodes)) for name, nodes in outline.properties.items()}
-        other = self.compile(View(outline.additional)) if outline.additional else _plain
+                self._refuse_nesting(SchemaConjunction(nodes))
+        table = {name: self.compile(SchemaConjunction(nodes)) for name, nodes in outline.properties.items()}
+        other = self.compile(SchemaConjunction(outline.additional)) if outline.additional else _first_texts
 
         def convert(raw: Any) -> Any:
             if type(raw) is not dict:
-                return _plain(raw)
+                return _first_texts(raw)
             return {name: _within(name, table.get(name, other), value) for name, value in raw.items()}
 
         return convert
 
-    def _refuse_nesting(self, view: View) -> None:
+    def _refuse_nesting(self, view: SchemaConjunction) -> None:
         if self.shapes(view) != {"primitive"}:
             raise DocumentError(
                 self._pointer,
@@ -318,7 +337,7 @@ class Types:
         def convert(raw: Any) -> Any:
             if type(raw) is list and len(raw) > 1 and self._strict:
                 raise Malformed(REPEATED)
-            return leaf(_plain(raw))
+            return leaf(_first_texts(raw))
 
         return convert
 
@@ -330,10 +349,10 @@ def _within(name: str, convert: Convert, raw: Any) -> Any:
         raise Malformed(error.message, f"{name}.{error.path}".rstrip(".")) from None
 
 
-def _plain(raw: Any) -> Any:
-    """Return a tree of lists of texts as a tree of texts; of a repeated one the first, as Connexion does."""
+def _first_texts(raw: Any) -> Any:
+    """Return a tree of lists of texts as a tree of texts; of repeated texts the first, as in Connexion."""
     if type(raw) is dict:
-        return {name: _plain(value) for name, value in raw.items()}
+        return {name: _first_texts(value) for name, value in raw.items()}
     return raw[0] if type(raw) is list and raw else raw
 
 
@@ -351,7 +370,7 @@ def _nullable(convert: Convert) -> Convert:
     return lambda raw: None if raw == "null" else convert(raw)
 
 
-def _leaf(outline: Outline) -> Convert:
+def _leaf(outline: TypeOutline) -> Convert:
     if outline.type == "integer":
         return _short_integer if outline.is_short else _integer
     if outline.type == "number":
@@ -359,12 +378,12 @@ def _leaf(outline: Outline) -> Convert:
     if outline.type == "boolean":
         return lambda raw: BOOLEANS.get(raw, raw) if type(raw) is str else raw
     if outline.type is None and outline.enum:
-        return _member(outline.enum)
-    return same
+        return _enum_member(outline.enum)
+    return identity
 
 
-def same(raw: Any) -> Any:
-    """Return a text as it is."""
+def identity(raw: Any) -> Any:
+    """Return the text unchanged."""
     return raw
 
 
@@ -382,8 +401,8 @@ def _number(raw: Any) -> Any:
     return raw
 
 
-def _member(enum: list[Any]) -> Convert:
-    """Return what finds the member that a text stands for, where no type says it."""
+def _enum_member(enum: list[Any]) -> Convert:
+    """Return the conversion of a text to the `enum` member that it represents, for schemas without a type."""
     members = {json.dumps(member): member for member in enum if not isinstance(member, str)}
     members |= {member: member for member in enum if isinstance(member, str)}
     return lambda raw: members.get(raw, raw) if type(raw) is str else raw

@@ -18,16 +18,21 @@ from users_api.schemas import dump_user
 users: Final = User.__table__
 FIND: Final = select(users).where(users.c.id == bindparam("user_id"))
 ADD: Final = insert(users).returning(users)
-CHANGE: Final = update(users).where(users.c.id == bindparam("user_id")).values(version=users.c.version + 1).returning(users)
+CHANGE: Final = (
+    update(users)
+    .where(users.c.id == bindparam("user_id"))
+    .values(version=users.c.version + 1)
+    .returning(users)
+)
 REMOVE: Final = delete(users).where(users.c.id == bindparam("user_id")).returning(users.c.email)
-SEEN: Final = users.c.version == bindparam("seen")
+VERSION_MATCHES: Final = users.c.version == bindparam("seen")
 
 
 def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
     """Return one page; reading one row beyond it determines whether there is a next page."""
     values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
-    found = rows(_page(*filters), more=limit + 1, after=after, **values)
-    link = _link(limit, found[limit - 1].id, filters) if len(found) > limit else None
+    found = rows(_page_statement(*filters), more=limit + 1, after=after, **values)
+    link = _next_path(limit, found[limit - 1].id, filters) if len(found) > limit else None
     headers = {"Link": f'<{link}>; rel="next"'} if link else {}
     return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
 
@@ -35,21 +40,21 @@ def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
 def create_user(body: dict[str, Any]) -> Response:
     """Add the user; a unique index rejects an existing email."""
     (user,) = rows(ADD, **body)
-    return _success(user, f"{user.email} was added!", HTTPStatus.CREATED, Location=f"/users/{user.id}")
+    return _user_response(user, f"{user.email} was added!", HTTPStatus.CREATED, Location=f"/users/{user.id}")
 
 
 def get_user(user_id: int, if_none_match: str | None = None) -> Response:
     """Return the user, or 304 if the client already has this version."""
     user = _find(user_id)
-    if parse_etags(if_none_match).contains_weak(etag(user)):
+    if if_none_match and parse_etags(if_none_match).contains_weak(etag(user)):
         return not_modified({"ETag": quote_etag(etag(user))})
-    return _success(user)
+    return _user_response(user)
 
 
 def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Response:
     """Update the given properties in one statement: of two concurrent updates the last one wins."""
     user = _write(CHANGE, user_id, if_match, body)
-    return _success(user, f"{user.id} was updated!")
+    return _user_response(user, f"{user.id} was updated!")
 
 
 patch_user = update_user
@@ -62,20 +67,26 @@ def delete_user(user_id: int, if_match: str | None = None) -> Response:
 
 
 @cache
-def _page(*filters: str) -> Select[Any]:
-    """Return the statement for a page with these filters, cached because building it costs more than executing it.
+def _page_statement(*filters: str) -> Select[Any]:
+    """Return the statement for a page with these filters, cached because building it is expensive.
 
-    `list_users` lowercases the email in Python: the database's `lower` may depend on its locale, the index's does not.
+    `list_users` lowercases the email in Python: the database's `lower` may depend on its locale, the index's
+    does not.
     """
     email = func.lower(users.c.email) == bindparam("email")
     conditions = [email if name == "email" else users.c[name] == bindparam(name) for name in filters]
-    return select(users).where(users.c.id > bindparam("after"), *conditions).order_by(users.c.id).limit(bindparam("more"))
+    return (
+        select(users)
+        .where(users.c.id > bindparam("after"), *conditions)
+        .order_by(users.c.id)
+        .limit(bindparam("more"))
+    )
 
 
 @cache
-def _seen(statement: Any) -> Any:
+def _if_version_matches(statement: Any) -> Any:
     """Return the statement, restricted to the version that was read."""
-    return statement.where(SEEN)
+    return statement.where(VERSION_MATCHES)
 
 
 def _find(user_id: int) -> Any:
@@ -93,17 +104,21 @@ def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, A
         user = _find(user_id)
         if etag(user) not in parse_etags(if_match):
             raise PreconditionFailed
-        written = rows(_seen(statement), user_id=user_id, seen=user.version, **body)
+        written = rows(_if_version_matches(statement), user_id=user_id, seen=user.version, **body)
     for user in written:
         return user
     raise UserNotFound(user_id) if unconditional else PreconditionFailed
 
 
-def _link(limit: int, after: int, filters: dict[str, str | bool]) -> str:
-    texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in filters.items()}
+def _next_path(limit: int, after: int, filters: dict[str, str | bool]) -> str:
+    texts = {
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in filters.items()
+    }
     return f"/users?{urlencode({'limit': limit, 'after': after, **texts})}"
 
 
-def _success(user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
+def _user_response(
+    user: Any, message: str | None = None, status: HTTPStatus = HTTPStatus.OK, **headers: str
+) -> Response:
     headers["ETag"] = quote_etag(etag(user))
     return success(message=message, data=dump_user.one(user), status=status, headers=headers)

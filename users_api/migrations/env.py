@@ -27,24 +27,24 @@ def migrate() -> None:
         context.run_migrations()
 
 
-def number(_context: Any, _revision: Any, scripts: list[Any]) -> None:
+def assign_number(_context: Any, _revision: Any, scripts: list[Any]) -> None:
     """Assign the next number to a new migration, so that older versions recognize it as newer."""
     scripts[0].rev_id = f"{int(context.script.get_current_head() or 0) + 1:04}"
 
 
 def render_type(kind: str, item: Any, _context: Any) -> Any:
-    """Render a type of the service as what it stores: a migration imports nothing that changes later."""
+    """Render the service's own types as SQLAlchemy's, so that migrations import no code that may change."""
     return f"sa.{item.impl!r}" if kind == "type" and isinstance(item, TypeDecorator) else False
 
 
 @write_hooks.register("ruff")
 def format_script(path: str, _options: Any) -> None:
-    """Format a new migration as the linter wants it, where the development tools are installed."""
+    """Format a new migration as the linter requires, if the development tools are installed."""
     for arguments in RUFF_ARGUMENTS if find_spec("ruff") else ():
         subprocess.run([sys.executable, "-m", "ruff", *arguments, path], check=True)  # noqa: S603 -- ruff itself.
 
 
-def write_sql() -> None:
+def print_sql() -> None:
     """Print the statements instead of executing them."""
     context.configure(dialect_name=db.engine.dialect.name, target_metadata=db.metadata, literal_binds=True)
     migrate()
@@ -53,17 +53,19 @@ def write_sql() -> None:
 def run() -> None:
     """Run all migrations in one transaction, so that PostgreSQL rolls all of them back if one fails."""
     with transaction(serializable=True) as connection, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*expression-based index")  # SQLAlchemy reads none from SQLite, and says so.
+        warnings.filterwarnings(
+            "ignore", ".*expression-based index"
+        )  # SQLAlchemy cannot reflect these from SQLite, and warns.
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
-            process_revision_directives=number,
+            process_revision_directives=assign_number,
             render_item=render_type,
         )
         migrate()
 
 
 if context.is_offline_mode():
-    write_sql()
+    print_sql()
 else:
     run()

@@ -1,6 +1,6 @@
 <%!
 def statements(commands):
-    """Return the commands without Alembic's frame of comments."""
+    """Return the commands without Alembic's marker comments."""
     lines = (commands or "pass").splitlines()
     return "\n".join(line for line in lines if not line.strip().startswith("# ###")).strip()
 %>\
@@ -17,7 +17,7 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    """DESCRIBE how this affects the previous version of the service, which runs meanwhile."""
+    """DESCRIBE how this affects the previous version of the service, which runs during the migration."""
     ${statements(upgrades)}
 
 

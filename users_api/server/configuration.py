@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from users_api.server.balance import WorkerLoad
 from users_api.server.failures import Render, render_problem
-from users_api.server.listener import is_taken, port_taken_message, refuse_handshakes
+from users_api.server.listener import is_port_in_use, port_in_use_message, refuse_handshakes
 from users_api.server.metrics import shared_counters
 from users_api.server.protocol import Limits, Protocol
 from users_api.server.slots import MAX_WORKERS
@@ -58,10 +58,10 @@ class ServerOptions:
 
 
 def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
-    """Return gunicorn's settings by their names, hooks included.
+    """Return gunicorn's settings by name, hooks included.
 
-    Call it once, in the module that `gunicorn --config python:…` names: it creates the memory that the workers
-    share, which must exist before they are forked and survive a reload.
+    Call it once, in the module that `gunicorn --config python:…` names: it creates the memory that the
+    workers share, which must exist before they are forked and survive a reload.
     """
     load = WorkerLoad(options.max_connections)
     shared_counters()
@@ -99,15 +99,15 @@ def _worker_class(options: ServerOptions, load: WorkerLoad) -> type[Worker]:
 
 
 def exit_if_port_is_taken(arbiter: Any) -> None:
-    """Report a taken port in one line; gunicorn retries for seconds and prints ten."""
+    """Report a port in use in one line; gunicorn itself retries for several seconds and prints ten lines."""
     for address in arbiter.cfg.address:
-        if isinstance(address, tuple) and not _shares_listeners(arbiter) and is_taken(*address):
-            arbiter.log.error(port_taken_message(address[1]))
+        if isinstance(address, tuple) and not _shares_listeners(arbiter) and is_port_in_use(*address):
+            arbiter.log.error(port_in_use_message(address[1]))
             sys.exit(1)
 
 
 def refuse_handshakes_on_stop(arbiter: Any) -> None:
-    """Make graceful shutdown refuse new connections before gunicorn closes the listeners; no hook runs then."""
+    """Refuse connections on graceful shutdown before gunicorn closes the listeners; it has no hook."""
     stop = arbiter.stop
 
     def refuse_and_stop(graceful: bool = True) -> None:  # noqa: FBT001, FBT002 -- as gunicorn declares it.
@@ -119,8 +119,10 @@ def refuse_handshakes_on_stop(arbiter: Any) -> None:
 
 
 def _shares_listeners(arbiter: Any) -> bool:
-    """Return whether the listeners belong to a predecessor, a successor, systemd or several masters too."""
-    systemd = arbiter.systemd or os.environ.get("LISTEN_FDS")  # gunicorn removes the variable and then sets the former.
+    """Return whether the listeners are shared with a predecessor, a successor, systemd or other masters."""
+    systemd = arbiter.systemd or os.environ.get(
+        "LISTEN_FDS"
+    )  # gunicorn deletes the variable, and sets `arbiter.systemd` later.
     return bool(arbiter.master_pid or arbiter.reexec_pid or systemd or arbiter.cfg.reuse_port)
 
 
@@ -130,14 +132,14 @@ def _claim_slot(_arbiter: Any, worker: Worker) -> None:
 
 
 def _begin_worker(_arbiter: Any, worker: Worker) -> None:
-    """Count into the worker's own row, and stop the worker when the master is killed and cannot do so."""
+    """Claim the worker's row of counters, and let the kernel stop the worker when the master is killed."""
     shared_counters().claim(worker.slot)
     with suppress(AttributeError):  # Only Linux has prctl.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def freeze_startup_objects(_worker: Worker) -> None:
-    """Raise the GC threshold above what a large response allocates, and exempt start-up objects from collection."""
+    """Raise the GC threshold above a large response's allocations, and exempt start-up objects."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)

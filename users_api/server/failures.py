@@ -1,4 +1,4 @@
-"""The failures that the server itself answers, because no application sees such a request."""
+"""The failures that the server responds to itself, because the application never sees the request."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class RequestFailure(Exception):  # noqa: N818 -- exceptions here are named for 
 
 
 class InvalidRequest(RequestFailure):
-    """The bytes are not a request, or two readers could understand them differently."""
+    """The bytes are not a request, or two parsers could interpret them differently."""
 
     status = HTTPStatus.BAD_REQUEST
     message = "The request is not valid HTTP/1.1."
@@ -29,7 +29,9 @@ class HeadTooLarge(RequestFailure):
 
     def __init__(self, limit: int) -> None:
         """Name the limit, in bytes."""
-        self.message = f"The request line and the headers must not be larger than {format_size(limit)} together."
+        self.message = (
+            f"The request line and the headers must not be larger than {format_size(limit)} together."
+        )
 
 
 class HeadTimeout(RequestFailure):

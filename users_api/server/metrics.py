@@ -1,7 +1,7 @@
 """Prometheus metrics of all workers: requests by operation and status, and their durations.
 
-Prometheus's own client takes ten times as long over several processes (7 µs a request), and leaves a file for each
-worker that has exited.
+Prometheus's own client takes ten times as long with several processes (7 µs a request), and leaves a file for
+each worker that has exited.
 """
 
 from bisect import bisect_left
@@ -15,16 +15,16 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from users_api.server.slots import SLOTS
+from users_api.server.slots import MAX_SLOTS
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"  # Prometheus's "Exposition formats".
 NO_OPERATION: Final = "none"
 DISCONNECTED: Final = 0
 SERVER_ERROR: Final = 500
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-NANOSECONDS: Final = tuple(round(seconds * 1e9) for seconds in SECONDS)
-SUM: Final = len(SECONDS) + 1
-HISTOGRAM_CELLS: Final = len(SECONDS) + 2
+BUCKET_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKET_NANOSECONDS: Final = tuple(round(seconds * 1e9) for seconds in BUCKET_SECONDS)
+SUM_CELL: Final = len(BUCKET_SECONDS) + 1
+HISTOGRAM_WIDTH: Final = len(BUCKET_SECONDS) + 2
 ROW_BYTES: Final = 512 * 1024
 ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -34,41 +34,43 @@ HISTOGRAM: Final = (1 << STATUS_BITS) - 1
 HASH_BYTES: Final = 6
 
 
-class Row(dict[str, "OperationCounters"]):
+class WorkerCounters(dict[str, "OperationCounters"]):
     """One worker's counters in shared memory, by operation.
 
-    A counter takes memory when it is first used: a cell for its key, then its own. So the row needs no layout, any
-    process can read it, and one page is enough for a few dozen counters. Cells are 64 bits wide.
+    A counter is allocated on first use: a cell for its key, then those of its value. So the layout is not
+    fixed, any process can read it, and one page is enough for a few dozen counters. Cells are 64 bits wide.
     """
 
     def __init__(self, cells: memoryview) -> None:
         """Continue with the counters of the slot's previous worker."""
         super().__init__()
         self.cells = cells
-        self._firsts = dict(_counters(cells))
-        self._end = max((first + _width(key) for key, first in self._firsts.items()), default=0)
-        self._unread = len(cells) - HISTOGRAM_CELLS
+        self._first_cells = dict(_counters(cells))
+        self._free_cell = max(
+            (first + _cell_count(key) for key, first in self._first_cells.items()), default=0
+        )
+        self._scratch = len(cells) - HISTOGRAM_WIDTH
 
     def __missing__(self, operation: str) -> "OperationCounters":
         """Add an operation."""
-        self[operation] = counters = OperationCounters(self, _key(operation))
+        self[operation] = counters = OperationCounters(self, _operation_key(operation))
         return counters
 
     def allocate(self, key: int) -> int:
-        """Return the first cell of a counter; in a full row, of cells that no one reads."""
-        if key not in self._firsts:
-            if self._end + 1 + _width(key) >= self._unread:
-                return self._unread
-            self.cells[self._end] = key
-            self._firsts[key] = self._end + 1
-            self._end += 1 + _width(key)
-        return self._firsts[key]
+        """Return the first cell of a counter; in a full row, of cells that are never read."""
+        if key not in self._first_cells:
+            if self._free_cell + 1 + _cell_count(key) >= self._scratch:
+                return self._scratch
+            self.cells[self._free_cell] = key
+            self._first_cells[key] = self._free_cell + 1
+            self._free_cell += 1 + _cell_count(key)
+        return self._first_cells[key]
 
 
 class OperationCounters(dict[int, int]):
-    """Where one operation is counted: each status's cell, and the histogram's first one."""
+    """The cells that count one operation: that of each status, and the first one of the histogram."""
 
-    def __init__(self, row: Row, key: int) -> None:
+    def __init__(self, row: WorkerCounters, key: int) -> None:
         """Allocate the histogram."""
         super().__init__()
         self._row, self._key = row, key
@@ -83,27 +85,27 @@ class OperationCounters(dict[int, int]):
 class SharedCounters:
     """A row for each slot, in memory that all workers see if it is created before they are forked.
 
-    Each worker writes only its own row, so no lock is needed. The system allocates a page when it is first used.
+    Each worker writes only its own row, so no lock is needed. A page is allocated on first use.
     """
 
     def __init__(self) -> None:
         """Start with empty rows, and count into the first one until a worker claims another."""
-        self._memory = memoryview(mmap(-1, PAGESIZE + SLOTS * ROW_BYTES))
-        self._used = self._memory[:SLOTS]
+        self._memory = memoryview(mmap(-1, PAGESIZE + MAX_SLOTS * ROW_BYTES))
+        self._used_slots = self._memory[:MAX_SLOTS]
         self.claim(0)
 
     def claim(self, slot: int) -> None:
         """Count into this slot's row from now on."""
-        self._used[slot] = 1
-        self.row = Row(self._cells(slot))
+        self._used_slots[slot] = 1
+        self.row = WorkerCounters(self._cells(slot))
 
     def totals(self) -> dict[int, list[int]]:
         """Return the cells of each counter, summed over all rows."""
         totals: dict[int, list[int]] = {}
-        for slot in (slot for slot, used in enumerate(self._used) if used):
+        for slot in (slot for slot, used in enumerate(self._used_slots) if used):
             cells = self._cells(slot)
             for key, first in _counters(cells):
-                values = cells[first : first + _width(key)].tolist()
+                values = cells[first : first + _cell_count(key)].tolist()
                 known = totals.get(key)
                 totals[key] = [sum(pair) for pair in zip(known, values, strict=True)] if known else values
         return totals
@@ -123,15 +125,15 @@ class Metrics:
     """The counters of a service's operations; any number of them, with any statuses.
 
     Raises:
-        ValueError: two names have the same hash, so rename one.
+        ValueError: two names have the same hash.
     """
 
     def __init__(self, operation_names: Iterable[str]) -> None:
         """Count for these operations, and for requests that reach none of them."""
         names = dict.fromkeys((NO_OPERATION, *operation_names))
-        self._names = {_key(name): name for name in names}
+        self._names = {_operation_key(name): name for name in names}
         if len(self._names) < len(names):
-            message = "Two operations cannot be counted apart: rename one of them."
+            message = "Two operation names have the same hash: rename one of them."
             raise ValueError(message)
         self._counters = shared_counters()
 
@@ -141,8 +143,8 @@ class Metrics:
         cells, counters = row.cells, row[operation]
         histogram = counters.histogram
         cells[counters[status]] += 1
-        cells[histogram + bisect_left(NANOSECONDS, nanoseconds)] += 1
-        cells[histogram + SUM] += nanoseconds // 1000
+        cells[histogram + bisect_left(BUCKET_NANOSECONDS, nanoseconds)] += 1
+        cells[histogram + SUM_CELL] += nanoseconds // 1000
 
     def text(self) -> str:
         """Return all counters in Prometheus's text format."""
@@ -151,7 +153,9 @@ class Metrics:
 
     def _requests(self, totals: dict[int, list[int]]) -> Iterator[str]:
         name = "http_requests_total"
-        yield f"# HELP {name} Requests by operation and response status; 0 is a client that disconnected first."
+        yield (
+            f"# HELP {name} Requests by operation and response status; 0 is a client that disconnected first."
+        )
         yield f"# TYPE {name} counter"
         counts: dict[int, list[tuple[int, int]]] = {}
         for key, (count, *rest) in sorted(totals.items()):
@@ -169,21 +173,21 @@ class Metrics:
             if histogram := totals.get(key + HISTOGRAM):
                 *counts, microseconds = histogram
                 label = f'operation="{operation.translate(ESCAPES)}"'
-                for bound, count in zip((*SECONDS, "+Inf"), accumulate(counts), strict=True):
+                for bound, count in zip((*BUCKET_SECONDS, "+Inf"), accumulate(counts), strict=True):
                     yield f'{name}_bucket{{{label},le="{bound}"}} {count}'
                 yield f"{name}_sum{{{label}}} {microseconds / 1_000_000}"
                 yield f"{name}_count{{{label}}} {sum(counts)}"
 
 
 class MetricsMiddleware:
-    """Counts and times every response of the application that it wraps, so it must be the outermost middleware."""
+    """Counts and times every response of the application it wraps, so it must be the outermost."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         """Wrap the application."""
         self.app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application and count its response; an exception is counted as the 500 that the server sends."""
+        """Call the application and count its response; an exception counts as the server's 500."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -191,7 +195,8 @@ class MetricsMiddleware:
 
         def observe(message: Message) -> Any:
             nonlocal status
-            status = message.get("status", status)
+            if "status" in message:
+                status = message["status"]
             return send(message)
 
         try:
@@ -205,15 +210,15 @@ class MetricsMiddleware:
             self._metrics.add(name, status, perf_counter_ns() - start)
 
 
-def _key(operation: str) -> int:
+def _operation_key(operation: str) -> int:
     """Return a number that is the same in every process, so that workers may serve different documents."""
     digest = blake2b(operation.encode(), digest_size=HASH_BYTES).digest()
     return int.from_bytes(digest, "big") << STATUS_BITS
 
 
-def _width(key: int) -> int:
+def _cell_count(key: int) -> int:
     """Return how many cells a counter has."""
-    return HISTOGRAM_CELLS if key & HISTOGRAM == HISTOGRAM else 1
+    return HISTOGRAM_WIDTH if key & HISTOGRAM == HISTOGRAM else 1
 
 
 def _counters(cells: memoryview) -> Iterator[tuple[int, int]]:
@@ -221,4 +226,4 @@ def _counters(cells: memoryview) -> Iterator[tuple[int, int]]:
     position = 0
     while key := cells[position]:
         yield key, position + 1
-        position += 1 + _width(key)
+        position += 1 + _cell_count(key)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: uvicorn's protocol with limits, and with a response to bytes that are not a request."""
+"""HTTP/1.1 on one connection: uvicorn's protocol with limits, and with responses to invalid requests."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ from users_api.server.transport import LingeringTransport
 
 IDLE_CLOSE_SECONDS: Final = 1
 MAX_PIPELINED: Final = 100
-RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
+LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Limits:
     """What a client may send, and how long it may take."""
 
     head_bytes: int = 64 * 1024
-    """The size of the request line and the headers together, and of everything around the chunks of a body."""
+    """The size of the request line and headers together, and of all around the chunks of a body."""
     head_seconds: float = 10
     """How long the request line and the headers may take to arrive."""
     send_seconds: float = 20
-    """How long a client may take to read what is ready to be sent."""
+    """How long a client may take to read data that is ready to be sent."""
 
 
 class Phase(Enum):
@@ -51,13 +51,17 @@ class Protocol(HttpToolsProtocol):
     phase = Phase.IDLE
     _overhead = 0  # Bytes received since the head began or since the last piece of the body.
     _received = 0
+    _first_received = 0  # Bytes received at once with the first byte of the head.
+    _idle_since = 0.0
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
-    _draining = False
+    _shutting_down = False
     _previous: RequestResponseCycle | None = None
 
-    def __init__(self, *arguments: Any, limits: Limits | None = None, render: Render = render_problem, **options: Any) -> None:
-        """Take the arguments of uvicorn's protocol, the limits, and what renders failures."""
+    def __init__(
+        self, *arguments: Any, limits: Limits | None = None, render: Render = render_problem, **options: Any
+    ) -> None:
+        """Accept the arguments of uvicorn's protocol, the limits, and the function that renders failures."""
         super().__init__(*arguments, **options)
         self._limits, self._render = limits or Limits(), render
 
@@ -71,10 +75,11 @@ class Protocol(HttpToolsProtocol):
         """Cancel the timers."""
         self._cancel_head_timer()
         self._cancel_send_timer()
+        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data; after the last request of the connection it is ignored."""
+        """Parse the data; ignore it after the last request of the connection."""
         if self.transport.is_closing() or self.parser is None:
             return
         self._received = len(data)
@@ -86,35 +91,33 @@ class Protocol(HttpToolsProtocol):
             self._stop_reading(failure if isinstance(failure, RequestFailure) else InvalidRequest())
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps its own half open.
-        """Send the responses that are due to a client that has closed only its own half of the connection."""
+        """Finish the pending responses to a client that has closed only its own half of the connection."""
         return self._stop_reading(None)
 
     def on_message_begin(self) -> None:
-        """Start a head."""
+        """Start a request head, and count its bytes from here."""
         super().on_message_begin()
-        self._unset_keepalive_if_required()
+        self._first_received = self._received
         self.phase, self._overhead = Phase.HEAD, -self._received
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header; ignore trailers, which could contradict headers that were already validated (RFC 9110, 6.5.1)."""
-        if self.phase is Phase.HEAD:
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Call the application.
 
-        Reject a head that is too large or not HTTP/1.1, which requires exactly one Host (RFC 9112, 3.2). Reject
-        transfer codings other than chunked, whose result the parser would pass on as the body (RFC 9112, 6.1).
+        Reject a head that is too large or not HTTP/1.1, which requires exactly one Host (RFC 9112, 3.2).
+        Reject transfer codings other than chunked, whose result the parser would pass on as the body
+        (RFC 9112, 6.1).
         """
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._limits.head_bytes:
-            raise HeadTooLarge(self._limits.head_bytes)
+        if self._first_received + self._overhead + self._received > self._limits.head_bytes:
+            self._check_head_size()
         if not self._is_valid_head() or len(self.pipeline) >= MAX_PIPELINED:
-            raise InvalidRequest  # After the responses that are due; the last of them closes the connection.
+            raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
         if not self.parser.should_upgrade():
             previous = self.cycle
             super().on_headers_complete()
-            self.cycle.keep_alive = self.cycle.keep_alive and not self._draining
+            self.cycle.keep_alive = self.cycle.keep_alive and not self._shutting_down
             self._previous, self.phase = previous, Phase.BODY
+            # Trailers: the request ignores them, since they could contradict its headers (RFC 9110, 6.5.1).
+            self.headers = []
             self._cancel_head_timer()
 
     def on_body(self, body: bytes) -> None:
@@ -129,32 +132,64 @@ class Protocol(HttpToolsProtocol):
             self.phase = Phase.IDLE
 
     def on_response_complete(self) -> None:
-        """Start the next request of the pipeline; resume reading, which uvicorn always does, only when it is empty."""
+        """Start the next request of the pipeline; resume reading, unlike uvicorn, only when it is empty."""
         self.transport.flush()  # type: ignore[attr-defined]  # it is a LingeringTransport.
-        super().on_response_complete()
         if self.pipeline:
-            self.flow.pause_reading()
+            super().on_response_complete()
+            if self.pipeline:
+                self.flow.pause_reading()
+            return
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._start_idle_timer(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle for the whole time; uvicorn sets a timer for each request."""
+        self.timeout_keep_alive_task = None
+        if self.phase is Phase.HEAD or not self.cycle.response_complete:
+            return  # The head's timer applies, or the application's limits.
+        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if remaining > 0:
+            self._start_idle_timer(remaining)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer of an idle connection alone: it finds out whether a request has arrived."""
+
+    def _start_idle_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
-        """Disconnect a client that does not read in time what is ready to be sent."""
+        """Start the timer that disconnects a client that does not read the response in time."""
         super().pause_writing()
         self._send_timer = self._send_timer or self.loop.call_later(self._limits.send_seconds, self._reset)
 
     def resume_writing(self) -> None:
-        """Stop the timer: the kernel has taken everything."""
+        """Stop the timer: the kernel has accepted all data."""
         super().resume_writing()
         self._cancel_send_timer()
 
     def shutdown(self) -> None:
         """Close the connection after the next response, or soon if the client sends no request.
 
-        Closing an idle connection at once would lose a request that is on its way.
+        Closing an idle connection immediately would lose a request in transit.
         """
-        self._draining = True
+        self._shutting_down = True
         if self.cycle and not self.cycle.response_complete:
             super().shutdown()
         else:
             self.loop.call_later(IDLE_CLOSE_SECONDS, super().shutdown)
+
+    def _check_head_size(self) -> None:
+        if (
+            len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            > self._limits.head_bytes
+        ):
+            raise HeadTooLarge(self._limits.head_bytes)
 
     def _is_valid_head(self) -> bool:
         version = self.parser.get_http_version()
@@ -210,21 +245,21 @@ class Protocol(HttpToolsProtocol):
             self._send_timer = None
 
     def _reset(self) -> None:
-        """Reset the connection: after a plain close the kernel would keep the data that the client does not read."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        """Reset the connection: after a close the kernel would keep data that the client does not read."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
         self.transport.abort()
 
     def _stop_reading(self, failure: RequestFailure | None) -> bool:
-        """Ignore further data; return whether earlier requests are in progress, whose last response closes the connection.
+        """Ignore further data; return whether earlier requests run, the last of which closes the connection.
 
-        If there is none, send the failure and close. A request whose body broke off gets no other response.
+        If none does, send the failure and close. A request with an incomplete body gets no second response.
         """
         self._cancel_head_timer()
         self.parser = None  # type: ignore[assignment]  # as uvicorn does when the connection is lost.
         last: RequestResponseCycle | None = self.cycle
         if self.phase is Phase.BODY:
             failure = None if self.cycle.response_started else failure
-            self._abandon(self.cycle)
+            self._disconnect_cycle(self.cycle)
             last = self._previous
         if last and not last.response_complete:
             last.keep_alive = False
@@ -234,8 +269,8 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
         return False
 
-    def _abandon(self, cycle: RequestResponseCycle) -> None:
-        """Report to the application that the client disconnected; drop the request if it still waits in the pipeline."""
+    def _disconnect_cycle(self, cycle: RequestResponseCycle) -> None:
+        """Report the disconnection to the application; drop a request that still waits in the pipeline."""
         cycle.disconnected = True
         cycle.message_event.set()
         self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)

@@ -1,6 +1,6 @@
-"""The numbers that workers occupy, which index the memory that all workers share."""
+"""The slots of workers: indices into the memory that all workers share."""
 
 from typing import Final
 
-SLOTS: Final = 512
-MAX_WORKERS: Final = SLOTS // 2  # A reload runs the old and the new workers side by side.
+MAX_SLOTS: Final = 512
+MAX_WORKERS: Final = MAX_SLOTS // 2  # A reload runs the old and the new workers side by side.

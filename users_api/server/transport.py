@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol
 LINGER_SECONDS: Final = 5
 
 
-class Exchanges(Protocol):
-    """What the transport reads from the HTTP protocol: its event loop and its current request-response cycle."""
+class HttpProtocol(Protocol):
+    """What the transport reads from the HTTP protocol: its event loop and current cycle."""
 
     loop: asyncio.AbstractEventLoop
     cycle: Any
@@ -18,16 +18,18 @@ class LingeringTransport:
     """Wraps the event loop's transport; everything that it does not define is passed through.
 
     A transport that closes while the client is still sending a request first closes its own half and reads on
-    for a moment. Otherwise the kernel resets the connection, and the client loses the response (RFC 9112, 9.6).
+    for a moment. Otherwise the kernel resets the connection, and the response is lost (RFC 9112, 9.6).
 
-    The head of a response waits for the first piece of the body: one system call, and one wake-up of the client.
+    The head of a response waits for the body's first piece: one system call, and one wake-up of the client.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: Exchanges, is_receiving: Callable[[], bool]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, protocol: HttpProtocol, is_receiving: Callable[[], bool]
+    ) -> None:
         """Wrap a transport; `is_receiving` returns whether part of a request is still to arrive."""
         self._transport, self._protocol, self._is_receiving = transport, protocol, is_receiving
         self._closing = False
-        self._head, self._responding = b"", protocol.cycle
+        self._head, self._responding_cycle = b"", protocol.cycle
 
     def __getattr__(self, name: str) -> Any:
         """Return the wrapped transport's attribute."""
@@ -36,8 +38,8 @@ class LingeringTransport:
     def write(self, data: bytes) -> None:
         """Send the data, or keep it until the next call if it is the head of a response."""
         cycle = self._protocol.cycle
-        if cycle is not self._responding and cycle.response_started:
-            self._head, self._responding = data, cycle
+        if cycle is not self._responding_cycle and cycle.response_started:
+            self._head, self._responding_cycle = data, cycle
         elif not self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
             self._transport.write(self._head + data)
             self._head = b""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from uvicorn import Config, Server
 from uvicorn_worker import UvicornWorker
 
@@ -14,7 +15,7 @@ from users_api.server.balance import Acceptor, Connections, WorkerLoad
 
 
 class BalancedServer(Server):
-    """uvicorn's server with an `Acceptor` in place of the event loop's."""
+    """uvicorn's server with an `Acceptor` instead of asyncio's own server."""
 
     def __init__(self, config: Config, load: WorkerLoad, slot: int) -> None:
         """Serve as the worker that has claimed the slot."""
@@ -24,6 +25,8 @@ class BalancedServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections."""
         await super().startup(sockets=[])
+        if self.lifespan.should_exit:  # pragma: no cover -- Python 3.11 stops tracing here.
+            return
         acceptor = Acceptor(sockets or [], self._load, self._slot, self._make_protocol)
         self.server_state.connections = Connections(acceptor.connection_ended)
         self.servers = [acceptor]  # type: ignore[list-item]  # uvicorn calls only `close` and `wait_closed`.
@@ -38,7 +41,7 @@ class BalancedServer(Server):
 
 
 class Worker(UvicornWorker):
-    """A worker that balances connections and exits cleanly; `configuration` gives its subclass the options."""
+    """A worker that balances connections and exits cleanly; `configuration` supplies the options."""
 
     load: WorkerLoad
     slot: int
@@ -46,9 +49,19 @@ class Worker(UvicornWorker):
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         self._install_sigquit_handler()
-        await BalancedServer(self.config, self.load, self.slot).serve(sockets=self.sockets)
+        if not self.alive:
+            return
+        server = BalancedServer(self.config, self.load, self.slot)
+        await server.serve(sockets=self.sockets)
+        if not server.started:  # pragma: no cover -- likewise, but it is tested.
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def init_signals(self) -> None:
-        """Exit on SIGTERM: uvicorn raises the signal again after its shutdown, which would kill the process."""
+        """Exit on SIGTERM: uvicorn raises the signal again after shutdown, which would kill the process."""
         super().init_signals()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        signal.signal(signal.SIGTERM, self._exit)
+
+    def _exit(self, *_signal: object) -> None:
+        """Exit, and do not start if a module that is being imported ignores the exception."""
+        self.alive = False
+        sys.exit()

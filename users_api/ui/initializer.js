@@ -1,7 +1,7 @@
-// A file of its own, since the page's Content-Security-Policy allows no inline script.
+// A separate file, because the page's Content-Security-Policy allows no inline script.
 
-// Opens what the address names. Swagger UI's own function takes each underscore of an operationId for a space in a link of old,
-// and reports it as an error in the console.
+// Opens the operation that the URL fragment names. Swagger UI's own function treats each underscore of an operationId as a space
+// of a deprecated link, and logs an error to the console.
 const deepLinks = () => ({
   statePlugins: {
     layout: {

@@ -27,7 +27,9 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium; CHROMIUM is the path of the program."""
     with sync_playwright() as playwright:
         program = shutil.which(os.environ.get("CHROMIUM", "chromium"))
-        chromium = playwright.chromium.launch(executable_path=program, args=SILENT, timeout=PATIENCE_MILLISECONDS)
+        chromium = playwright.chromium.launch(
+            executable_path=program, args=SILENT, timeout=PATIENCE_MILLISECONDS
+        )
         yield chromium
         chromium.close()
 
@@ -46,7 +48,10 @@ def page(browser: Browser, server: Service, faults: list[str]) -> Iterator[Page]
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
-    page.on("request", lambda request: None if own(request.url, server) else faults.append(f"elsewhere: {request.url}"))
+    page.on(
+        "request",
+        lambda request: None if own(request.url, server) else faults.append(f"elsewhere: {request.url}"),
+    )
     yield page
     page.close()
     assert faults == []

@@ -67,7 +67,10 @@ def test_every_operation_is_listed(page: Page, root: Path) -> None:
     (root / "build" / "documentation.png").write_bytes(labelled(page.screenshot(), words_of(page)))
 
     listed = [
-        (block.locator(".opblock-summary-method").inner_text(), block.locator(".opblock-summary-path").get_attribute("data-path"))
+        (
+            block.locator(".opblock-summary-method").inner_text(),
+            block.locator(".opblock-summary-path").get_attribute("data-path"),
+        )
         for block in blocks.all()
     ]
     assert sorted(listed) == sorted(operation[:2] for operation in OPERATIONS)

@@ -20,7 +20,9 @@ def server(postgres: PostgreSQL, request: pytest.FixtureRequest) -> Iterator[Ser
         yield running
 
 
-@pytest.mark.parametrize(("tag", "name"), [pytest.param(*operation[2:], id=operation[3]) for operation in OPERATIONS])
+@pytest.mark.parametrize(
+    ("tag", "name"), [pytest.param(*operation[2:], id=operation[3]) for operation in OPERATIONS]
+)
 def test_an_operation_succeeds_with_its_prefilled_values(page: Page, tag: str, name: str) -> None:
     block = open_operation(page, tag, name)
 

@@ -77,7 +77,9 @@ def headers(response: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
 def responses() -> list[Response]:
     """Return the examples of all responses with a body."""
     return [
-        Response(f"{name} {variant}".strip(), body, {key: header["example"] for key, header in headers(response)})
+        Response(
+            f"{name} {variant}".strip(), body, {key: header["example"] for key, header in headers(response)}
+        )
         for name, response in named_responses()
         for variant, body in bodies(response).items()
     ]

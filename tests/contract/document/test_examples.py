@@ -35,15 +35,30 @@ ANSWERS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "delete_user 200": (1, "DELETE", "/users/1", {}),
     "check_liveness 200": (0, "GET", "/health/live", {}),
     "check_readiness 200": (0, "GET", "/health/ready", {}),
-    "UserChanged": (1, "PUT", "/users/1", {"json": {"username": "michael", "email": "michael@example.org", "active": False}}),
+    "UserChanged": (
+        1,
+        "PUT",
+        "/users/1",
+        {"json": {"username": "michael", "email": "michael@example.org", "active": False}},
+    ),
     "InvalidParameter": (0, "GET", "/users?limit=1001", {}),
-    "InvalidPayload InvalidPayload": (0, "POST", "/users", {"json": {"username": "michael", "nickname": "mike"}}),
+    "InvalidPayload InvalidPayload": (
+        0,
+        "POST",
+        "/users",
+        {"json": {"username": "michael", "nickname": "mike"}},
+    ),
     "InvalidPayload EmailTaken": (1, "POST", "/users", {"json": MICHAEL}),
     "NotFound": (0, "GET", "/users/1", {}),
     "MethodNotAllowed": (0, "PUT", "/users", {}),
     "PreconditionFailed": (1, "DELETE", "/users/1", {"headers": {"If-Match": '"1-18bc9e4b21f40"'}}),
     "ContentTooLarge": (0, "POST", "/users", {"content": b" " * (1024 * 1024 + 1)}),
-    "UnsupportedMediaType": (0, "POST", "/users", {"content": b"<user/>", "headers": {"Content-Type": "application/xml"}}),
+    "UnsupportedMediaType": (
+        0,
+        "POST",
+        "/users",
+        {"content": b"<user/>", "headers": {"Content-Type": "application/xml"}},
+    ),
 }
 APART = {"RequestTimeout", "RequestHeaderFieldsTooLarge", "InternalServerError", "ServiceUnavailable"}
 
@@ -80,7 +95,9 @@ def without_connections(app: FlaskApp) -> Iterator[None]:
         operator.autocommit = True
         statements = operator.cursor()
         statements.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
-        statements.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [url.database])
+        statements.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [url.database]
+        )
         try:
             yield
         finally:
@@ -119,7 +136,9 @@ def test_a_response_equals_its_example(client: TestClient, people: Callable[[int
     assert_answered_as(RESPONSES[name], answer)
 
 
-def test_an_internal_error_equals_its_example(app: FlaskApp, client: TestClient, people: Callable[[int], None]) -> None:
+def test_an_internal_error_equals_its_example(
+    app: FlaskApp, client: TestClient, people: Callable[[int], None]
+) -> None:
     people(1)
 
     with names_kept_unique(app):
@@ -139,7 +158,10 @@ def test_a_response_without_the_database_equals_its_example(app: FlaskApp, clien
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_the_response_to_a_late_body_equals_its_example(server: Service) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall(b"POST /users HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+        connection.sendall(
+            b"POST /users HTTP/1.1\r\nHost: here\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+        )
         answer = connection.makefile("rb").read()
 
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -154,12 +176,20 @@ def test_the_response_to_large_headers_equals_its_example(server: Service) -> No
     assert_answered_as(RESPONSES["RequestHeaderFieldsTooLarge"], answer)
 
 
-@pytest.mark.parametrize("request_", [pytest.param(each, id=f"{each.operation}: {each.part}") for each in REQUESTS])
-def test_a_request_example_is_accepted(client: TestClient, people: Callable[[int], None], request_: examples.Request) -> None:
+@pytest.mark.parametrize(
+    "request_", [pytest.param(each, id=f"{each.operation}: {each.part}") for each in REQUESTS]
+)
+def test_a_request_example_is_accepted(
+    client: TestClient, people: Callable[[int], None], request_: examples.Request
+) -> None:
     people({"create_user": 0, "list_users": 3}.get(request_.operation, 1))
 
     answer = client.request(
-        request_.method, request_.path, params=request_.query or None, headers=request_.headers, json=request_.body
+        request_.method,
+        request_.path,
+        params=request_.query or None,
+        headers=request_.headers,
+        json=request_.body,
     )
 
     assert answer.status_code == (201 if request_.operation == "create_user" else 200)

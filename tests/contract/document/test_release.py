@@ -26,7 +26,13 @@ def compare(root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
         changed = tmp_path / "changed.yaml"
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
         changed.write_text(text.replace(f"  version: {VERSION}", f'  version: "{MAJOR + rise}.0.0"', 1))
-        command = ["make", "--no-print-directory", "compat", "RELEASED=openapi/users.yaml", f"DOCUMENT={changed}"]
+        command = [
+            "make",
+            "--no-print-directory",
+            "compat",
+            "RELEASED=openapi/users.yaml",
+            f"DOCUMENT={changed}",
+        ]
         return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
     return compare
@@ -36,21 +42,21 @@ def schemas_of(document: dict[str, Any]) -> dict[str, Any]:
     return document["components"]["schemas"]
 
 
-def a_property_less(document: dict[str, Any]) -> None:
+def remove_property(document: dict[str, Any]) -> None:
     user = schemas_of(document)["User"]
     user["required"].remove("active")
     del user["properties"]["active"]
 
 
-def a_property_not_sure(document: dict[str, Any]) -> None:
+def make_property_optional(document: dict[str, Any]) -> None:
     schemas_of(document)["User"]["required"].remove("active")
 
 
-def a_property_more_to_send(document: dict[str, Any]) -> None:
+def add_required_property(document: dict[str, Any]) -> None:
     schemas_of(document)["UserReplacement"]["required"].append("active")
 
 
-def a_bound_narrower(document: dict[str, Any]) -> None:
+def narrow_bound(document: dict[str, Any]) -> None:
     schemas_of(document)["Username"]["maxLength"] -= 1
 
 
@@ -58,11 +64,11 @@ def a_type_changed(document: dict[str, Any]) -> None:
     schemas_of(document)["User"]["properties"]["created_date"] = {"type": "integer"}
 
 
-def a_word_fewer(document: dict[str, Any]) -> None:
+def remove_enum_value(document: dict[str, Any]) -> None:
     schemas_of(document)["NewUser"]["properties"]["username"] = {"type": "string", "enum": ["ada"]}
 
 
-def a_status_less(document: dict[str, Any]) -> None:
+def remove_status(document: dict[str, Any]) -> None:
     del document["paths"]["/users/{user_id}"]["delete"]["responses"]["412"]
 
 
@@ -78,18 +84,18 @@ def an_operation_less(document: dict[str, Any]) -> None:
     del document["paths"]["/users/{user_id}"]["patch"]
 
 
-def an_operation_more(document: dict[str, Any]) -> None:
+def add_operation(document: dict[str, Any]) -> None:
     document["paths"]["/pong"] = {"get": document["paths"]["/ping"]["get"] | {"operationId": "pong"}}
 
 
 BREAKING = [
-    a_property_less,
-    a_property_not_sure,
-    a_property_more_to_send,
-    a_bound_narrower,
+    remove_property,
+    make_property_optional,
+    add_required_property,
+    narrow_bound,
     a_type_changed,
-    a_word_fewer,
-    a_status_less,
+    remove_enum_value,
+    remove_status,
     a_header_less,
     a_parameter_less,
     an_operation_less,
@@ -109,8 +115,10 @@ def test_a_breaking_change_is_rejected(compare: Callable[..., Any], change: Chan
     assert f"info.version must be {MAJOR + 1}.0.0 or higher" in comparison.stdout
 
 
-@pytest.mark.parametrize(("change", "rise"), [(a_property_less, 1), (an_operation_more, 0)])
-def test_a_new_major_version_may_break_and_any_version_may_add(compare: Callable[..., Any], change: Change, rise: int) -> None:
+@pytest.mark.parametrize(("change", "rise"), [(remove_property, 1), (add_operation, 0)])
+def test_a_new_major_version_may_break_and_any_version_may_add(
+    compare: Callable[..., Any], change: Change, rise: int
+) -> None:
     comparison = compare(change, rise=rise)
 
     assert comparison.returncode == 0, comparison.stdout

@@ -1,4 +1,4 @@
-"""One application in front of two: each request goes to the engine and to stock Connexion, which begin in the same state."""
+"""An application that sends each request to the engine and to stock Connexion, both in the same state."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.support.documents import handlers
 
 
 class Outcome(NamedTuple):
-    """What one of the two answered."""
+    """The response of one of the two."""
 
     status: int
     headers: dict[str, str]
@@ -26,12 +26,16 @@ class Outcome(NamedTuple):
 
     @property
     def value(self) -> Any:
-        """The JSON, or else the bytes."""
-        return json.loads(self.body) if "json" in self.headers.get("content-type", "") and self.body else self.body
+        """The parsed JSON, or the bytes if the body is not JSON."""
+        return (
+            json.loads(self.body)
+            if "json" in self.headers.get("content-type", "") and self.body
+            else self.body
+        )
 
     @property
     def detail(self) -> str:
-        """What a problem says."""
+        """The detail of a problem."""
         value = self.value
         return str(value.get("detail")) if isinstance(value, dict) else ""
 
@@ -55,27 +59,31 @@ class Pair(NamedTuple):
         return both_fail or (self.ours.kind == self.stock.kind and self.ours.value == self.stock.value)
 
     def __str__(self) -> str:
-        """Show what differs."""
+        """Describe the difference."""
         ours, stock = (f"{one.status} {one.body[:200]!r}" for one in (self.ours, self.stock))
         request = f"{self.document}: {self.method} {self.target} {self.content_type} {self.body[:200]!r}"
         return f"{request}\n  ours {ours}\n  stock {stock}"
 
 
 class State:
-    """The state of a module of handlers, which can be put back."""
+    """The state of a module of handlers, which can be restored."""
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
-        self.kept = {name: deepcopy(value) for name, value in vars(module).items() if type(value) is dict and name.islower()}
+        self.kept = {
+            name: deepcopy(value)
+            for name, value in vars(module).items()
+            if type(value) is dict and name.islower()
+        }
 
     def put_back(self) -> None:
-        """Let the module be as new."""
+        """Restore the module's initial state."""
         for name, value in self.kept.items():
             setattr(self.module, name, deepcopy(value))
 
 
-class Both:
-    """The application that asks both and answers as the engine does."""
+class ComparingApp:
+    """The application that calls both and responds as the engine does."""
 
     def __init__(self, name: str) -> None:
         self.name, self.pairs = name, list[Pair]()
@@ -85,7 +93,7 @@ class Both:
         self.stock: ASGIApp = serve_stock(name, modules[1])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask both, note the pair, and answer; there is nothing to start."""
+        """Call both, record the pair and respond; the lifespan does nothing."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
@@ -97,8 +105,16 @@ class Both:
         query = scope["query_string"].decode("latin-1")
         target = scope["path"] + (f"?{query}" if query else "")
         content_type = headers.get("content-type", "")
-        self.pairs.append(Pair(self.name, scope["method"], scope["path"], target, content_type, body, ours, stock))
-        await send({"type": "http.response.start", "status": ours.status, "headers": [(b"content-type", b"text/plain")]})
+        self.pairs.append(
+            Pair(self.name, scope["method"], scope["path"], target, content_type, body, ours, stock)
+        )
+        await send(
+            {
+                "type": "http.response.start",
+                "status": ours.status,
+                "headers": [(b"content-type", b"text/plain")],
+            }
+        )
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -114,14 +130,16 @@ async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> Outcome:
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             answer["status"] = message["status"]
-            answer["headers"] = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
+            answer["headers"] = {
+                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]
+            }
         else:
             answer["body"] += message.get("body", b"")
 
     own: Scope = {**scope, "headers": list(scope["headers"]), "extensions": {}, "state": {}}
     try:
         await app(own, receive, send)
-    except Exception as error:  # noqa: BLE001 -- a server would answer 500.
+    except Exception as error:  # noqa: BLE001 -- a server would respond with 500.
         return Outcome(500, {}, repr(error).encode())
     return Outcome(answer["status"], answer["headers"], answer["body"])
 

@@ -1,4 +1,4 @@
-"""How Schemathesis is run over a document in this process: the same requests in the same order each time."""
+"""Runs Schemathesis on a document in this process, with the same requests in the same order each time."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -24,8 +24,8 @@ CREDENTIALS = {
 }
 
 
-class Tried(NamedTuple):
-    """One check of one response."""
+class CheckResult(NamedTuple):
+    """The result of one check of one response."""
 
     check: str
     phase: str
@@ -36,9 +36,14 @@ class Tried(NamedTuple):
 
 
 def fuzz(
-    document: Document, app: ASGIApp, *, stateful: bool = True, checks: str | None = None, examples: int = EXAMPLES
-) -> Iterator[Tried]:
-    """Yield every check of every response that the application gives; what Schemathesis itself cannot do raises."""
+    document: Document,
+    app: ASGIApp,
+    *,
+    stateful: bool = True,
+    checks: str | None = None,
+    examples: int = EXAMPLES,
+) -> Iterator[CheckResult]:
+    """Yield every check of every response; raise an error of Schemathesis itself."""
     config = SchemathesisConfig(seed=SEED)
     project = config.projects.default
     project.continue_on_failure = True
@@ -50,8 +55,8 @@ def fuzz(
     project.phases.stateful.generation.max_examples = WALKS
     project.phases.stateful.max_steps = STEPS
     project.phases.stateful.inference.algorithms = []
-    schema = schemathesis.openapi.from_dict(_said(document), config=config)
-    schema.app = with_plain_commas(app)
+    schema = schemathesis.openapi.from_dict(_document_for_schemathesis(document), config=config)
+    schema.app = without_delimiter_encoding(app)
     for event in from_schema(schema).execute():
         if isinstance(event, events.NonFatalError):
             raise event.value
@@ -61,7 +66,7 @@ def fuzz(
             yield from _tried(event)
 
 
-def _tried(event: events.ScenarioFinished) -> Iterator[Tried]:
+def _tried(event: events.ScenarioFinished) -> Iterator[CheckResult]:
     recorder = event.recorder
     for case, checks in recorder.checks.items():
         made = recorder.cases[case].value
@@ -70,11 +75,13 @@ def _tried(event: events.ScenarioFinished) -> Iterator[Tried]:
             failure = check.failure_info.failure if check.failure_info else None
             code = check.failure_info.code_sample if check.failure_info else ""
             status = response.status_code if response else None
-            yield Tried(check.name, event.phase.name, f"{made.method} {made.path}", status, failure, code)
+            yield CheckResult(
+                check.name, event.phase.name, f"{made.method} {made.path}", status, failure, code
+            )
 
 
-def _said(document: Document) -> dict[str, Any]:
-    """Return the document as Schemathesis has to read it: it does not know that OpenAPI ignores a parameter `Accept`."""
+def _document_for_schemathesis(document: Document) -> dict[str, Any]:
+    """Return the document without `Accept` parameters, which OpenAPI ignores but Schemathesis does not."""
     said = {**document.root, "servers": [{"url": document.base_path or "/"}]}
     for node in document.operations():
         parameters = node.operation.get("parameters", [])
@@ -82,8 +89,8 @@ def _said(document: Document) -> dict[str, Any]:
     return said
 
 
-def with_plain_commas(app: ASGIApp) -> ASGIApp:
-    """Return the application behind a client that sends delimiters as they are; Schemathesis encodes them."""
+def without_delimiter_encoding(app: ASGIApp) -> ASGIApp:
+    """Wrap the application so that it receives unencoded delimiters, which Schemathesis encodes."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -28,10 +28,12 @@ def serve_like_stock(name: str, module: ModuleType) -> App:
 def comparable(name: str) -> Document:
     """Return the document without what Connexion cannot handle.
 
-    Connexion merges the media types of all statuses, resolves references in extensions, and treats a property named `$ref`
-    as a reference.
+    Connexion merges the media types of all statuses, resolves references in extensions, and treats a property
+    named `$ref` as a reference.
     """
-    root = {key: value for key, value in load(name).root.items() if key == "x-bundled" or not key.startswith("x-")}
+    root = {
+        key: value for key, value in load(name).root.items() if key == "x-bundled" or not key.startswith("x-")
+    }
     document = Document.load(_without_named_references(root))
     for node in document.operations():
         node.operation.pop("x-requests", None)
@@ -45,4 +47,8 @@ def _without_named_references(value: Any) -> Any:
         return [_without_named_references(each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {key: _without_named_references(each) for key, each in value.items() if key != "$ref" or isinstance(each, str)}
+    return {
+        key: _without_named_references(each)
+        for key, each in value.items()
+        if key != "$ref" or isinstance(each, str)
+    }

@@ -1,4 +1,4 @@
-"""The same requests go to the engine and to stock Connexion; each difference has its row in the table of stock's errors."""
+"""The same requests go to the engine and to stock Connexion; each difference has a row in the table."""
 
 import logging
 from collections import Counter
@@ -6,14 +6,14 @@ from collections import Counter
 import pytest
 from starlette.testclient import TestClient
 
-from tests.contract.engine.comparing import Both, Pair
+from tests.contract.engine.comparing import ComparingApp, Pair
 from tests.contract.engine.deviations import TABLE, rows
 from tests.contract.engine.fuzzing import fuzz
 from tests.contract.engine.stock import comparable
 from tests.support.documents import NAMES, load, requests_of
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"  # Stock Connexion leaves the files of forms open.
+    "ignore::pytest.PytestUnraisableExceptionWarning"  # Stock Connexion does not close the files of forms.
 )
 EXAMPLES = 4
 FEWEST = 2000
@@ -22,7 +22,7 @@ SHOWN = 10
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    """Every request with both outcomes: those written in the documents, and what Schemathesis generates from them."""
+    """Every request with both outcomes: the examples of the documents, and those of Schemathesis."""
     logging.disable()
     try:
         return [pair for name in NAMES for pair in pairs_of(name)]
@@ -31,7 +31,7 @@ def pairs() -> list[Pair]:
 
 
 def pairs_of(name: str) -> list[Pair]:
-    both = Both(name)
+    both = ComparingApp(name)
     with TestClient(both, base_url="http://testserver", follow_redirects=False) as client:
         for sent in requests_of(load(name)):
             client.request(sent.method, sent.target, headers=sent.headers, content=sent.body)
@@ -40,22 +40,24 @@ def pairs_of(name: str) -> list[Pair]:
     return both.pairs
 
 
-def test_there_is_much_to_compare(pairs: list[Pair], capsys) -> None:
+def test_enough_requests_are_compared(pairs: list[Pair], capsys) -> None:
     with capsys.disabled():
         print(f"\nrequests: {len(pairs)}, different: {sum(not pair.agree for pair in pairs)}")
-        reasons = Counter(reason for pair in pairs if not pair.agree for reason in rows(pair) or {"unexplained"})
+        reasons = Counter(
+            reason for pair in pairs if not pair.agree for reason in rows(pair) or {"unexplained"}
+        )
         print("\n".join(f"  {number:4} {reason}" for reason, number in reasons.most_common()))
     assert len(pairs) > FEWEST
     assert {pair.ours.kind for pair in pairs} == {2, 3, 4}
 
 
-def test_each_difference_is_an_error_of_stock(pairs: list[Pair]) -> None:
+def test_each_difference_is_a_listed_deviation(pairs: list[Pair]) -> None:
     unexplained = [str(pair) for pair in pairs if not pair.agree and rows(pair) is None]
 
     assert unexplained == [], f"{len(unexplained)}:\n" + "\n".join(unexplained[:SHOWN])
 
 
-def test_each_row_of_the_table_happens(pairs: list[Pair]) -> None:
+def test_each_listed_deviation_occurs(pairs: list[Pair]) -> None:
     happened = {reason for pair in pairs if not pair.agree for reason in rows(pair) or ()}
 
     assert [row.reason for row in TABLE if row.reason not in happened] == []

@@ -90,7 +90,7 @@ CASES = list(cases())
     ("description", "case", "schemas"),
     [pytest.param(*each, id=f"{name}: {each[0]}: {each[1]['description']}") for name, *each in CASES],
 )
-def test_the_suite_agrees(description, case, schemas):
+def test_results_equal_those_of_the_suite(description, case, schemas):
     try:
         schema = Schemas({"components": {"schemas": schemas}}).compile(ref("Root"), "#/x", Direction.REQUEST)
         accepted = not schema.errors(case["data"])
@@ -100,6 +100,6 @@ def test_the_suite_agrees(description, case, schemas):
     assert (accepted is case["valid"]) is DEVIATIONS.keys().isdisjoint({description, case["description"]})
 
 
-def test_the_suite_is_whole():
+def test_the_suite_is_installed_and_every_deviation_exists():
     assert len(CASES) > 200, "`make contract` installs npm's json-schema-test-suite in build/node_modules"
     assert DEVIATIONS.keys() <= {text for _, group, case, _ in CASES for text in (group, case["description"])}

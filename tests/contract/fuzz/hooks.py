@@ -22,7 +22,11 @@ SCHEMAS = load_document()["components"]["schemas"]
 ADDRESS = Draft4Validator(SCHEMAS["Email"], validate_formats=True)
 ENTITY_TAGS = Draft4Validator(SCHEMAS["EntityTags"])
 OUTCOMES = {2: "success", 4: "fail", 5: "error"}
-KEYS = {"success": {"status", "message", "data"}, "fail": {"status", "message", "errors"}, "error": {"status", "message"}}
+KEYS = {
+    "success": {"status", "message", "data"},
+    "fail": {"status", "message", "errors"},
+    "error": {"status", "message"},
+}
 
 app = create_app()
 numbers = count(1)
@@ -34,7 +38,7 @@ schemathesis.openapi.format("entity-tags", st.from_regex(SCHEMAS["EntityTags"]["
 
 @schemathesis.hook
 def before_load_schema(_context: HookContext, document: dict[str, Any]) -> None:
-    """Define how to generate entity tags; without a format, the coverage phase considers headers without quotes valid."""
+    """Define how to generate entity tags; otherwise the coverage phase considers unquoted headers valid."""
     document["components"]["schemas"]["EntityTags"]["format"] = "entity-tags"
 
 
@@ -42,7 +46,8 @@ def before_load_schema(_context: HookContext, document: dict[str, Any]) -> None:
 def after_load_schema(_context: HookContext, schema: BaseSchema) -> None:
     """Call the application in this process if the environment says so; start each scenario in the same state.
 
-    Hypothesis repeats parts of scenarios. It treats a different response as flaky, and ends the stateful phase early.
+    Hypothesis repeats parts of scenarios. It treats a different response as flaky, and ends the stateful
+    phase early.
     """
     if os.environ.get("FUZZ_IN_PROCESS"):
         schema.app = app
@@ -52,14 +57,14 @@ def after_load_schema(_context: HookContext, schema: BaseSchema) -> None:
         class Scenario(build(**options)):
             def __init__(self) -> None:
                 super().__init__()
-                forget()
+                reset_state()
 
         return Scenario
 
     schema.build_state_machine = build_state_machine
 
 
-def forget() -> None:
+def reset_state() -> None:
     """Delete all users and the recorded state."""
     empty(app)
     seen.clear()
@@ -89,8 +94,10 @@ def after_call(_context: HookContext, case: Case, response: Response) -> None:
 
 @schemathesis.hook
 def filter_failure(_context: HookContext, failure: Failure, _case: Case, response: Response) -> bool:
-    """Ignore the one error that a valid payload may cause by contract: the email address belongs to another user."""
-    return not (isinstance(failure, RejectedPositiveData) and response.status_code == 400 and response.json() == TAKEN)
+    """Ignore the one error that a valid payload may cause: the email address belongs to another user."""
+    return not (
+        isinstance(failure, RejectedPositiveData) and response.status_code == 400 and response.json() == TAKEN
+    )
 
 
 @schemathesis.check

@@ -17,7 +17,7 @@ DOCUMENT = ROOT / "openapi" / "users.yaml"
 
 
 def over_http(postgres: PostgreSQL, *options: str, verb: str = "run") -> subprocess.CompletedProcess[str]:
-    """Run over HTTP on a fresh database, with one worker, because several could respond in a different order."""
+    """Run over HTTP on a fresh database, with one worker, because several could respond in another order."""
     database = postgres.create(f"fuzz_{os.urandom(4).hex()}")
     with service(database, WEB_CONCURRENCY="1") as running:
         return _run(verb, database, "--url", running.url, *options)
@@ -32,7 +32,9 @@ def in_process(url: str, *options: str) -> subprocess.CompletedProcess[str]:
 def reports(name: str) -> tuple[str, ...]:
     """Return the options that write all reports of a run to its directory in build/fuzz."""
     files = {"junit": "junit.xml", "ndjson": "events.ndjson", "html": "html"}
-    return f"--report={','.join(files)}", *(f"--report-{kind}-path={REPORTS / name / file}" for kind, file in files.items())
+    return f"--report={','.join(files)}", *(
+        f"--report-{kind}-path={REPORTS / name / file}" for kind, file in files.items()
+    )
 
 
 def _run(verb: str, database: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Schemathesis tests every operation in 4 phases, with all of its checks and one of our own; the only exception is EmailTaken."""
+"""Schemathesis tests every operation in 4 phases, with all checks and a custom one; EmailTaken is exempt."""
 
 import json
 import re
@@ -15,7 +15,9 @@ from tests.contract.mutants.table import operations
 from users_api.document import load_document
 
 # A user's requests in one scenario: created, read and changed in any order, deleted, not found.
-LIFE = re.compile(r"POST 201 (?=.*\bGET 200 .*\bDELETE 200 ).*\b(?:PUT|PATCH) 200 .*\bDELETE 200 .*\bGET 404 ")
+LIFE = re.compile(
+    r"POST 201 (?=.*\bGET 200 .*\bDELETE 200 ).*\b(?:PUT|PATCH) 200 .*\bDELETE 200 .*\bGET 404 "
+)
 WALK = {
     ("POST /users -> [201] FindUser -> GET /users", 200),
     ("POST /users -> [201] GetUser -> GET /users/{user_id}", 200),
@@ -47,7 +49,9 @@ def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
     tried: dict[str, set[str]] = {}
     for scenario in scenarios(run[0]):
         for case in scenario["recorder"].get("cases", {}).values():
-            tried.setdefault(f"{case['value']['method']} {case['value']['path']}", set()).add(scenario["phase"])
+            tried.setdefault(f"{case['value']['method']} {case['value']['path']}", set()).add(
+                scenario["phase"]
+            )
 
     for name, operation in operations(load_document()):
         without_input = not {"parameters", "requestBody"} & operation.keys() and "{" not in name
@@ -56,7 +60,9 @@ def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
 
 def test_every_check_is_made(run: tuple[str, int]) -> None:
     load_all_checks()
-    judged = [made for scenario in scenarios(run[0]) for made in scenario["recorder"].get("checks", {}).values()]
+    judged = [
+        made for scenario in scenarios(run[0]) for made in scenario["recorder"].get("checks", {}).values()
+    ]
 
     assert {check["name"] for made in judged for check in made} == {*CHECKS.get_all_names(), "envelope"}
 
@@ -70,8 +76,8 @@ def test_the_stateful_phase_is_not_cut_short(run: tuple[str, int]) -> None:
 def test_the_stateful_phase_walks_through_the_life_of_a_user(run: tuple[str, int]) -> None:
     stateful = [scenario for scenario in scenarios(run[0]) if scenario["phase"] == "stateful"]
 
-    followed = {arrow for scenario in stateful for arrow in arrows_of(scenario)}
-    lives = [life for scenario in stateful for life in lives_of(scenario)]
+    followed = {arrow for scenario in stateful for arrow in followed_links(scenario)}
+    lives = [life for scenario in stateful for life in request_sequences(scenario)]
 
     assert followed >= WALK
     assert any(LIFE.search(life) for life in lives), sorted(set(lives), key=len)[-5:]
@@ -85,7 +91,7 @@ def scenarios(name: str) -> Iterator[dict[str, Any]]:
                 yield scenario
 
 
-def arrows_of(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
+def followed_links(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield each link that the scenario followed, with the resulting status."""
     interactions = scenario["recorder"].get("interactions", {})
     for name, case in scenario["recorder"].get("cases", {}).items():
@@ -93,11 +99,15 @@ def arrows_of(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
             yield case["transition"]["id"], answer["status_code"]
 
 
-def lives_of(scenario: dict[str, Any]) -> Iterator[str]:
-    """Yield the methods and statuses of the requests for each user that the scenario added, like `POST 201 GET 200 `."""
+def request_sequences(scenario: dict[str, Any]) -> Iterator[str]:
+    """Yield the methods and statuses of the requests for each user added, like `POST 201 GET 200 `."""
     answered = [step for step in scenario["recorder"].get("interactions", {}).values() if step["response"]]
     steps = [(step["request"]["method"], step["request"]["uri"], step["response"]) for step in answered]
     for start, (_, _, response) in enumerate(steps):
         if location := response["headers"].get("location"):
-            own = [(method, answer["status_code"]) for method, uri, answer in steps[start + 1 :] if uri.endswith(location[0])]
+            own = [
+                (method, answer["status_code"])
+                for method, uri, answer in steps[start + 1 :]
+                if uri.endswith(location[0])
+            ]
             yield "".join(f"{method} {status} " for method, status in [("POST", 201), *own])

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contract.mutants.exchanges import stage as open_stage
-from tests.contract.mutants.judge import Judge
+from tests.contract.mutants.judge import DocumentChecker
 from tests.contract.mutants.resolution import resolved
 from tests.contract.mutants.table import fill
 from tests.support.excerpt import excerpt
@@ -11,7 +11,9 @@ from users_api.document import load_document
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-mutants", action="store_true", help="Try all mutants of the document instead of a sample.")
+    parser.addoption(
+        "--all-mutants", action="store_true", help="Try all mutants of the document instead of a sample."
+    )
 
 
 @pytest.fixture(scope="session")
@@ -34,4 +36,4 @@ def filled(stage, document):
 
 @pytest.fixture(scope="session")
 def judge(stage, document, filled):
-    return Judge(stage, document, filled)
+    return DocumentChecker(stage, document, filled)

@@ -1,4 +1,4 @@
-"""The requests to the real service and its responses: each request is sent once, because the service does not change."""
+"""The requests to the real service and its responses; each is sent once: the service does not change."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ LARGEST_ID = 2**53 - 1
 LONGEST_NAME = "\N{GRINNING FACE}" * 128
 LONGEST_EMAIL = f"{'a' * 64}@{'b' * 63}"
 
-# Users with extreme values, so that responses reach every bound of the document; id 3 is free for the next user.
+# Users with extreme values, so that responses reach every bound of the document; the next user has id 3.
 KEEP = """
 CREATE TABLE kept AS
 SELECT id, username, email, active, created_date::timestamptz, version FROM (VALUES
@@ -31,11 +31,14 @@ FROM generate_series(%(largest)s - 1001, %(largest)s - 1) AS id
 """
 RESET = """
 TRUNCATE users CASCADE;
-INSERT INTO users (id, username, email, active, created_date, version) OVERRIDING SYSTEM VALUE SELECT * FROM kept;
+INSERT INTO users (id, username, email, active, created_date, version) OVERRIDING SYSTEM VALUE
+SELECT * FROM kept;
 ALTER TABLE users ALTER id RESTART WITH 3;
 """
-NEXT_ID_IS_THE_LARGEST = "DELETE FROM users WHERE id = %(largest)s; ALTER TABLE users ALTER id RESTART WITH %(largest)s;"
-MISFIT = """
+NEXT_ID_IS_THE_LARGEST = (
+    "DELETE FROM users WHERE id = %(largest)s; ALTER TABLE users ALTER id RESTART WITH %(largest)s;"
+)
+TABLE_WITHOUT_CONSTRAINTS = """
 DROP TABLE users CASCADE;
 CREATE TABLE users (id text, username text, email text, active boolean, created_date text, version integer);
 """
@@ -52,7 +55,7 @@ class Request(NamedTuple):
     state: Literal["healthy", "largest id", "misfit", "away"] = "healthy"
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response."""
 
     status: int
@@ -67,16 +70,16 @@ class Answer(NamedTuple):
 _parsed = cache(json.loads)
 
 
-class Stage:
+class ServiceStates:
     """The services in their states, and all responses so far."""
 
     def __init__(self, database: str, services: dict[str, Service]) -> None:
-        self.services, self.answers, self.touched = services, dict[Request, Answer](), True
+        self.services, self.answers, self.touched = services, dict[Request, Response](), True
         self.connection = psycopg2.connect(database)
         self.connection.autocommit = True
         self._execute(KEEP, {"largest": LARGEST_ID, "name": LONGEST_NAME, "email": LONGEST_EMAIL})
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request) -> Response:
         """Return the response to the request, as if it was the first one after the users were added."""
         if request not in self.answers:
             if self.touched or request.state == "largest id":
@@ -92,7 +95,7 @@ class Stage:
             cursor.execute(statements, values)
 
 
-def send(port: int, request: Request) -> Answer:
+def send(port: int, request: Request) -> Response:
     """Send a request; a body with a declared length but no content never arrives."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
         connection.putrequest(request.method, request.target, skip_accept_encoding=True)
@@ -103,21 +106,23 @@ def send(port: int, request: Request) -> Answer:
         connection.endheaders(request.body)
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, response.read())
+        return Response(response.status, headers, response.read())
 
 
 @contextmanager
-def stage(postgres: PostgreSQL) -> Iterator[Stage]:
+def stage(postgres: PostgreSQL) -> Iterator[ServiceStates]:
     """Start the service in every state for which the document has a response."""
     database, misfit = postgres.create("contract"), postgres.create("misfit")
     away = f"postgresql://users@127.0.0.1:{free_port()}/away"
     with service(database, WEB_CONCURRENCY="1") as healthy, service(misfit, WEB_CONCURRENCY="1") as broken:
         with closing(psycopg2.connect(misfit)) as connection:
             connection.autocommit = True
-            connection.cursor().execute(MISFIT)
+            connection.cursor().execute(TABLE_WITHOUT_CONSTRAINTS)
         lost = Service(away, WEB_CONCURRENCY="1")
         try:
-            yield Stage(database, {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost})
+            yield ServiceStates(
+                database, {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost}
+            )
         finally:
             lost.stop()
             lost.log.close()

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.contract.mutants.exchanges import LARGEST_ID, LONGEST_NAME, Answer, Request, Stage
-from tests.contract.mutants.observations import Seen, observe
+from tests.contract.mutants.exchanges import LARGEST_ID, LONGEST_NAME, Request, Response, ServiceStates
+from tests.contract.mutants.observations import Observations, observe
 from tests.contract.mutants.probes import probes
 from tests.contract.mutants.resolution import Part, resolved, schemas
 from tests.contract.mutants.table import JSON, operations, sample
@@ -19,14 +19,25 @@ HEAVY_NAME = "n" * (1024 * 1024 - len('{"":1}'))
 OF_HTTP = {"connection", "content-length", "content-type", "date"}
 BEFORE_THE_RULES = {405, 408, 413, 431}
 LARGEST_INT32 = 2**31 - 1
-STYLES = {"path": ("simple", "label", "matrix"), "query": ("form",), "header": ("simple",), "cookie": ("form",)}
+STYLES = {
+    "path": ("simple", "label", "matrix"),
+    "query": ("form",),
+    "header": ("simple",),
+    "cookie": ("form",),
+}
 
 
 def at_the_ends() -> Iterator[Request]:
     """Yield requests whose responses have extreme lengths and values."""
 
     def payload(operation: str, target: str, **body: Any) -> Request:
-        return Request(operation, operation.partition(" ")[0], target, (JSON,), json.dumps(body, separators=(",", ":")).encode())
+        return Request(
+            operation,
+            operation.partition(" ")[0],
+            target,
+            (JSON,),
+            json.dumps(body, separators=(",", ":")).encode(),
+        )
 
     yield payload("POST /users", "/users", username="m", email="a@b")
     yield payload("POST /users", "/users", username="m", email="l@example.org")._replace(state="largest id")
@@ -40,15 +51,22 @@ def at_the_ends() -> Iterator[Request]:
     yield Request("GET /users", "GET", "/users?limit=1")
     yield Request("GET /users", "GET", f"/users?after={LARGEST_ID}")
     name = "".join(f"%{byte:02X}" for byte in LONGEST_NAME.encode())
-    yield Request("GET /users", "GET", f"/users?limit=1000&after={LARGEST_ID - 1002}&username={name}&active=false")
+    yield Request(
+        "GET /users", "GET", f"/users?limit=1000&after={LARGEST_ID - 1002}&username={name}&active=false"
+    )
 
 
-class Judge:
+class DocumentChecker:
     """Compares documents with the service; requests derived from the original document are sent for each."""
 
-    def __init__(self, stage: Stage, document: Mapping[str, Any], filled: Mapping[Any, tuple[Request, Answer]]) -> None:
+    def __init__(
+        self,
+        stage: ServiceStates,
+        document: Mapping[str, Any],
+        filled: Mapping[Any, tuple[Request, Response]],
+    ) -> None:
         self.stage, self.corpus = stage, dict[str, dict[Request, None]]()
-        self.judged: dict[str, tuple[list[str], dict[str, Seen]]] = {}
+        self.judged: dict[str, tuple[list[str], dict[str, Observations]]] = {}
         whole = resolved(document)
         self.ids = _operation_ids(whole)
         for request in [*(request for request, _ in filled.values()), *at_the_ends()]:
@@ -70,23 +88,27 @@ class Judge:
         yield from (f"the service does not have {name}" for name in named.keys() - self.corpus.keys())
         if (ids := _operation_ids(whole)) != self.ids:
             yield f"operationIds differ from the handlers: {ids}"
-        seen: dict[str, Seen] = {}
+        seen: dict[str, Observations] = {}
         yield from self._of_place(document)
         for name in filter(self.corpus.__contains__, named):
-            if (names := [one["name"] for one in _path_parameters(whole, name)]) != re.findall(r"{(.*?)}", name):
+            if (names := [one["name"] for one in _path_parameters(whole, name)]) != re.findall(
+                r"{(.*?)}", name
+            ):
                 yield f"{name}: the path does not contain {names}"
             security = named[name].get("security", whole.get("security"))
             found, shown = self._of_operation(name, named[name], _path_parameters(whole, name), security)
             yield from found
             for place, ends in shown.items():
-                seen.setdefault(place, Seen(ends.schema)).merge(ends)
+                seen.setdefault(place, Observations(ends.schema)).merge(ends)
         for place, ends in seen.items():
             yield from (f"{place}: {complaint}" for complaint in ends.complaints())
 
     def _of_place(self, document: Mapping[str, Any]) -> Iterator[str]:
-        """Yield each operation that is not served below the document's first server; variables have their defaults."""
+        """Yield each operation that is not served below the first server, whose variables have defaults."""
         server = document.get("servers", [{"url": "/"}])[0]
-        url = server["url"].format(**{name: one["default"] for name, one in server.get("variables", {}).items()})
+        url = server["url"].format(
+            **{name: one["default"] for name, one in server.get("variables", {}).items()}
+        )
         base = urlsplit(url).path.rstrip("/")
         for name in self.corpus:
             method, path = name.split(" ")
@@ -96,24 +118,33 @@ class Judge:
 
     def _of_operation(
         self, name: str, operation: Part, path_parameters: list[Any], security: list[Any] | None
-    ) -> tuple[list[str], dict[str, Seen]]:
-        """Return the differences and the observations; cached, because most mutants do not affect most operations."""
+    ) -> tuple[list[str], dict[str, Observations]]:
+        """Return the differences and observations; cached, because most mutants affect few operations."""
         key = json.dumps([name, operation, path_parameters, security])
         if key not in self.judged:
             requests = self.corpus[name] | dict.fromkeys(probes(name, operation, path_parameters))
             exchanges = [(request, self.stage.ask(request)) for request in requests]
-            found = [complaint for one in (*path_parameters, *operation.get("parameters", [])) for complaint in _of_style(one)]
+            found = [
+                complaint
+                for one in (*path_parameters, *operation.get("parameters", []))
+                for complaint in _of_style(one)
+            ]
             rules = Rules(name, operation, path_parameters, security)
             found += [*_of_requests(rules, exchanges), *_of_answers(operation, exchanges)]
             found += self._of_defaults(name, operation)
-            self.judged[key] = [f"{name}: {complaint}" for complaint in found], _observed(operation, exchanges)
+            self.judged[key] = (
+                [f"{name}: {complaint}" for complaint in found],
+                _observed(operation, exchanges),
+            )
         return self.judged[key]
 
     def _of_defaults(self, name: str, operation: Part) -> Iterator[str]:
         request = sample(name, operation)
         for parameter in operation.get("parameters", []):
             if "default" in parameter["schema"]:
-                said = request._replace(target=f"{request.target}?{parameter['name']}={parameter['schema']['default']}")
+                said = request._replace(
+                    target=f"{request.target}?{parameter['name']}={parameter['schema']['default']}"
+                )
                 if self.stage.ask(said).body != self.stage.ask(request).body:
                     yield f"{said.target} and {request.target} have different responses"
 
@@ -135,27 +166,34 @@ def _of_style(parameter: Mapping[str, Any]) -> Iterator[str]:
         yield f"{parameter['name']} is in the path, so it is required"
 
 
-def _of_requests(rules: Rules, exchanges: list[tuple[Request, Answer]]) -> Iterator[str]:
+def _of_requests(rules: Rules, exchanges: list[tuple[Request, Response]]) -> Iterator[str]:
     for request, answer in exchanges:
         if request.state in {"misfit", "away"} or answer.status in BEFORE_THE_RULES:
             continue
         if not agrees(verdict := rules.verdict(request), answer):
             body = request.body or b""
-            what = f"{request.method} {request.target[:80]} {dict(request.headers)} {body[:60]!r} of {len(body)} bytes"
+            what = (
+                f"{request.method} {request.target[:80]} {dict(request.headers)} "
+                f"{body[:60]!r} of {len(body)} bytes"
+            )
             yield f"{what} should return {int(verdict)}, but returns {answer.status}"
 
 
-def _of_answers(operation: Part, exchanges: list[tuple[Request, Answer]]) -> Iterator[str]:
+def _of_answers(operation: Part, exchanges: list[tuple[Request, Response]]) -> Iterator[str]:
     told = {str(answer.status) for _, answer in exchanges}
     yield from (f"{status} was never returned" for status in operation["responses"].keys() - told)
     yield from (f"{status} is not documented" for status in told - operation["responses"].keys())
     for status, response in operation["responses"].items():
         answers = [answer for _, answer in exchanges if str(answer.status) == status]
-        yield from (f"{status}: {complaint}" for complaint in _of_bodies(response.get("content", {}), answers))
-        yield from (f"{status}: {complaint}" for complaint in _of_headers(response.get("headers", {}), answers))
+        yield from (
+            f"{status}: {complaint}" for complaint in _of_bodies(response.get("content", {}), answers)
+        )
+        yield from (
+            f"{status}: {complaint}" for complaint in _of_headers(response.get("headers", {}), answers)
+        )
 
 
-def _of_bodies(content: Mapping[str, Any], answers: list[Answer]) -> Iterator[str]:
+def _of_bodies(content: Mapping[str, Any], answers: list[Response]) -> Iterator[str]:
     validators = {kind: compiled(one["schema"]) for kind, one in content.items()}
     said = {answer.headers.get("content-type") for answer in answers} if validators else set()
     yield from (f"{kind} was never returned" for kind in validators.keys() - said)
@@ -171,7 +209,7 @@ def _of_bodies(content: Mapping[str, Any], answers: list[Answer]) -> Iterator[st
                 yield f"{place}: {error.message[:200]}"
 
 
-def _of_headers(documented: Mapping[str, Any], answers: list[Answer]) -> Iterator[str]:
+def _of_headers(documented: Mapping[str, Any], answers: list[Response]) -> Iterator[str]:
     names = {name.lower(): header for name, header in documented.items()}
     for name, header in names.items():
         there = [name in answer.headers for answer in answers]
@@ -187,8 +225,8 @@ def _of_headers(documented: Mapping[str, Any], answers: list[Answer]) -> Iterato
     yield from (f"the header {name} is not documented" for name in sent - names.keys() - OF_HTTP)
 
 
-def _observed(operation: Part, exchanges: list[tuple[Request, Answer]]) -> dict[str, Seen]:
-    seen: dict[str, Seen] = {}
+def _observed(operation: Part, exchanges: list[tuple[Request, Response]]) -> dict[str, Observations]:
+    seen: dict[str, Observations] = {}
     for _, answer in exchanges:
         response = operation["responses"].get(str(answer.status), {})
         for one in response.get("content", {}).values():
@@ -201,7 +239,7 @@ def _observed(operation: Part, exchanges: list[tuple[Request, Answer]]) -> dict[
 
 
 def _of_shape(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what responses cannot show: a missing type or bound, or an integer format that contradicts the bounds."""
+    """Yield what responses cannot show: no type or bound, or an integer format that contradicts bounds."""
     if "type" not in schema:
         yield "has no type"
     elif schema["type"] == "string" and not {"minLength", "enum"} & schema.keys():

@@ -71,7 +71,11 @@ def _secure(document: Any, where: Any, *, verified: bool = True) -> None:
 
 def _of_schema(schema: Mapping[str, Any]) -> Iterator[Change]:
     for bound in filter(schema.__contains__, BOUNDS):
-        yield from ((f"{bound} {step:+}", _set(bound, schema[bound] + step)) for step in (-1, 1) if schema[bound] + step >= 0)
+        yield from (
+            (f"{bound} {step:+}", _set(bound, schema[bound] + step))
+            for step in (-1, 1)
+            if schema[bound] + step >= 0
+        )
     for rule in ("pattern", "format", "type", "enum", "additionalProperties", *BOUNDS):
         if rule in schema:
             yield f"{rule} removed", _drop(rule)
@@ -138,7 +142,12 @@ def _of_operation(operation: Mapping[str, Any]) -> Iterator[Change]:
         )
     for place in ("query", "header"):
         for required in (False, True):
-            new = {"name": "X-Nonsense" if place == "header" else "colour", "in": place, "required": required, "schema": TEXT}
+            new = {
+                "name": "X-Nonsense" if place == "header" else "colour",
+                "in": place,
+                "required": required,
+                "schema": TEXT,
+            }
             yield (
                 f"{place} parameter added{', required' * required}",
                 lambda part, new=new: part.setdefault("parameters", []).append(new),
@@ -175,7 +184,11 @@ def _of_parameter(parameter: Mapping[str, Any]) -> Iterator[Change]:
     yield "renamed", _set("name", "renamed")
     yield _toggle(parameter, "required")
     default = "form" if parameter["in"] in {"query", "cookie"} else "simple"
-    yield from ((f"style {style}", _set("style", style)) for style in STYLES if style != parameter.get("style", default))
+    yield from (
+        (f"style {style}", _set("style", style))
+        for style in STYLES
+        if style != parameter.get("style", default)
+    )
     yield f"explode {default != 'form'}", _set("explode", default != "form")
 
 
@@ -209,7 +222,9 @@ def _remove_property(part: Any, name: str) -> None:
 
 
 def _rename_property(part: Any, name: str) -> None:
-    part["properties"] = {("renamed" if other == name else other): rule for other, rule in part["properties"].items()}
+    part["properties"] = {
+        ("renamed" if other == name else other): rule for other, rule in part["properties"].items()
+    }
     if name in part.get("required", ()):
         part["required"] = ["renamed" if other == name else other for other in part["required"]]
 

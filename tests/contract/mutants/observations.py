@@ -9,12 +9,18 @@ from tests.contract.mutants.verdicts import compiled
 
 SPECIMENS = (None, True, 1.5, 7, "text", [], {})
 # A name in an invalid payload can be any text, and messages quote the rule, so no character can be excluded.
-ANY_TEXT = {"#/components/schemas/FieldError/properties/field", "#/components/schemas/FieldError/properties/message"}
-OPEN_ENDS = {"#/components/schemas/FieldError/properties/message", "#/components/schemas/Refusal/properties/errors"}
+ANY_TEXT = {
+    "#/components/schemas/FieldError/properties/field",
+    "#/components/schemas/FieldError/properties/message",
+}
+OPEN_ENDS = {
+    "#/components/schemas/FieldError/properties/message",
+    "#/components/schemas/Refusal/properties/errors",
+}
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T")
 
 
-class Seen:
+class Observations:
     """The observations of one schema: its extreme values and kinds of values."""
 
     def __init__(self, schema: Part) -> None:
@@ -35,7 +41,7 @@ class Seen:
         if "enum" in self.schema:
             self.said.add(value)
 
-    def merge(self, other: "Seen") -> None:
+    def merge(self, other: "Observations") -> None:
         """Add the observations of the same schema at another place."""
         self.kinds |= other.kinds
         self.said |= other.said
@@ -56,14 +62,21 @@ class Seen:
         for what, wrong in self._corruptions():
             if accepts(wrong):
                 yield f"{what}: the document allows it, but no response reaches it"
-        yield from (f"no response contains {word!r}" for word in self.schema.get("enum", ()) if word not in self.said)
+        yield from (
+            f"no response contains {word!r}" for word in self.schema.get("enum", ()) if word not in self.said
+        )
         if self.keys:
             yield from self._names()
 
     def _names(self) -> Iterator[str]:
         always, ever = frozenset.intersection(*self.keys), frozenset.union(*self.keys)
-        yield from (f"no response contains {name!r}" for name in self.schema.get("properties", {}).keys() - ever)
-        yield from (f"{name!r} is always present, but not required" for name in always - set(self.schema.get("required", ())))
+        yield from (
+            f"no response contains {name!r}" for name in self.schema.get("properties", {}).keys() - ever
+        )
+        yield from (
+            f"{name!r} is always present, but not required"
+            for name in always - set(self.schema.get("required", ()))
+        )
         if compiled(self.schema).is_valid(next(iter(self.keys.values())) | {"x-unknown": 1}):
             yield "a name is allowed that no response contains"
 
@@ -76,7 +89,11 @@ class Seen:
             longest, shortest = values["longest"], values["shortest"]
             if self.schema.place not in OPEN_ENDS:
                 yield "one longer", longest[: len(longest) // 2 + 1] + longest[len(longest) // 2 :]
-            yield from (("one shorter", shortest[:cut] + shortest[cut + 1 :]) for cut in {0, len(shortest) // 2} if shortest)
+            yield from (
+                ("one shorter", shortest[:cut] + shortest[cut + 1 :])
+                for cut in {0, len(shortest) // 2}
+                if shortest
+            )
             if isinstance(longest, str) and self.schema.place not in ANY_TEXT:
                 yield "with NUL", f"{longest[: len(longest) // 2]}\0{longest[len(longest) // 2 + 1 :]}"
             if isinstance(longest, str) and MOMENT.match(longest):
@@ -86,9 +103,9 @@ class Seen:
                 yield "coarser", f"{longest[:-2]}Z"
 
 
-def observe(schema: Part, value: Any, seen: dict[str, Seen]) -> None:
+def observe(schema: Part, value: Any, seen: dict[str, Observations]) -> None:
     """Record the value at the place of its schema, and all values in it."""
-    seen.setdefault(schema.place, Seen(schema)).add(value)
+    seen.setdefault(schema.place, Observations(schema)).add(value)
     if isinstance(value, Mapping):
         for name, rule in schema.get("properties", {}).items():
             if name in value:

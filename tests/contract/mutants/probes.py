@@ -73,14 +73,16 @@ def _numbers(schema: Mapping[str, Any]) -> Iterator[int]:
 
 def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield texts at the bounds, of each known kind: each rule rejects all kinds but one."""
-    lengths = {schema[bound] + step for bound in ("minLength", "maxLength") if bound in schema for step in (-1, 0, 1)}
+    lengths = {
+        schema[bound] + step for bound in ("minLength", "maxLength") if bound in schema for step in (-1, 0, 1)
+    }
     for length in sorted(length for length in lengths if length >= 0):
         yield from ("x" * length, LONGEST_NAME[:length], _address(length), _tags(length))
     yield from (*ODD_TEXTS, *schema.get("enum", ()))
 
 
 def _address(length: int) -> str:
-    """Return an email address of this length if possible; the local part has at most 64 characters, each label 63."""
+    """Return an email address of this length if possible: a local part has up to 64 characters, labels 63."""
     local = min(64, max(1, length - 2))
     rest = length - local - 1
     domain = "".join("." if place % LABEL == LABEL - 1 and place < rest - 1 else "b" for place in range(rest))

@@ -1,9 +1,21 @@
-"""Replaces references by their targets; each part keeps its original place, so that shared parts are recognised."""
+"""Replaces references by their targets; parts keep their original places, so shared parts are recognised."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-UNBINDING = {"example", "examples", "links", "required", "enum", "info", "tags", "servers", "security", "description", "summary"}
+UNBINDING = {
+    "example",
+    "examples",
+    "links",
+    "required",
+    "enum",
+    "info",
+    "tags",
+    "servers",
+    "security",
+    "description",
+    "summary",
+}
 
 
 class Part(dict[str, Any]):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.contract.mutants.exchanges import Answer, Request, Stage, send
+from tests.contract.mutants.exchanges import Request, Response, ServiceStates, send
 
 JSON = ("Content-Type", "application/json")
 STALE = '"0-0"'
@@ -16,7 +16,9 @@ LONG = ("X-Padding", "x" * 64 * 1024)
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each operation with its name, like `GET /users`."""
     for path, methods in document["paths"].items():
-        yield from ((f"{method.upper()} {path}", methods[method]) for method in methods if method != "parameters")
+        yield from (
+            (f"{method.upper()} {path}", methods[method]) for method in methods if method != "parameters"
+        )
 
 
 def sample(name: str, operation: Mapping[str, Any], **differences: Any) -> Request:
@@ -29,7 +31,11 @@ def sample(name: str, operation: Mapping[str, Any], **differences: Any) -> Reque
 
 
 def _bad(request: Request) -> Request:
-    return request._replace(body=b"{}") if request.body else request._replace(target=f"{request.target}?nonsense=1")
+    return (
+        request._replace(body=b"{}")
+        if request.body
+        else request._replace(target=f"{request.target}?nonsense=1")
+    )
 
 
 def _with(request: Request, *headers: tuple[str, str]) -> Request:
@@ -45,7 +51,9 @@ RECIPES: dict[str, Callable[[Request], Request]] = {
     "405": lambda request: request._replace(method="TRACE", headers=(), body=None),
     "408": lambda request: request._replace(headers=(JSON, ("Content-Length", "10")), body=None),
     "412": lambda request: _with(request, ("If-Match", STALE)),
-    "413": lambda request: request._replace(headers=(JSON, ("Content-Length", TOO_LARGE), ("Expect", "100-continue")), body=None),
+    "413": lambda request: request._replace(
+        headers=(JSON, ("Content-Length", TOO_LARGE), ("Expect", "100-continue")), body=None
+    ),
     "415": lambda request: request._replace(headers=(("Content-Type", "text/plain"),)),
     "431": lambda request: _with(request, LONG),
     "500": lambda request: request._replace(state="misfit"),
@@ -53,7 +61,9 @@ RECIPES: dict[str, Callable[[Request], Request]] = {
 }
 
 
-def fill(stage: Stage, document: Mapping[str, Any]) -> dict[tuple[str, str], tuple[Request, Answer]]:
+def fill(
+    stage: ServiceStates, document: Mapping[str, Any]
+) -> dict[tuple[str, str], tuple[Request, Response]]:
     """Send the request of each cell; requests that wait for a timeout run in parallel."""
     cells = {
         (name, status): RECIPES[status](sample(name, operation))
@@ -63,19 +73,25 @@ def fill(stage: Stage, document: Mapping[str, Any]) -> dict[tuple[str, str], tup
     }
     slow = [request for (_, status), request in cells.items() if status == "408"]
     with ThreadPoolExecutor(len(slow)) as threads:
-        stage.answers |= zip(slow, threads.map(lambda request: send(stage.services["healthy"].port, request), slow), strict=True)
+        stage.answers |= zip(
+            slow,
+            threads.map(lambda request: send(stage.services["healthy"].port, request), slow),
+            strict=True,
+        )
     return {cell: (request, stage.ask(request)) for cell, request in cells.items()}
 
 
-def reached(name: str, status: str, answer: Answer) -> bool:
-    """Return whether the response belongs in the cell; a 405 does so only if the path supports the operation's method."""
+def reached(name: str, status: str, answer: Response) -> bool:
+    """Return whether the response belongs in the cell; a 405 does only if the path supports the method."""
     own = name.partition(" ")[0]
     return str(answer.status) == status and (status != "405" or own in answer.headers["allow"].split(", "))
 
 
-def render(document: Mapping[str, Any], filled: Mapping[tuple[str, str], tuple[Request, Answer]]) -> str:
+def render(document: Mapping[str, Any], filled: Mapping[tuple[str, str], tuple[Request, Response]]) -> str:
     """Return the table as text: `+` returned, `HOLE` documented but not returned, `·` not documented."""
-    documented = {(name, status) for name, operation in operations(document) for status in operation["responses"]}
+    documented = {
+        (name, status) for name, operation in operations(document) for status in operation["responses"]
+    }
     statuses = sorted({status for _, status in documented})
     lines = [f"{'':24}" + "".join(f"{status:>6}" for status in statuses)]
     for name, _ in operations(document):
@@ -84,5 +100,5 @@ def render(document: Mapping[str, Any], filled: Mapping[tuple[str, str], tuple[R
     return "\n".join(lines)
 
 
-def _mark(name: str, status: str, filled: Mapping[tuple[str, str], tuple[Request, Answer]]) -> str:
+def _mark(name: str, status: str, filled: Mapping[tuple[str, str], tuple[Request, Response]]) -> str:
     return "+" if (name, status) in filled and reached(name, status, filled[name, status][1]) else "HOLE"

@@ -1,4 +1,4 @@
-"""The engine enforces, or refuses, each change of security, servers, and style, explode and required of parameters."""
+"""The engine enforces or rejects mutations of security, servers, and parameters' style, explode, required."""
 
 import asyncio
 import logging
@@ -21,13 +21,20 @@ SINGLE = "a single value is written alike, exploded or not"
 
 @pytest.fixture(scope="module")
 def requests(document: dict[str, Any]) -> list[Request]:
-    """The requests that try each rule of each operation of the true document, but for its bodies' bounds."""
+    """The requests that test each rule of each operation of the document, except the bounds of bodies."""
     whole = resolved(document)
-    named = [(name, operation, whole["paths"][name.split(" ")[1]].get("parameters", [])) for name, operation in operations(whole)]
-    return [request for name, operation, parameters in named for request in probes(name, operation, parameters)]
+    named = [
+        (name, operation, whole["paths"][name.split(" ")[1]].get("parameters", []))
+        for name, operation in operations(whole)
+    ]
+    return [
+        request for name, operation, parameters in named for request in probes(name, operation, parameters)
+    ]
 
 
-def test_each_mutant_is_refused_or_answers_otherwise(document: dict[str, Any], requests: list[Request], capsys) -> None:
+def test_each_mutant_is_rejected_or_changes_a_response(
+    document: dict[str, Any], requests: list[Request], capsys
+) -> None:
     chosen = [(name, mutant) for name, mutant in mutants(document) if is_of_parameters_or_place(name)]
     logging.disable()
     try:
@@ -36,22 +43,23 @@ def test_each_mutant_is_refused_or_answers_otherwise(document: dict[str, Any], r
     finally:
         logging.disable(logging.NOTSET)
 
+    counts = {what: list(found.values()).count(what) for what in sorted(set(found.values()))}
     with capsys.disabled():
-        print(f"\nenforced: { ({what: list(found.values()).count(what) for what in sorted(set(found.values()))}) }")
+        print(f"\nenforced: {counts}")
     assert [name for name in found if found[name] == "unnoticed" and ": explode " not in name] == []
     assert {found[name] for name in found if ": explode " in name} == {"unnoticed"}, SINGLE
     assert {"refused", "noticed"} <= set(found.values())
 
 
 def is_of_parameters_or_place(name: str) -> bool:
-    """Return whether the mutant is about one of the words, and not about a property or a response's header."""
+    """Return whether the mutation concerns one of these keywords, but not a property or a response header."""
     place, _, what = name.partition(": ")
     is_parameter = not place or "parameters" in place.split("/")[-2:]
     return is_parameter and what.startswith(WORDS)
 
 
 def verdict(mutant: dict[str, Any], requests: list[Request], true: list[int]) -> str:
-    """Return what becomes of the mutant."""
+    """Return the outcome for the mutant."""
     try:
         app = application(mutant)
     except DocumentError:
@@ -62,13 +70,13 @@ def verdict(mutant: dict[str, Any], requests: list[Request], true: list[int]) ->
 
 def application(document: Mapping[str, Any]) -> App:
     """Return an application whose handlers do nothing."""
-    app = App(__name__, resolver=lambda _name: nothing, strict_validation=True, pythonic_params=True)
+    app = App(__name__, resolver=lambda _name: empty_handler, strict_validation=True, pythonic_params=True)
     app.add_api(dict(document))
     app.build()
     return app
 
 
-async def nothing(**_arguments: Any) -> Any:
+async def empty_handler(**_arguments: Any) -> Any:
     return {}, 200, {"Content-Type": "application/json"}
 
 

@@ -8,7 +8,10 @@ SAMPLE = 2
 SHOWN = 20
 MESSAGE = "components/schemas/FieldError/properties/message"
 ERRORS = "components/schemas/Refusal/properties/errors"
-OPEN = "messages quote rules and the JSON parser, so their maximum length is unknown: the bound is only an upper limit"
+OPEN = (
+    "messages quote rules and the JSON parser, so their maximum length is unknown: "
+    "the bound is only an upper limit"
+)
 COUNT = "only the payload's limit of 1 MiB bounds the number of errors: the bound is only an upper limit"
 SHORT = "its pattern or format rejects shorter values: the bound repeats this for readers and generators"
 TEXT = "parameters are text, which has no null"

@@ -1,9 +1,9 @@
 """Every operation returns every status that the document lists."""
 
-from tests.contract.mutants.exchanges import Answer, Request
+from tests.contract.mutants.exchanges import Request, Response
 from tests.contract.mutants.table import render
 
-Filled = dict[tuple[str, str], tuple[Request, Answer]]
+Filled = dict[tuple[str, str], tuple[Request, Response]]
 
 
 def test_every_documented_status_is_reached(document, filled: Filled, capsys) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from jsonschema_rs import Draft4Validator
 
-from tests.contract.mutants.exchanges import Answer, Request
+from tests.contract.mutants.exchanges import Request, Response
 
 NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 FRACTION = re.compile(rf"({NUMBER.pattern})(\.[0-9]+)?")
@@ -34,7 +34,11 @@ class Rules:
     """The compiled rules of an operation for requests."""
 
     def __init__(
-        self, name: str, operation: Mapping[str, Any], path_parameters: list[Any], security: list[Any] | None = None
+        self,
+        name: str,
+        operation: Mapping[str, Any],
+        path_parameters: list[Any],
+        security: list[Any] | None = None,
     ) -> None:
         self.is_closed = bool(security) and {} not in security
         self.path = name.split(" ")[1]
@@ -43,15 +47,21 @@ class Rules:
             for place in ("query", "header")
         }
         self.in_path = [compiled(one["schema"]) for one in path_parameters]
-        self.prefixes = [PREFIXES.get(one.get("style", ""), "").format(one["name"]) for one in path_parameters]
+        self.prefixes = [
+            PREFIXES.get(one.get("style", ""), "").format(one["name"]) for one in path_parameters
+        ]
         self.payload = operation.get("requestBody")
-        self.content = {kind: compiled(one["schema"]) for kind, one in (self.payload or {}).get("content", {}).items()}
+        self.content = {
+            kind: compiled(one["schema"]) for kind, one in (self.payload or {}).get("content", {}).items()
+        }
         self.compiled = {
-            name: compiled(one["schema"]) for parameters in self.parameters.values() for name, one in parameters.items()
+            name: compiled(one["schema"])
+            for parameters in self.parameters.values()
+            for name, one in parameters.items()
         }
 
     def verdict(self, request: Request) -> int:
-        """Return the status that the document requires: 401, 415, 400, 404, or 200 for any well-formed request."""
+        """Return the required status: 401, 415, 400, 404, or 200 for any well-formed request."""
         headers = dict(request.headers)
         if self.is_closed and "Authorization" not in headers:
             return HTTPStatus.UNAUTHORIZED
@@ -65,12 +75,20 @@ class Rules:
         pairs = parse_qsl(urlsplit(request.target).query, keep_blank_values=True)
         counted = Counter(name for name, _ in pairs)
         yield any(times > 1 or name not in self.parameters["query"] for name, times in counted.items())
-        for given in (dict(pairs), {name: text for name, text in headers.items() if name in self.parameters["header"]}):
+        for given in (
+            dict(pairs),
+            {name: text for name, text in headers.items() if name in self.parameters["header"]},
+        ):
             yield any(
-                not self.compiled[name].is_valid(self._typed(name, text)) for name, text in given.items() if name in self.compiled
+                not self.compiled[name].is_valid(self._typed(name, text))
+                for name, text in given.items()
+                if name in self.compiled
             )
         for place, given in (("query", counted), ("header", headers)):
-            yield any(one.get("required", False) and name not in given for name, one in self.parameters[place].items())
+            yield any(
+                one.get("required", False) and name not in given
+                for name, one in self.parameters[place].items()
+            )
         if self.payload and not request.body:
             yield bool(self.payload.get("required", False))
         elif self.payload:
@@ -98,8 +116,8 @@ def compiled(schema: Any) -> Draft4Validator:
     return Draft4Validator(draft4(schema), validate_formats=True)
 
 
-def given(answer: Answer) -> int:
-    """Return the service's verdict on the form of the request; a well-formed request may still not find its user."""
+def given(answer: Response) -> int:
+    """Return the verdict on the form of the request; a well-formed one may still not find its user."""
     status = answer.status
     if status == HTTPStatus.BAD_REQUEST and answer.json()["message"] == TAKEN:
         return HTTPStatus.OK
@@ -107,7 +125,7 @@ def given(answer: Answer) -> int:
     return status if status in refused or status >= HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.OK
 
 
-def agrees(verdict: int, answer: Answer) -> bool:
+def agrees(verdict: int, answer: Response) -> bool:
     """Return whether the response matches the verdict; the user of a well-formed id may not exist."""
     said = given(answer)
     return said == verdict or (verdict == HTTPStatus.OK and said == HTTPStatus.NOT_FOUND)

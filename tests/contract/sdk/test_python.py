@@ -34,7 +34,9 @@ def add(api: Client) -> Add:
     """Adds a user and returns it with its entity tag."""
 
     def add(username: str = "Ada") -> tuple[User, str]:
-        added = create_user.sync_detailed(client=api, body=NewUser(username, f"ada.{next(NUMBERS)}@example.com"))
+        added = create_user.sync_detailed(
+            client=api, body=NewUser(username, f"ada.{next(NUMBERS)}@example.com")
+        )
         return added.parsed.data, added.headers["ETag"]
 
     return add
@@ -55,7 +57,9 @@ def test_a_user_is_added_read_replaced_changed_and_removed(api: Client, add: Add
     wanted = User(user.id, "Lovelace", user.email, active=False, created_date=user.created_date)
 
     unchanged = get_user.sync_detailed(user.id, client=api, if_none_match=etag)
-    replaced = update_user.sync(user.id, client=api, body=UserReplacement("Lovelace", user.email), if_match=etag)
+    replaced = update_user.sync(
+        user.id, client=api, body=UserReplacement("Lovelace", user.email), if_match=etag
+    )
     changed = patch_user.sync(user.id, client=api, body=UserChange(active=False))
     read = get_user.sync(user.id, client=api)
     removed = delete_user.sync(user.id, client=api)
@@ -103,14 +107,19 @@ def test_a_stale_version_is_rejected(api: Client, add: Add) -> None:
 
     answer = delete_user.sync_detailed(user.id, client=api, if_match=etag)
 
-    assert (answer.status_code, answer.parsed) == (412, Failure(status="fail", message="Precondition failed."))
+    assert (answer.status_code, answer.parsed) == (
+        412,
+        Failure(status="fail", message="Precondition failed."),
+    )
 
 
 def test_readme_s_example_works(server: Service, package: Path) -> None:
     program = [sys.executable, "-c", example("python", server.url)]
 
     first, second = (
-        subprocess.run(program, env=os.environ | {"PYTHONPATH": str(package)}, capture_output=True, text=True, check=True)
+        subprocess.run(
+            program, env=os.environ | {"PYTHONPATH": str(package)}, capture_output=True, text=True, check=True
+        )
         for _ in range(2)
     )
 

@@ -30,14 +30,18 @@ def compiled(project: Path, server: Service) -> Path:
     """The compiled programs, including README's."""
     (project / "readme.ts").write_text(example("typescript", server.url))
     compiler = project.parents[1] / "node_modules" / ".bin" / "tsc"
-    compilation = subprocess.run([compiler, "--project", project], capture_output=True, text=True, check=False)
+    compilation = subprocess.run(
+        [compiler, "--project", project], capture_output=True, text=True, check=False
+    )
     assert compilation.returncode == 0, compilation.stdout
     return project / "dist"
 
 
 def node(*arguments: str | Path, url: str) -> subprocess.CompletedProcess[str]:
     """Run a program with the service's URL in its environment."""
-    return subprocess.run(["node", *arguments], env=os.environ | {"USERS_API": url}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["node", *arguments], env=os.environ | {"USERS_API": url}, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_client_s_tests_pass(compiled: Path, server: Service) -> None:

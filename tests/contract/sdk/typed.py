@@ -1,8 +1,16 @@
-"""What the type checker must report for the Python client; never executed, and unneeded comments are errors."""
+"""What the type checker must report for the Python client; never executed; unneeded comments are errors."""
 
 from users_api_client import Client
 from users_api_client.api.users import create_user, delete_user, list_users, update_user
-from users_api_client.models import Failure, NewUser, Refusal, UserChange, UserPageAnswer, UserReplacement, UserStoredAnswer
+from users_api_client.models import (
+    Failure,
+    NewUser,
+    Refusal,
+    UserChange,
+    UserPageAnswer,
+    UserReplacement,
+    UserStoredAnswer,
+)
 
 client = Client("http://127.0.0.1:5000")
 

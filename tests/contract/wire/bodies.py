@@ -168,18 +168,33 @@ REFUSED = {
     "an email without a domain": ('{"username": "Ada", "email": "ada@"}', ("email",)),
     "an email with a space": ('{"username": "Ada", "email": "a da@example.org"}', ("email",)),
     "an email with a space in front": ('{"username": "Ada", "email": " ada@example.org"}', ("email",)),
-    "an email with a line break": (r'{"username": "Ada", "email": "ada@example.org\r\nBcc: x@example.org"}', ("email",)),
-    "an email with a line break at its end": (r'{"username": "Ada", "email": "ada@example.org\n"}', ("email",)),
+    "an email with a line break": (
+        r'{"username": "Ada", "email": "ada@example.org\r\nBcc: x@example.org"}',
+        ("email",),
+    ),
+    "an email with a line break at its end": (
+        r'{"username": "Ada", "email": "ada@example.org\n"}',
+        ("email",),
+    ),
     "an email with two dots": ('{"username": "Ada", "email": "a..b@example.org"}', ("email",)),
     "an email that is not ASCII": (r'{"username": "Ada", "email": "\u00e4@example.org"}', ("email",)),
     "an email whose domain is not ASCII": (r'{"username": "Ada", "email": "a@ex\u00e4mple.org"}', ("email",)),
-    "an email of 129 characters": (f'{{"username": "Ada", "email": "{"e" * 60}@{"d" * 60}.org{"g" * 4}"}}', ("email",)),
+    "an email of 129 characters": (
+        f'{{"username": "Ada", "email": "{"e" * 60}@{"d" * 60}.org{"g" * 4}"}}',
+        ("email",),
+    ),
     "an email of a megabyte": (f'{{"username": "Ada", "email": "{"e" * 1000000}@example.org"}}', ("email",)),
     "an unknown property": ('{"username": "Ada", "email": "<new>", "nick": 1}', ("nick",)),
     "the id": ('{"username": "Ada", "email": "<new>", "id": 1}', ("id",)),
     "the version": ('{"username": "Ada", "email": "<new>", "version": 1}', ("version",)),
-    "the date": ('{"username": "Ada", "email": "<new>", "created_date": "2026-01-01T00:00:00Z"}', ("created_date",)),
-    "active, which POST does not take": ('{"username": "Ada", "email": "<new>", "active": false}', ("active",)),
+    "the date": (
+        '{"username": "Ada", "email": "<new>", "created_date": "2026-01-01T00:00:00Z"}',
+        ("created_date",),
+    ),
+    "active, which POST does not take": (
+        '{"username": "Ada", "email": "<new>", "active": false}',
+        ("active",),
+    ),
     "an empty name": ('{"username": "Ada", "email": "<new>", "": 1}', ("",)),
     "a name of JavaScript": ('{"username": "Ada", "email": "<new>", "__proto__": {}}', ("__proto__",)),
     "a name of Python": ('{"username": "Ada", "email": "<new>", "__class__": {}}', ("__class__",)),
@@ -187,12 +202,23 @@ REFUSED = {
     "a name in the wrong case": ('{"Username": "Ada", "email": "<new>"}', ("Username", "username")),
     "the username twice": ('{"username": "Ada", "username": "Eve", "email": "<new>"}', ("username",)),
     "the email twice": ('{"username": "Ada", "email": "<new>", "email": "<new>"}', ("email",)),
-    "a name twice, once escaped": (r'{"username": "Ada", "\u0075sername": "Eve", "email": "<new>"}', ("username",)),
+    "a name twice, once escaped": (
+        r'{"username": "Ada", "\u0075sername": "Eve", "email": "<new>"}',
+        ("username",),
+    ),
     "an unknown name twice": ('{"username": "Ada", "email": "<new>", "x": 1, "x": 2}', ("x", "x")),
-    "a name three times": ('{"username": 1, "username": 2, "username": "Ada", "email": "<new>"}', ("username",)),
-    "everything wrong at once": ('{"username": 1, "email": "x", "a": 1, "b": 2}', ("username", "email", "a", "b")),
+    "a name three times": (
+        '{"username": 1, "username": 2, "username": "Ada", "email": "<new>"}',
+        ("username",),
+    ),
+    "everything wrong at once": (
+        '{"username": 1, "email": "x", "a": 1, "b": 2}',
+        ("username", "email", "a", "b"),
+    ),
     "10,000 unknown names": (
-        '{"username": "Ada", "email": "<new>"' + "".join(f', "p{number}": 1' for number in range(10000)) + "}",
+        '{"username": "Ada", "email": "<new>"'
+        + "".join(f', "p{number}": 1' for number in range(10000))
+        + "}",
         tuple(f"p{number}" for number in range(10000)),
     ),
 }
@@ -201,7 +227,9 @@ ACCEPTED = {
     "white space around": " \t\r\n" + USER + " \t\r\n",
     "an escaped name": USER.replace("username", r"\u0075sername"),
     "a username of an emoji in escapes": r'{"username": "\ud83d\udca9", "email": "<new>"}',
-    "a username of 128 emojis": ('{"username": "' + "\N{PILE OF POO}" * 128 + '", "email": "<new>"}').encode(),
+    "a username of 128 emojis": (
+        '{"username": "' + "\N{PILE OF POO}" * 128 + '", "email": "<new>"}'
+    ).encode(),
     "a username of one space": '{"username": " ", "email": "<new>"}',
     "a username of SQL": """{"username": "'); DROP TABLE users; --", "email": "<new>"}""",
     "a username of markup": '{"username": "<script>alert(1)</script>", "email": "<new>"}',
@@ -214,7 +242,9 @@ ACCEPTED = {
 
 BODIES = {
     **{
-        f"a body with {name} is not taken": one(send("POST /users", USER, *(types or ("X: y",))), fail(415, NO_JSON))
+        f"a body with {name} is not taken": one(
+            send("POST /users", USER, *(types or ("X: y",))), fail(415, NO_JSON)
+        )
         for name, types in NOT_JSON.items()
     },
     **{
@@ -229,35 +259,67 @@ BODIES = {
         f"{name}, a payload that is refused": one(send("POST /users", body), fail(400, PAYLOAD, *fields))
         for name, (body, fields) in REFUSED.items()
     },
-    **{f"{name}, a payload that is taken": one(send("POST /users", body), success(201)) for name, body in ACCEPTED.items()},
     **{
-        f"{method} with {name} is refused": one(send(f"{method} /users/<id>", body), fail(400, PAYLOAD, *fields))
+        f"{name}, a payload that is taken": one(send("POST /users", body), success(201))
+        for name, body in ACCEPTED.items()
+    },
+    **{
+        f"{method} with {name} is refused": one(
+            send(f"{method} /users/<id>", body), fail(400, PAYLOAD, *fields)
+        )
         for method in ("PUT", "PATCH")
         for name, body, fields in (
             ("NUL in the username", r'{"username": "a\u0000b", "email": "ada@wire.example"}', ("username",)),
             ("NUL in the email", r'{"username": "Ada", "email": "a\u0000b@example.org"}', ("email",)),
-            ("a lone surrogate in the username", r'{"username": "\ud800", "email": "ada@wire.example"}', ("",)),
+            (
+                "a lone surrogate in the username",
+                r'{"username": "\ud800", "email": "ada@wire.example"}',
+                ("",),
+            ),
             ("a lone surrogate in the email", r'{"username": "Ada", "email": "\ud800@example.org"}', ("",)),
-            ("active as a string", '{"username": "Ada", "email": "ada@wire.example", "active": "true"}', ("active",)),
-            ("active as a number", '{"username": "Ada", "email": "ada@wire.example", "active": 1}', ("active",)),
-            ("active as null", '{"username": "Ada", "email": "ada@wire.example", "active": null}', ("active",)),
+            (
+                "active as a string",
+                '{"username": "Ada", "email": "ada@wire.example", "active": "true"}',
+                ("active",),
+            ),
+            (
+                "active as a number",
+                '{"username": "Ada", "email": "ada@wire.example", "active": 1}',
+                ("active",),
+            ),
+            (
+                "active as null",
+                '{"username": "Ada", "email": "ada@wire.example", "active": null}',
+                ("active",),
+            ),
             ("the id", '{"username": "Ada", "email": "ada@wire.example", "id": 2}', ("id",)),
             ("deep nesting", "[" * 100000, ("",)),
             ("no body", "", ("",)),
         )
     },
     **{
-        f"{method} without a type is not taken": one(send(f"{method} /users/<id>", "{}", "X: y"), fail(415, NO_JSON))
+        f"{method} without a type is not taken": one(
+            send(f"{method} /users/<id>", "{}", "X: y"), fail(415, NO_JSON)
+        )
         for method in ("PUT", "PATCH")
     },
     "PUT of an empty object is refused": one(send("PUT /users/<id>", "{}"), fail(400, PAYLOAD, *BOTH)),
     "PATCH of an empty object is refused": one(send("PATCH /users/<id>", "{}"), fail(400, PAYLOAD, "")),
-    "PATCH of an unknown user validates the payload first": one(send("PATCH /users/0", "[]"), fail(400, PAYLOAD, "")),
-    "PUT of an unknown user validates the payload first": one(send("PUT /users/blah", "{}"), fail(400, PAYLOAD, *BOTH)),
+    "PATCH of an unknown user validates the payload first": one(
+        send("PATCH /users/0", "[]"), fail(400, PAYLOAD, "")
+    ),
+    "PUT of an unknown user validates the payload first": one(
+        send("PUT /users/blah", "{}"), fail(400, PAYLOAD, *BOTH)
+    ),
     "PATCH of an unknown user is 404": one(send("PATCH /users/blah", '{"active": true}'), fail(404, NO_USER)),
     "a taken email in capitals is a duplicate": one(
-        send("POST /users", '{"username": "Eve", "email": "ADA@WIRE.EXAMPLE"}'), fail(400, "Sorry. That email already exists.")
+        send("POST /users", '{"username": "Eve", "email": "ADA@WIRE.EXAMPLE"}'),
+        fail(400, "Sorry. That email already exists."),
     ),
-    "an empty body with no JSON type is not taken": one(send("POST /users", "", "Content-Type: text/plain"), fail(415, NO_JSON)),
-    "an empty coding is none": one(send("POST /users", "{}", JSON, "Content-Encoding:"), fail(400, PAYLOAD, *BOTH)),
+    "an empty body with no JSON type is not taken": one(
+        send("POST /users", "", "Content-Type: text/plain"), fail(415, NO_JSON)
+    ),
+    "an empty coding is none": one(
+        send("POST /users", "{}", JSON, "Content-Encoding:"), fail(400, PAYLOAD, *BOTH)
+    ),
 }

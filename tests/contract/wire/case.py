@@ -20,7 +20,7 @@ SLOW_BODY = "The request body did not arrive within 10 seconds."
 
 
 class Answer(NamedTuple):
-    """A response: its status, its envelope (none: an empty body), the invalid fields, and the relevant headers."""
+    """A response: its status, envelope (none: an empty body), invalid fields, and relevant headers."""
 
     status: int
     outcome: str | None
@@ -36,8 +36,9 @@ class Pause(NamedTuple):
 
 
 class Case(NamedTuple):
-    """The pieces to send and the expected responses in order; afterwards the connection is closed or ready for the next request.
+    """The pieces to send and the expected responses in order.
 
+    Afterwards the connection is closed or ready for the next request.
     `<id>` and `<etag>` are replaced by those of an existing user with the email address EMAIL.
     """
 
@@ -73,7 +74,9 @@ def wire(text):
 
 
 def head(line, *headers, version="HTTP/1.1", host="Host: users.example"):
-    return b"".join(wire(part) + b"\r\n" for part in (f"{line} {version}".rstrip(), *filter(None, (host, *headers)), ""))
+    return b"".join(
+        wire(part) + b"\r\n" for part in (f"{line} {version}".rstrip(), *filter(None, (host, *headers)), "")
+    )
 
 
 def get(target, *headers, **how):

@@ -1,4 +1,4 @@
-"""Message framing: the boundaries between requests, which request smuggling attacks (RFC 9112, 6 and 11.2)."""
+"""Message framing: boundaries between requests, which request smuggling attacks (RFC 9112, 6 and 11.2)."""
 
 from tests.contract.wire.case import (
     HEAD_TOO_LARGE,
@@ -122,7 +122,9 @@ BROKEN_LINES = {
 
 FRAMING = {
     **{
-        f"{name} is refused and smuggles nothing": one(head("POST /users", JSON, *lines) + b"0\r\n\r\n" + SMUGGLED, REFUSED)
+        f"{name} is refused and smuggles nothing": one(
+            head("POST /users", JSON, *lines) + b"0\r\n\r\n" + SMUGGLED, REFUSED
+        )
         for name, lines in AMBIGUOUS.items()
     },
     **{
@@ -130,7 +132,9 @@ FRAMING = {
         for name, text in BROKEN_CHUNKS.items()
     },
     **{f"{name}: no HTTP/1.1": one(line, REFUSED) for name, line in BROKEN_LINES.items()},
-    "a chunked body is as good as any": one(chunked("POST /users", USER.replace("<new>", "chunk@wire.example")), success(201)),
+    "a chunked body is as good as any": one(
+        chunked("POST /users", USER.replace("<new>", "chunk@wire.example")), success(201)
+    ),
     "a body of one-byte chunks is as good as any": one(
         chunked("POST /users", *USER.replace("<new>", "chunks@wire.example")), success(201)
     ),
@@ -140,16 +144,19 @@ FRAMING = {
         fail(400, PAYLOAD, "username", "email"),
     ),
     "a chunk size in capitals with zeros is served": one(
-        head("POST /users", JSON, CHUNKED) + b"0000A\r\n{        }\r\n000\r\n\r\n", fail(400, PAYLOAD, "username", "email")
+        head("POST /users", JSON, CHUNKED) + b"0000A\r\n{        }\r\n000\r\n\r\n",
+        fail(400, PAYLOAD, "username", "email"),
     ),
     "a coding in capitals is served": one(
-        head("POST /users", JSON, "Transfer-Encoding: CHUNKED") + b"2\r\n{}\r\n0\r\n\r\n", fail(400, PAYLOAD, "username", "email")
+        head("POST /users", JSON, "Transfer-Encoding: CHUNKED") + b"2\r\n{}\r\n0\r\n\r\n",
+        fail(400, PAYLOAD, "username", "email"),
     ),
     "a body of zero bytes is not a payload": one(send("POST /users", ""), fail(400, PAYLOAD, "")),
     "a missing body is not a payload": one(head("POST /users", JSON), fail(400, PAYLOAD, "")),
     "a missing body without a type is not a payload": one(head("POST /users"), fail(400, PAYLOAD, "")),
     "a length with zeros in front is that length": one(
-        head("POST /users", JSON, "Content-Length: 0000000002") + b"{}", fail(400, PAYLOAD, "username", "email")
+        head("POST /users", JSON, "Content-Length: 0000000002") + b"{}",
+        fail(400, PAYLOAD, "username", "email"),
     ),
     "a length with many zeros in front is that length": one(
         head("POST /users", JSON, f"Content-Length: {2:030}") + b"{}", fail(400, PAYLOAD, "username", "email")
@@ -169,11 +176,15 @@ FRAMING = {
     "a chunked body of 1 MiB and one byte is too large": one(
         chunked("POST /users", " " * MIB, " "), fail(413, TOO_LARGE, connection="close")
     ),
-    "a body of 8 MiB loses no answer": one(send("POST /users", " " * (8 * MIB)), fail(413, TOO_LARGE, connection="close")),
+    "a body of 8 MiB loses no answer": one(
+        send("POST /users", " " * (8 * MIB)), fail(413, TOO_LARGE, connection="close")
+    ),
     "a chunked body of 8 MiB loses no answer": one(
         chunked("POST /users", *[" " * MIB] * 8), fail(413, TOO_LARGE, connection="close")
     ),
-    "a body of 64 MiB on GET loses no answer": one(send("GET /ping", " " * (64 * MIB)), fail(413, TOO_LARGE, connection="close")),
+    "a body of 64 MiB on GET loses no answer": one(
+        send("GET /ping", " " * (64 * MIB)), fail(413, TOO_LARGE, connection="close")
+    ),
     "a body of 8 MiB on no path is skipped": one(send("POST /nowhere", " " * (8 * MIB)), fail(404, NO_PATH)),
     "a last request with a body of 8 MiB on no path loses no answer": one(
         send("POST /nowhere", " " * (8 * MIB), "Connection: close"), fail(404, NO_PATH, connection="close")
@@ -185,7 +196,8 @@ FRAMING = {
         head("POST /users", JSON, f"Content-Length: {2**64 - 1}"), fail(413, TOO_LARGE, connection="close")
     ),
     "a length that is too large gets no 100 Continue": one(
-        head("POST /users", JSON, f"Content-Length: {MIB + 1}", "Expect: 100-continue"), fail(413, TOO_LARGE, connection="close")
+        head("POST /users", JSON, f"Content-Length: {MIB + 1}", "Expect: 100-continue"),
+        fail(413, TOO_LARGE, connection="close"),
     ),
     "a client that expects 100-continue and sends immediately is served": one(
         send("POST /users", "{}", JSON, "Expect: 100-continue"), fail(400, PAYLOAD, "username", "email")
@@ -196,7 +208,9 @@ FRAMING = {
     "an unknown expectation is ignored": one(
         send("POST /users", "{}", JSON, "Expect: the-unexpected"), fail(400, PAYLOAD, "username", "email")
     ),
-    "an expectation without a body is ignored": one(get("/ping", "Expect: 100-continue"), success(message="pong")),
+    "an expectation without a body is ignored": one(
+        get("/ping", "Expect: 100-continue"), success(message="pong")
+    ),
     "a truncated body is not a request": Case(
         (head("POST /users", JSON, "Content-Length: 99") + b'{"user',), (), half_closes=True
     ),
@@ -216,7 +230,9 @@ FRAMING = {
         (send("POST /users", "{}"),), (fail(400, PAYLOAD, "username", "email"),), half_closes=True
     ),
     "empty lines before a request are skipped": one(b"\r\n\r\n" + get("/ping"), success(message="pong")),
-    "one byte at a time is a request too": Case(tuple(bytes([byte]) for byte in get("/ping")), (success(message="pong"),)),
+    "one byte at a time is a request too": Case(
+        tuple(bytes([byte]) for byte in get("/ping")), (success(message="pong"),)
+    ),
     "requests that follow at once are answered in their order": one(
         get("/users/0") + get("/ping") + send("POST /users", "{}") + get("/nowhere"),
         fail(404, NO_USER),
@@ -224,11 +240,15 @@ FRAMING = {
         fail(400, PAYLOAD, "username", "email"),
         fail(404, NO_PATH),
     ),
-    "a hundred requests that follow at once are all answered": one(get("/ping") * 100, *[success(message="pong")] * 100),
+    "a hundred requests that follow at once are all answered": one(
+        get("/ping") * 100, *[success(message="pong")] * 100
+    ),
     "nothing that follows a last request is served": one(
         get("/ping", "Connection: close") + get("/users/0"), success(message="pong", connection="close")
     ),
-    "garbage behind a request leaves it its answer": one(get("/users/0") + b"\x00garbage\r\n\r\n", fail(404, NO_USER)),
+    "garbage behind a request leaves it its answer": one(
+        get("/users/0") + b"\x00garbage\r\n\r\n", fail(404, NO_USER)
+    ),
     "garbage behind a request with a body leaves it its answer": one(
         send("POST /users", "{}") + b"\x00garbage\r\n\r\n", fail(400, PAYLOAD, "username", "email")
     ),
@@ -236,25 +256,35 @@ FRAMING = {
         get("/users/0") + head("POST /users", JSON, CHUNKED) + b"zz\r\n", fail(404, NO_USER)
     ),
     "a body that looks like a request is a body": one(send("POST /users", SMUGGLED), fail(400, PAYLOAD, "")),
-    "a body on GET that looks like a request is a body": one(send("GET /users/0", SMUGGLED), fail(404, NO_USER)),
+    "a body on GET that looks like a request is a body": one(
+        send("GET /users/0", SMUGGLED), fail(404, NO_USER)
+    ),
     "a body without a length is the next request": one(
         head("POST /users", JSON) + SMUGGLED, fail(400, PAYLOAD, ""), fail(404, NO_USER)
     ),
     "a body on a method that is not allowed is not a request": one(
         send("PUT /users", SMUGGLED), fail(405, NO_METHOD, allow="GET, HEAD, POST")
     ),
-    "HTTP/1.0 is served and closes": one(get("/ping", version="HTTP/1.0"), success(message="pong", connection="close")),
+    "HTTP/1.0 is served and closes": one(
+        get("/ping", version="HTTP/1.0"), success(message="pong", connection="close")
+    ),
     "HTTP/1.0 without a host is served": one(
         get("/ping", version="HTTP/1.0", host=None), success(message="pong", connection="close")
     ),
     "HTTP/1.0 that asks to stay is served and closes": one(
-        get("/ping", "Connection: keep-alive", version="HTTP/1.0"), success(message="pong", connection="close")
+        get("/ping", "Connection: keep-alive", version="HTTP/1.0"),
+        success(message="pong", connection="close"),
     ),
     "a chunked body in HTTP/1.0 is served and closes": one(
-        chunked("POST /users", "{}", version="HTTP/1.0"), fail(400, PAYLOAD, "username", "email", connection="close")
+        chunked("POST /users", "{}", version="HTTP/1.0"),
+        fail(400, PAYLOAD, "username", "email", connection="close"),
     ),
-    "two spaces for one in the request line are served": one(b"GET  /ping  HTTP/1.1\r\nHost: a\r\n\r\n", success(message="pong")),
-    "RTSP/1.0 is served as HTTP/1.0": one(get("/ping", version="RTSP/1.0"), success(message="pong", connection="close")),
+    "two spaces for one in the request line are served": one(
+        b"GET  /ping  HTTP/1.1\r\nHost: a\r\n\r\n", success(message="pong")
+    ),
+    "RTSP/1.0 is served as HTTP/1.0": one(
+        get("/ping", version="RTSP/1.0"), success(message="pong", connection="close")
+    ),
     "HTTP/0.9 is refused": one(b"GET /ping\r\n\r\n", REFUSED),
     "a websocket upgrade is ignored": one(
         get(
@@ -267,42 +297,57 @@ FRAMING = {
         success(message="pong"),
     ),
     "a websocket upgrade on no path is ignored": one(
-        get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"), fail(404, NO_PATH)
+        get("/ws", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+        fail(404, NO_PATH),
     ),
     "an upgrade to HTTP/2 is ignored": one(
-        get("/ping", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+        get(
+            "/ping", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"
+        ),
         success(message="pong"),
     ),
     "an upgrade with a body is ignored": one(
-        send("POST /users", "{}", JSON, "Connection: Upgrade", "Upgrade: h2c"), fail(400, PAYLOAD, "username", "email")
+        send("POST /users", "{}", JSON, "Connection: Upgrade", "Upgrade: h2c"),
+        fail(400, PAYLOAD, "username", "email"),
     ),
     "a request after an ignored upgrade is served": one(
-        get("/ping", "Connection: Upgrade", "Upgrade: h2c") + get("/users/0"), success(message="pong"), fail(404, NO_USER)
+        get("/ping", "Connection: Upgrade", "Upgrade: h2c") + get("/users/0"),
+        success(message="pong"),
+        fail(404, NO_USER),
     ),
     "a body after an upgrade is not a request": one(
         send("POST /users", SMUGGLED, JSON, "Connection: Upgrade", "Upgrade: h2c"), fail(400, PAYLOAD, "")
     ),
     "a late body after an upgrade is not a request": Case(
         (
-            head("POST /nowhere", "Connection: Upgrade", "Upgrade: websocket", f"Content-Length: {len(SMUGGLED)}"),
+            head(
+                "POST /nowhere",
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                f"Content-Length: {len(SMUGGLED)}",
+            ),
             Pause(0.1),
             SMUGGLED,
         ),
         (fail(404, NO_PATH),),
     ),
     "a chunked body after an upgrade is not a request": one(
-        chunked("POST /users", SMUGGLED).replace(b"Host:", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost:", 1),
+        chunked("POST /users", SMUGGLED).replace(
+            b"Host:", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost:", 1
+        ),
         fail(400, PAYLOAD, ""),
     ),
     "an upgrade in HTTP/1.0 is ignored": one(
-        get("/ping", "Connection: Upgrade", "Upgrade: h2c", version="HTTP/1.0"), success(message="pong", connection="close")
+        get("/ping", "Connection: Upgrade", "Upgrade: h2c", version="HTTP/1.0"),
+        success(message="pong", connection="close"),
     ),
     "a trailer does not make a body JSON": one(
         head("POST /users", CHUNKED) + b"2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n",
         fail(415, NO_JSON),
     ),
     "a trailer is not a precondition": one(
-        head("PATCH /users/0", JSON, CHUNKED) + b'e\r\n{"active":true\r\n1\r\n}\r\n0\r\nIf-Match: x\r\n\r\n', fail(404, NO_USER)
+        head("PATCH /users/0", JSON, CHUNKED) + b'e\r\n{"active":true\r\n1\r\n}\r\n0\r\nIf-Match: x\r\n\r\n',
+        fail(404, NO_USER),
     ),
     "a trailer that frames the body is refused": one(
         head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n", REFUSED
@@ -312,10 +357,12 @@ FRAMING = {
         fail(431, HEAD_TOO_LARGE, connection="close"),
     ),
     "a trailer of 1 MiB is too large": one(
-        head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n0\r\nX: " + b"y" * MIB, fail(431, HEAD_TOO_LARGE, connection="close")
+        head("POST /users", JSON, CHUNKED) + b"2\r\n{}\r\n0\r\nX: " + b"y" * MIB,
+        fail(431, HEAD_TOO_LARGE, connection="close"),
     ),
     "a chunk extension of 1 MiB is too large": one(
-        head("POST /users", JSON, CHUNKED) + b"2;a=" + b"b" * MIB + b"\r\n{}\r\n", fail(431, HEAD_TOO_LARGE, connection="close")
+        head("POST /users", JSON, CHUNKED) + b"2;a=" + b"b" * MIB + b"\r\n{}\r\n",
+        fail(431, HEAD_TOO_LARGE, connection="close"),
     ),
     "HEAD that follows at once leaves the answers in step": one(
         head("HEAD /users/0") + get("/ping"), empty(404), success(message="pong")

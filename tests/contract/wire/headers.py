@@ -104,7 +104,11 @@ NO_TAGS = {
     "in quotes that never close": '"' * 9,
 }
 
-CHANGES = {"PUT": '{"username": "Ada", "email": "ada@wire.example"}', "PATCH": '{"username": "Ada"}', "DELETE": "{}"}
+CHANGES = {
+    "PUT": '{"username": "Ada", "email": "ada@wire.example"}',
+    "PATCH": '{"username": "Ada"}',
+    "DELETE": "{}",
+}
 HOSTS = {
     "no host": (),
     "two hosts": ("Host: users.example", "Host: evil.example"),
@@ -118,7 +122,10 @@ def change(method, *headers):
 
 HEADERS = {
     **{f"{name} is not a header": one(get("/ping", line), REFUSED) for name, line in NO_HEADER.items()},
-    **{f"{name} changes nothing": one(get("/ping", line), success(message="pong")) for name, line in SERVED.items()},
+    **{
+        f"{name} changes nothing": one(get("/ping", line), success(message="pong"))
+        for name, line in SERVED.items()
+    },
     **{
         f"{name} is too large": one(get("/ping", line), fail(431, HEAD_TOO_LARGE, connection="close"))
         for name, line in TOO_LARGE.items()
@@ -131,26 +138,53 @@ HEADERS = {
         for name, tag in NO_TAGS.items()
     },
     **{
-        f"an If-Match {name} is refused": one(change("PATCH", f"If-Match: {tag}"), fail(400, PARAMETER, "If-Match"))
+        f"an If-Match {name} is refused": one(
+            change("PATCH", f"If-Match: {tag}"), fail(400, PARAMETER, "If-Match")
+        )
         for name, tag in NO_TAGS.items()
     },
-    **{f"a stale If-Match stops {method}": one(change(method, 'If-Match: "1-0"'), fail(412, STALE)) for method in CHANGES},
-    **{f"a weak If-Match stops {method}": one(change(method, "If-Match: W/<etag>"), fail(412, STALE)) for method in CHANGES},
-    **{f"an empty tag stops {method}": one(change(method, 'If-Match: ""'), fail(412, STALE)) for method in CHANGES},
-    "a target of 100 KiB is too large": one(get("/" + "a" * 100 * KIB), fail(431, HEAD_TOO_LARGE, connection="close")),
-    "a target of 8 MiB is too large": one(get("/" + "a" * 8 * KIB * KIB), fail(431, HEAD_TOO_LARGE, connection="close")),
-    "a query of 100 KiB is too large": one(get("/users?" + "a" * 100 * KIB), fail(431, HEAD_TOO_LARGE, connection="close")),
+    **{
+        f"a stale If-Match stops {method}": one(change(method, 'If-Match: "1-0"'), fail(412, STALE))
+        for method in CHANGES
+    },
+    **{
+        f"a weak If-Match stops {method}": one(change(method, "If-Match: W/<etag>"), fail(412, STALE))
+        for method in CHANGES
+    },
+    **{
+        f"an empty tag stops {method}": one(change(method, 'If-Match: ""'), fail(412, STALE))
+        for method in CHANGES
+    },
+    "a target of 100 KiB is too large": one(
+        get("/" + "a" * 100 * KIB), fail(431, HEAD_TOO_LARGE, connection="close")
+    ),
+    "a target of 8 MiB is too large": one(
+        get("/" + "a" * 8 * KIB * KIB), fail(431, HEAD_TOO_LARGE, connection="close")
+    ),
+    "a query of 100 KiB is too large": one(
+        get("/users?" + "a" * 100 * KIB), fail(431, HEAD_TOO_LARGE, connection="close")
+    ),
     "an If-None-Match in two lines is one list": one(
         get("/users/<id>", 'If-None-Match: "a"', "If-None-Match: <etag>"), empty(304, etag="<etag>")
     ),
     "an If-None-Match with spaces and tabs wherever there may be some": one(
         get("/users/<id>", 'If-None-Match: \t "a"\t ,\t "b","c"  , <etag> \t '), empty(304, etag="<etag>")
     ),
-    "an If-None-Match may be weak": one(get("/users/<id>", "If-None-Match: W/<etag>"), empty(304, etag="<etag>")),
-    "an If-None-Match of anything finds the user": one(get("/users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")),
-    "an If-None-Match on HEAD finds the user": one(head("HEAD /users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")),
-    "an If-None-Match of anything on an unknown user is 404": one(get("/users/0", "If-None-Match: *"), fail(404, NO_USER)),
-    "an If-Match of anything on an unknown user is 404": one(head("DELETE /users/0", "If-Match: *"), fail(404, NO_USER)),
+    "an If-None-Match may be weak": one(
+        get("/users/<id>", "If-None-Match: W/<etag>"), empty(304, etag="<etag>")
+    ),
+    "an If-None-Match of anything finds the user": one(
+        get("/users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")
+    ),
+    "an If-None-Match on HEAD finds the user": one(
+        head("HEAD /users/<id>", "If-None-Match: *"), empty(304, etag="<etag>")
+    ),
+    "an If-None-Match of anything on an unknown user is 404": one(
+        get("/users/0", "If-None-Match: *"), fail(404, NO_USER)
+    ),
+    "an If-Match of anything on an unknown user is 404": one(
+        head("DELETE /users/0", "If-Match: *"), fail(404, NO_USER)
+    ),
     "an If-Match of many stale tags stops DELETE": one(
         change("DELETE", "If-Match: " + ", ".join(['"a"'] * 16)), fail(412, STALE)
     ),
@@ -158,18 +192,27 @@ HEADERS = {
         change("DELETE", 'If-Match: "a"', "If-Match: b"), fail(400, PARAMETER, "If-Match")
     ),
     "an If-Match where there is no version is ignored": one(
-        send("POST /users", "{}", "Content-Type: application/json", "If-Match: x"), fail(400, PAYLOAD, "username", "email")
+        send("POST /users", "{}", "Content-Type: application/json", "If-Match: x"),
+        fail(400, PAYLOAD, "username", "email"),
     ),
     "a host with a port that is not a number changes nothing": one(
         get("/ping", host="Host: users.example:http"), success(message="pong")
     ),
-    "a host that is not a name changes nothing": one(get("/ping", host="Host: ][<>\"'\xff"), success(message="pong")),
+    "a host that is not a name changes nothing": one(
+        get("/ping", host="Host: ][<>\"'\xff"), success(message="pong")
+    ),
     "an empty host changes nothing": one(get("/ping", host="Host:"), success(message="pong")),
     "a host that is a list changes nothing": one(get("/users/0", host="Host: a, b"), fail(404, NO_USER)),
-    "a host with user and path changes nothing": one(get("/users/0", host="Host: a@b/c?d#e"), fail(404, NO_USER)),
-    "a range of the document changes nothing": one(head("HEAD /openapi.json", "Range: bytes=0-0"), empty(200)),
+    "a host with user and path changes nothing": one(
+        get("/users/0", host="Host: a@b/c?d#e"), fail(404, NO_USER)
+    ),
+    "a range of the document changes nothing": one(
+        head("HEAD /openapi.json", "Range: bytes=0-0"), empty(200)
+    ),
     "a range of the documentation changes nothing": one(head("HEAD /ui/", "Range: bytes=0-0"), empty(200)),
-    "a range of the documentation that is nonsense changes nothing": one(head("HEAD /ui/", "Range: bytes=9-1,x-,-"), empty(200)),
+    "a range of the documentation that is nonsense changes nothing": one(
+        head("HEAD /ui/", "Range: bytes=9-1,x-,-"), empty(200)
+    ),
     "a thousand ranges of the documentation change nothing": one(
         head("HEAD /ui/", "Range: bytes=" + ",".join(["0-0"] * 1000)), empty(200)
     ),

@@ -1,6 +1,18 @@
 """All methods on all paths."""
 
-from tests.contract.wire.case import NO_METHOD, NO_PATH, NO_USER, REFUSED, empty, fail, get, head, one, send, success
+from tests.contract.wire.case import (
+    NO_METHOD,
+    NO_PATH,
+    NO_USER,
+    REFUSED,
+    empty,
+    fail,
+    get,
+    head,
+    one,
+    send,
+    success,
+)
 
 READ = "GET, HEAD"
 ALLOW = {
@@ -16,13 +28,28 @@ ALLOW = {
     "/ui": READ,
     "/ui/": READ,
 }
-KNOWN = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LOCK", "PURGE", "SEARCH", "M-SEARCH")
+KNOWN = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "PROPFIND",
+    "LOCK",
+    "PURGE",
+    "SEARCH",
+    "M-SEARCH",
+)
 UNKNOWN = ("BREW", "get", "Get", "GETT", "G", "GE T", "POST\x00", "\xffGET", "QUERY_", "<script>", "A" * 9000)
 
 METHODS = {
     **{
         f"{method} on {path} is not allowed": one(
-            head(f"{method} {path}"), empty(405, allow=allow) if method == "HEAD" else fail(405, NO_METHOD, allow=allow)
+            head(f"{method} {path}"),
+            empty(405, allow=allow) if method == "HEAD" else fail(405, NO_METHOD, allow=allow),
         )
         for path, allow in ALLOW.items()
         for method in KNOWN
@@ -49,11 +76,15 @@ METHODS = {
     ),
     "a body on GET is ignored": one(send("GET /ping", '{"username": 1}'), success(message="pong")),
     "a body on GET that is not JSON is ignored": one(send("GET /users?limit=1", "\xff\xfe\x00"), success()),
-    "a body on DELETE that is not JSON is ignored": one(send("DELETE /users/0", "\xff", "Content-Type: x/y"), fail(404, NO_USER)),
+    "a body on DELETE that is not JSON is ignored": one(
+        send("DELETE /users/0", "\xff", "Content-Type: x/y"), fail(404, NO_USER)
+    ),
     "a body on a method that is not allowed is skipped": one(
         send("POST /ping", "GET /users HTTP/1.1\r\n\r\n"), fail(405, NO_METHOD, allow=READ)
     ),
-    "a body on no path is skipped": one(send("POST /nowhere", "GET /users HTTP/1.1\r\n\r\n"), fail(404, NO_PATH)),
+    "a body on no path is skipped": one(
+        send("POST /nowhere", "GET /users HTTP/1.1\r\n\r\n"), fail(404, NO_PATH)
+    ),
     "a body on the documentation is skipped": one(
         send("POST /ui/", "GET /users HTTP/1.1\r\n\r\n"), fail(405, NO_METHOD, allow=READ)
     ),

@@ -1,6 +1,18 @@
 """Request targets: paths, ids, percent-encoding, queries, and target forms for proxies."""
 
-from tests.contract.wire.case import NO_PATH, NO_USER, PARAMETER, REFUSED, empty, fail, get, head, one, send, success
+from tests.contract.wire.case import (
+    NO_PATH,
+    NO_USER,
+    PARAMETER,
+    REFUSED,
+    empty,
+    fail,
+    get,
+    head,
+    one,
+    send,
+    success,
+)
 
 NO_USERS_PATH = {
     "a trailing slash": "/users/",
@@ -136,7 +148,10 @@ REFUSED_QUERY = {
 }
 
 SEVERAL_REFUSALS = {
-    "all wrong parameters are listed": ("limit=0&after=-1&active=x&nosuch=1", ("nosuch", "limit", "after", "active")),
+    "all wrong parameters are listed": (
+        "limit=0&after=-1&active=x&nosuch=1",
+        ("nosuch", "limit", "after", "active"),
+    ),
 }
 
 ACCEPTED_QUERY = {
@@ -151,14 +166,23 @@ ACCEPTED_QUERY = {
     "an email in capitals": "email=ADA@EXAMPLE.ORG",
 }
 
-ID_METHODS = {"GET": "", "PUT": '{"username": "Ada", "email": "<new>"}', "PATCH": '{"active": true}', "DELETE": ""}
+ID_METHODS = {
+    "GET": "",
+    "PUT": '{"username": "Ada", "email": "<new>"}',
+    "PATCH": '{"active": true}',
+    "DELETE": "",
+}
 
 TARGETS = {
     **{f"{name} is another path": one(get(path), fail(404, NO_PATH)) for name, path in NO_USERS_PATH.items()},
-    **{f"an id that is {name} is 404": one(get(f"/users/{text}"), fail(404, NO_USER)) for name, text in NO_ID.items()},
+    **{
+        f"an id that is {name} is 404": one(get(f"/users/{text}"), fail(404, NO_USER))
+        for name, text in NO_ID.items()
+    },
     **{
         f"{method} of an id of 5000 digits is 404": one(
-            send(f"{method} /users/{'1' * 5000}", body) if body else head(f"{method} /users/{'1' * 5000}"), fail(404, NO_USER)
+            send(f"{method} /users/{'1' * 5000}", body) if body else head(f"{method} /users/{'1' * 5000}"),
+            fail(404, NO_USER),
         )
         for method, body in ID_METHODS.items()
     },
@@ -166,13 +190,21 @@ TARGETS = {
         f"{name} in the query is refused": one(get(f"/users?{query}"), fail(400, PARAMETER, field))
         for name, (query, field) in REFUSED_QUERY.items()
     },
-    **{name: one(get(f"/users?{query}"), fail(400, PARAMETER, *fields)) for name, (query, fields) in SEVERAL_REFUSALS.items()},
-    **{f"{name} is a good query": one(get(f"/users?{query}"), success()) for name, query in ACCEPTED_QUERY.items()},
+    **{
+        name: one(get(f"/users?{query}"), fail(400, PARAMETER, *fields))
+        for name, (query, fields) in SEVERAL_REFUSALS.items()
+    },
+    **{
+        f"{name} is a good query": one(get(f"/users?{query}"), success())
+        for name, query in ACCEPTED_QUERY.items()
+    },
     **{
         f"{path} refuses any parameter": one(get(f"{path}?x=1"), fail(400, PARAMETER, "x"))
         for path in ("/ping", "/health/live", "/health/ready", "/users/<id>")
     },
-    "a filter may not come with a DELETE": one(head("DELETE /users/1?active=false"), fail(400, PARAMETER, "active")),
+    "a filter may not come with a DELETE": one(
+        head("DELETE /users/1?active=false"), fail(400, PARAMETER, "active")
+    ),
     "a parameter may not come with a POST": one(
         send("POST /users?limit=1", '{"username": "Ada", "email": "<new>"}'), fail(400, PARAMETER, "limit")
     ),
@@ -183,9 +215,15 @@ TARGETS = {
     "a fragment is not part of the query": one(get("/ping#fragment"), success(message="pong")),
     "a percent-encoded path is the same path": one(get("/%70ing"), success(message="pong")),
     "a target in absolute form is served": one(get("http://users.example/ping"), success(message="pong")),
-    "a target in absolute form for another host is served": one(get("http://evil.example:1/ping"), success(message="pong")),
-    "a target in absolute form with credentials is served": one(get("http://a:b@evil.example/ping"), success(message="pong")),
-    "a target in absolute form of another scheme is served": one(get("ftp://evil.example/ping"), success(message="pong")),
+    "a target in absolute form for another host is served": one(
+        get("http://evil.example:1/ping"), success(message="pong")
+    ),
+    "a target in absolute form with credentials is served": one(
+        get("http://a:b@evil.example/ping"), success(message="pong")
+    ),
+    "a target in absolute form of another scheme is served": one(
+        get("ftp://evil.example/ping"), success(message="pong")
+    ),
     "a target in absolute form without a path is refused": one(get("http://users.example"), REFUSED),
     "a target in authority form is refused": one(get("users.example:80"), REFUSED),
     "an asterisk is not a path": one(get("*"), fail(404, NO_PATH)),
@@ -199,7 +237,9 @@ TARGETS = {
     "a target with raw UTF-8 is refused": one(get("/users/\xc3\xa9"), REFUSED),
     "a query with raw UTF-8 is refused": one(get("/users?username=\xc3\xa9"), REFUSED),
     "a target with a control character is refused": one(get("/users/\x1b[31m"), REFUSED),
-    "the documentation hides no file of the machine": one(get("/ui/../../../../etc/passwd"), fail(404, "Not Found")),
+    "the documentation hides no file of the machine": one(
+        get("/ui/../../../../etc/passwd"), fail(404, "Not Found")
+    ),
     "the documentation hides no encoded file of the machine": one(
         get("/ui/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd"), fail(404, "Not Found")
     ),

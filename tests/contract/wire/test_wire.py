@@ -1,4 +1,4 @@
-"""Hostile requests, sent as raw bytes to the real server: each receives the expected response, and the service keeps running."""
+"""Hostile requests as raw bytes: each receives the expected response, and the server keeps running."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +31,9 @@ def talks(server, words):
     """Runs a case; all slow cases start with the first one."""
     with ThreadPoolExecutor(len(SLOW)) as pool:
         begun = {name: pool.submit(converse, server.port, case, words) for name, case in SLOW.items()}
-        yield lambda name: begun[name].result() if name in begun else converse(server.port, CASES[name], words)
+        yield (
+            lambda name: begun[name].result() if name in begun else converse(server.port, CASES[name], words)
+        )
 
 
 @pytest.mark.parametrize("name", CASES)

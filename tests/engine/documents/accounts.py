@@ -1,4 +1,4 @@
-"""Accounts, whose password goes in and whose number comes out."""
+"""Accounts with a write-only password and a read-only number."""
 
 from typing import Any
 

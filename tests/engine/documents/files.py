@@ -1,4 +1,4 @@
-"""Files that come and go: in forms, as they are, in pieces, and written in base64."""
+"""File uploads and downloads: in forms, as binary bodies, streamed, and in base64."""
 
 import base64
 from collections.abc import Iterator
@@ -23,7 +23,10 @@ def put_file(name: str, body: bytes) -> Any:
 def download_file(name: str) -> Any:
     if name not in contents:
         raise ClientProblem(404, "Not Found", detail="There is no such file.")
-    headers = {"Content-Type": "application/octet-stream", "Content-Disposition": f"attachment; filename={name}"}
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f"attachment; filename={name}",
+    }
     return contents[name], 200, headers
 
 

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-TYPES = {"json": "application/json", "text": "text/plain", "html": "text/html", "bytes": "application/octet-stream"}
+TYPES = {
+    "json": "application/json",
+    "text": "text/plain",
+    "html": "text/html",
+    "bytes": "application/octet-stream",
+}
 
 
 def post_note(body: Any) -> Any:

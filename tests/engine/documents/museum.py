@@ -11,7 +11,13 @@ NAMES = UUID(PIRATES)
 PICTURE = b"\x89PNG\r\n\x1a\n"
 
 events: dict[str, dict[str, Any]] = {
-    PIRATES: {"name": "Pirates", "location": "Bay", "dates": ["2026-09-05"], "price": 25.5, "eventId": PIRATES}
+    PIRATES: {
+        "name": "Pirates",
+        "location": "Bay",
+        "dates": ["2026-09-05"],
+        "price": 25.5,
+        "eventId": PIRATES,
+    }
 }
 
 
@@ -24,7 +30,9 @@ def get_hours(startDate: str = "2026-11-23", page: int = 1, limit: int = 10) -> 
     return [{"date": day.isoformat(), "timeOpen": "09:00", "timeClose": "18:00"} for day in days]
 
 
-def list_events(page: int, limit: int, startDate: str = "", endDate: str = "9999-12-31") -> list[dict[str, Any]]:
+def list_events(
+    page: int, limit: int, startDate: str = "", endDate: str = "9999-12-31"
+) -> list[dict[str, Any]]:
     found = [event for event in events.values() if any(startDate <= day <= endDate for day in event["dates"])]
     return found[(page - 1) * limit :][:limit]
 
@@ -52,7 +60,12 @@ def delete_event(eventId: str) -> Any:
 
 def buy_tickets(body: dict[str, Any]) -> Any:
     ticket = {name: body[name] for name in ("ticketType", "ticketDate", "eventId") if name in body}
-    return {**ticket, "ticketId": str(uuid5(NAMES, "ticket")), "message": "Enjoy.", "confirmationCode": "ticket-1"}, 201
+    return {
+        **ticket,
+        "ticketId": str(uuid5(NAMES, "ticket")),
+        "message": "Enjoy.",
+        "confirmationCode": "ticket-1",
+    }, 201
 
 
 def get_ticket_code(ticketId: str) -> bytes:

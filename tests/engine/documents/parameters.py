@@ -1,4 +1,4 @@
-"""Operations that say which arguments they got."""
+"""Operations that return their arguments."""
 
 from typing import Any
 
@@ -8,4 +8,6 @@ def echo(**arguments: Any) -> dict[str, Any]:
 
 
 simple_path = label_path = matrix_path = text_path = echo
-form_query = exploded_query = delimited_query = deep_query = content_query = simple_header = form_cookie = echo
+form_query = exploded_query = delimited_query = deep_query = content_query = simple_header = form_cookie = (
+    echo
+)

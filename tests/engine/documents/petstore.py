@@ -1,4 +1,4 @@
-"""The pet store that everybody knows."""
+"""Swagger's pet store."""
 
 from collections import Counter
 from typing import Any
@@ -32,7 +32,9 @@ def get_pet(petId: int) -> Any:
 
 
 def rename_pet(petId: int, **changes: str) -> Any:
-    find(petId).update({key: value for key, value in changes.items() if key in {"name", "status"} and value is not None})
+    find(petId).update(
+        {key: value for key, value in changes.items() if key in {"name", "status"} and value is not None}
+    )
     return find(petId)
 
 

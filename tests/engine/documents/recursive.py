@@ -1,4 +1,4 @@
-"""Operations that return the body, however deep it is."""
+"""Operations that return the body, at any depth."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Operations that say where they are; the document has a base path with variables."""
+"""Operations that return their base path, which has variables."""
 
 from typing import Any
 

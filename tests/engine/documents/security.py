@@ -1,4 +1,4 @@
-"""Operations that say who calls them."""
+"""Operations that return the authenticated user."""
 
 from typing import Any
 

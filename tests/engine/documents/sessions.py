@@ -1,4 +1,4 @@
-"""Sessions that show themselves in headers and cookies."""
+"""Sessions that use headers and cookies in requests and responses."""
 
 from typing import Any
 

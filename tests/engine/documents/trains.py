@@ -17,13 +17,25 @@ def page_of(found: list[Any], page: int, limit: int, path: str) -> dict[str, Any
     return {"data": found[(page - 1) * limit :][:limit], "links": {"self": f"/trains/{path}?page={page}"}}
 
 
-def list_stations(page: int, limit: int, coordinates: Any = None, search: str | None = None, country: str | None = None) -> Any:
+def list_stations(
+    page: int, limit: int, coordinates: Any = None, search: str | None = None, country: str | None = None
+) -> Any:
     found = [each for each in (BERLIN, PARIS) if country in (None, each["country_code"])]
-    return page_of(found, page, limit, "stations"), 200, {"Cache-Control": "max-age=60", "RateLimit": "limit=10"}
+    return (
+        page_of(found, page, limit, "stations"),
+        200,
+        {"Cache-Control": "max-age=60", "RateLimit": "limit=10"},
+    )
 
 
 def list_trips(origin: str, destination: str, date: str, page: int, limit: int, **wishes: bool) -> Any:
-    trip = {"id": PAYMENT, "origin": origin, "destination": destination, "departure_time": date, "price": 50.0}
+    trip = {
+        "id": PAYMENT,
+        "origin": origin,
+        "destination": destination,
+        "departure_time": date,
+        "price": 50.0,
+    }
     allowed = {f"{name}_allowed": wish for name, wish in wishes.items() if name in {"bicycles", "dogs"}}
     return page_of([trip | allowed], page, limit, "trips")
 

@@ -10,14 +10,19 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table, its checks and its indexes; there is no older code that could mind."""
+    """Create the table, its checks and its indexes; no older code uses the database."""
     op.create_table(
         "users",
         sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(maxvalue=9007199254740991), nullable=False
+            "id",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            sa.Identity(maxvalue=9007199254740991),
+            nullable=False,
         ),
         sa.Column("username", sa.String(128), nullable=False),
-        sa.Column("email", sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "email", sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("active", sa.Boolean, server_default=sa.text("true"), nullable=False),
         sa.Column("created_date", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.Column("version", sa.Integer, server_default=sa.text("1"), nullable=False),

@@ -72,7 +72,9 @@ def at_once(server: Service, times: int, send: Callable[[Client, int], Response]
 
 def test_concurrent_requests_with_the_same_email_add_one_user(server: Service) -> None:
     responses = at_once(
-        server, 200, lambda call, number: call("POST", "/users", {"username": str(number), "email": "rush@example.org"})
+        server,
+        200,
+        lambda call, number: call("POST", "/users", {"username": str(number), "email": "rush@example.org"}),
     )
 
     assert Counter(response.status for response in responses) == {201: 1, 400: 199}
@@ -85,10 +87,11 @@ def test_one_of_two_concurrent_updates_of_a_version_succeeds(server: Service, ca
     path, etag = made.headers["location"], made.headers["etag"]
 
     for turn in range(20):
+        users = [{"username": f"{turn}-{number}", "email": "two@example.org"} for number in range(2)]
         responses = at_once(
             server,
             2,
-            lambda call, number: call("PUT", path, {"username": f"{turn}-{number}", "email": "two@example.org"}, If_Match=etag),  # noqa: B023 -- called within the iteration.
+            lambda call, number: call("PUT", path, users[number], If_Match=etag),  # noqa: B023 -- called at once.
         )
 
         assert sorted(response.status for response in responses) == [200, 412]
@@ -100,7 +103,9 @@ def test_one_of_two_concurrent_updates_of_a_version_succeeds(server: Service, ca
 def test_concurrent_updates_of_any_version_succeed(server: Service, call: Client) -> None:
     path = call("POST", "/users", {"username": "ada", "email": "any@example.org"}).headers["location"]
 
-    responses = at_once(server, 50, lambda call, number: call("PATCH", path, {"username": str(number)}, If_Match="*"))
+    responses = at_once(
+        server, 50, lambda call, number: call("PATCH", path, {"username": str(number)}, If_Match="*")
+    )
 
     assert {response.status for response in responses} == {200}
 
@@ -111,7 +116,9 @@ def test_concurrent_updates_do_not_mix_properties(server: Service, call: Client)
     responses = at_once(
         server,
         50,
-        lambda call, number: call("PUT", path, {"username": str(number), "email": f"whole{number}@example.org"}),
+        lambda call, number: call(
+            "PUT", path, {"username": str(number), "email": f"whole{number}@example.org"}
+        ),
     )
 
     assert {response.status for response in responses} == {200}

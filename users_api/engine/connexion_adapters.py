@@ -1,4 +1,4 @@
-"""Connexion's own code, for the operations and programs that ask for it: its view of an operation, and custom validators."""
+"""Connexion's own objects, for programs that use them: its view of an operation, and custom validators."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -19,13 +19,13 @@ from connexion.validators import (
 )
 from starlette.types import Message, Receive, Scope, Send
 
-from users_api.engine.reading import replay
-from users_api.engine.responses import CONNECTED, Response
+from users_api.engine.body_reader import replay_body
+from users_api.engine.responses import NEVER_DISCONNECTS, Response
 
 if TYPE_CHECKING:
     from users_api.engine.operation import Operation
 
-STOCK: Final = {
+STOCK_VALIDATORS: Final = {
     ParameterValidator,
     JSONRequestBodyValidator,
     FormDataValidator,
@@ -36,17 +36,17 @@ STOCK: Final = {
 
 
 class OperationView:
-    """An operation as resolvers and `connexion.operation` know it; all but its names is Connexion's, made when asked for."""
+    """The operation that resolvers and `connexion.operation` get; it creates Connexion's on first use."""
 
     def __init__(self, operation: "Operation") -> None:
-        """Take the names."""
+        """Store the names."""
         self._operation = operation
         self.method, self.path = operation.method, operation.path
         self.router_controller = operation.definition.get("x-openapi-router-controller")
 
     @property
     def operation_id(self) -> str | None:
-        """The operationId, as the resolver has it; None when the document has none."""
+        """The operationId from the resolver, or None if the document has none."""
         return self._operation.operation_id or None
 
     @property
@@ -68,7 +68,7 @@ class OperationView:
         return operation
 
     def resolve(self, _original: OpenAPIOperation) -> Resolution:
-        """Return what the API's resolver has found, to Connexion's operation."""
+        """Return the result of the API's resolver to Connexion's operation."""
         return Resolution(self.function, self.operation_id)
 
     def __getattr__(self, name: str) -> Any:
@@ -76,8 +76,8 @@ class OperationView:
         return getattr(self.original, name)
 
 
-class Unchecked:
-    """Stands in the place of Connexion's validator for parameters: the engine has its own."""
+class NoParameterValidation:
+    """Replaces Connexion's parameter validator and checks nothing: the engine validates parameters."""
 
     def __init__(self, *_arguments: Any, **_options: Any) -> None:
         """Need nothing."""
@@ -86,16 +86,16 @@ class Unchecked:
         """Accept everything."""
 
 
-class Delegated:
-    """The media types whose bodies the engine does not check: the program has a validator for them, or has removed it."""
+class DelegatedMediaTypes:
+    """The media types that the engine does not validate: the program replaced or removed the validator."""
 
     def __init__(self, validators: Mapping[str, Any] | None) -> None:
-        """Take a section of the `validator_map`; without one, the engine checks everything."""
+        """Store a section of the `validator_map`; without one, the engine validates everything."""
         self._validators = validators
 
     def __contains__(self, media_type: object) -> bool:
         """Return whether the section has no validator of Connexion's own for the media type."""
-        return self._validators is not None and self._validators.get(str(media_type)) not in STOCK
+        return self._validators is not None and self._validators.get(str(media_type)) not in STOCK_VALIDATORS
 
 
 class CustomValidators:
@@ -105,17 +105,20 @@ class CustomValidators:
     """
 
     def __init__(self, view: OperationView, validator_map: Mapping[str, Any], *, strict: bool) -> None:
-        """Take the validators; Connexion's own are left to the engine."""
+        """Store the program's validators; the engine replaces Connexion's own."""
         self._view, self._strict = view, strict
         parameter = validator_map.get("parameter", ParameterValidator)
         bodies, responses = (_own(validator_map.get(section, {})) for section in ("body", "response"))
-        self._request = {"parameter": Unchecked if parameter in STOCK else parameter, "body": bodies}
+        self._request = {
+            "parameter": NoParameterValidation if parameter in STOCK_VALIDATORS else parameter,
+            "body": bodies,
+        }
         self._response = {"response": responses}
-        self.of_requests = bool(bodies) or parameter not in STOCK
+        self.of_requests = bool(bodies) or parameter not in STOCK_VALIDATORS
         self.of_responses = bool(responses)
 
     async def check_request(self, scope: Scope, body: bytes) -> bytes:
-        """Return the body as the validators leave it; they may fill in defaults.
+        """Return the body after validation; the validators may fill in defaults.
 
         Raises:
             BadRequestProblem: a validator rejects the request.
@@ -132,7 +135,7 @@ class CustomValidators:
         validate = RequestValidationOperation(
             read, operation=self._view.original, strict_validation=self._strict, validator_map=self._request
         )
-        await validate(scope, replay(body, CONNECTED), ignore)
+        await validate(scope, replay_body(body, NEVER_DISCONNECTS), ignore)
         return b"".join(bodies)
 
     async def check_response(self, scope: Scope, response: Response) -> Response:
@@ -146,13 +149,21 @@ class CustomValidators:
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             await response.send(scope, send, receive)
 
-        validate = ResponseValidationOperation(respond, operation=self._view.original, validator_map=self._response)
-        await validate(scope, CONNECTED, ignore)
+        validate = ResponseValidationOperation(
+            respond, operation=self._view.original, validator_map=self._response
+        )
+        await validate(scope, NEVER_DISCONNECTS, ignore)
         return response
 
 
 def _own(validators: Mapping[str, Any]) -> MediaTypeDict:
-    return MediaTypeDict({media_type: validator for media_type, validator in validators.items() if validator not in STOCK})
+    return MediaTypeDict(
+        {
+            media_type: validator
+            for media_type, validator in validators.items()
+            if validator not in STOCK_VALIDATORS
+        }
+    )
 
 
 async def ignore(_message: Message) -> None:

@@ -1,6 +1,6 @@
-"""Explains in linear time why a value is refused; jsonschema-rs checks each keyword by itself.
+"""Explains in linear time why a value is invalid; jsonschema-rs checks each keyword separately.
 
-jsonschema-rs lists errors too, but it copies the value into each of them: a large body would take seconds.
+jsonschema-rs lists errors too, but it copies the value into each, which takes seconds for a large body.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,12 @@ from jsonschema_rs import Draft4Validator
 
 from users_api.engine.failures import FieldError
 from users_api.engine.keywords import OPTIONS
-from users_api.engine.wording import REQUIRED, UNKNOWN_PROPERTY, WORDS, one_of
+from users_api.engine.messages import MESSAGES, REQUIRED, UNKNOWN_PROPERTY, one_of
 
-LONGEST_PATH: Final = 1_000  # Characters: each error in a deep value would repeat all the names above it.
-EXCLUSIVE: Final = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
-CHOICES: Final = ("oneOf", "anyOf", "not")
-EMPTY: Final = object()
+MAX_PATH_LENGTH: Final = 1_000  # Characters: each error in a deep value would repeat all the names above it.
+EXCLUSIVE_KEYWORDS: Final = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
+ALTERNATIVE_KEYWORDS: Final = ("oneOf", "anyOf", "not")
+NO_DEFAULT: Final = object()
 
 Check = Callable[[Any], bool]
 
@@ -26,47 +26,47 @@ class Choice(NamedTuple):
 
     least: int
     most: float
-    outlines: list["Outline"]
+    outlines: list["CompiledSchema"]
     message: str
 
     def accepts(self, value: Any) -> bool:
-        """Say whether the number is right."""
+        """Return whether an allowed number of schemas accept the value."""
         return self.least <= sum(outline.accepts(value) for outline in self.outlines) <= self.most
 
 
-class Outline:
+class CompiledSchema:
     """A schema of draft 4 as attributes; it explains errors and fills in defaults."""
 
     def __init__(self) -> None:
-        """Begin as the schema that allows everything; it may be referred to before it is complete."""
+        """Start as the schema that allows everything; it may be referred to before it is complete."""
         self.message = ""
         self.checks: list[tuple[Check, str]] = []
         self.required: list[str] = []
-        self.properties: dict[str, Outline] = {}
-        self.additional: Outline | None = None
+        self.properties: dict[str, CompiledSchema] = {}
+        self.additional: CompiledSchema | None = None
         self.closed = False
-        self.items: Outline | None = None
-        self.all: list[Outline] = []
+        self.items: CompiledSchema | None = None
+        self.all: list[CompiledSchema] = []
         self.choices: list[Choice] = []
-        self.default: Any = EMPTY
+        self.default: Any = NO_DEFAULT
         self.defaults: list[tuple[str, Any]] = []
         self.fills = False
 
     def accepts(self, value: Any) -> bool:
-        """Say whether the value conforms."""
+        """Return whether the value conforms."""
         errors: list[FieldError] = []
         self.collect(value, "", errors)
         return not errors
 
     def collect(self, value: Any, path: str, errors: list[FieldError]) -> None:
-        """Add every error in the value, which stands at the path."""
+        """Add every error in the value, which is located at the path."""
         found: list[FieldError] = [] if self.message else errors
         found += [FieldError(path, message) for check, message in self.checks if not check(value)]
         if isinstance(value, dict):
-            self._collect_properties(value, path[:LONGEST_PATH], found)
+            self._collect_properties(value, path[:MAX_PATH_LENGTH], found)
         elif isinstance(value, list) and self.items is not None:
             for index, item in enumerate(value):
-                self.items.collect(item, f"{path[:LONGEST_PATH]}[{index}]", found)
+                self.items.collect(item, f"{path[:MAX_PATH_LENGTH]}[{index}]", found)
         for outline in self.all:
             outline.collect(value, path, found)
         found += [FieldError(path, choice.message) for choice in self.choices if not choice.accepts(value)]
@@ -83,21 +83,23 @@ class Outline:
             unknown = (name for name in value if name not in self.properties)
             errors += [FieldError(f"{prefix}{name}", UNKNOWN_PROPERTY) for name in unknown]
 
-    def parts(self, value: Any) -> list["Outline"]:
-        """Return the schemas of the same value that have defaults: of alternatives, those that accept it."""
+    def applicable_schemas(self, value: Any) -> list["CompiledSchema"]:
+        """Return the schemas of the value that have defaults; of alternatives, those that accept it."""
         chosen = (part for choice in self.choices if choice.least for part in choice.outlines)
-        return [part for part in self.all if part.fills] + [part for part in chosen if part.fills and part.accepts(value)]
+        return [part for part in self.all if part.fills] + [
+            part for part in chosen if part.fills and part.accepts(value)
+        ]
 
-    def fill(self, value: Any) -> None:
-        """Add the defaults of what is missing, however deep; the value conforms."""
-        waiting: list[tuple[Outline, Any]] = [(self, value)]
+    def fill_defaults(self, value: Any) -> None:
+        """Add the missing defaults at every depth; the value must conform."""
+        waiting: list[tuple[CompiledSchema, Any]] = [(self, value)]
         while waiting:
             outline, inner = waiting.pop()
-            parts = [(part, inner) for part in outline.parts(inner)]
-            waiting += reversed([*outline.fill_one(inner), *parts])
+            parts = [(part, inner) for part in outline.applicable_schemas(inner)]
+            waiting += reversed([*outline.fill_object_defaults(inner), *parts])
 
-    def fill_one(self, value: Any) -> list[tuple["Outline", Any]]:
-        """Add the defaults of one object, and return the values inside of it that may lack some."""
+    def fill_object_defaults(self, value: Any) -> list[tuple["CompiledSchema", Any]]:
+        """Add the defaults of one object, and return the nested values that may lack some."""
         if isinstance(value, list) and self.items is not None and self.items.fills:
             return [(self.items, item) for item in value]
         if not isinstance(value, dict):
@@ -108,8 +110,8 @@ class Outline:
         inner = ((self.properties.get(name, self.additional), each) for name, each in value.items())
         return [(outline, each) for outline, each in inner if outline is not None and outline.fills]
 
-    def children(self) -> list["Outline"]:
-        """Return the schemas inside of this one, except those in `not`."""
+    def subschemas(self) -> list["CompiledSchema"]:
+        """Return the nested schemas, except those in `not`."""
         alternatives = [outline for choice in self.choices if choice.least for outline in choice.outlines]
         return [
             *self.properties.values(),
@@ -119,44 +121,44 @@ class Outline:
         ]
 
 
-class Discriminated(Outline):
+class Discriminated(CompiledSchema):
     """The schema that an object's discriminator chooses."""
 
-    def __init__(self, name: str, targets: Mapping[str, Outline]) -> None:
-        """Take the property's name and the schema of each of its values."""
+    def __init__(self, name: str, targets: Mapping[str, CompiledSchema]) -> None:
+        """Store the property's name and the schema for each of its values."""
         super().__init__()
         self.name, self.targets = name, targets
 
-    def _chosen(self, value: Any) -> list[Outline]:
+    def _chosen(self, value: Any) -> list[CompiledSchema]:
         key = value.get(self.name) if isinstance(value, dict) else None
         return [self.targets[key]] if isinstance(key, str) and key in self.targets else []
 
     def collect(self, value: Any, path: str, errors: list[FieldError]) -> None:
-        """Add what the chosen schema finds, or else that none is chosen."""
+        """Add the errors of the chosen schema, or one error if the value chooses none."""
         if chosen := self._chosen(value):
             chosen[0].collect(value, path, errors)
         elif isinstance(value, dict):
             message = one_of(list(self.targets)) if self.name in value else REQUIRED
             errors.append(FieldError(f"{path}.{self.name}".lstrip("."), message))
 
-    def parts(self, value: Any) -> list[Outline]:
+    def applicable_schemas(self, value: Any) -> list[CompiledSchema]:
         """Return the chosen schema."""
         return self._chosen(value)
 
-    def children(self) -> list[Outline]:
+    def subschemas(self) -> list[CompiledSchema]:
         """Return every schema that may be chosen."""
         return list(self.targets.values())
 
 
-class Outlines:
+class CompiledSchemas:
     """The outlines of all definitions, and of what they contain."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start empty."""
         self._checks: dict[str, Check] = {}
-        self._definitions: dict[str, Outline] = {}
-        self._fresh: list[Outline] = []
-        self._parents: dict[Outline, list[Outline]] = {}
+        self._definitions: dict[str, CompiledSchema] = {}
+        self._fresh: list[CompiledSchema] = []
+        self._parents: dict[CompiledSchema, list[CompiledSchema]] = {}
 
     def add(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
         """Complete the outlines of definitions that refer to each other, or to earlier ones."""
@@ -166,59 +168,67 @@ class Outlines:
             self._link(outline)
         self._fresh.clear()
 
-    def definition(self, key: str) -> Outline:
+    def definition(self, key: str) -> CompiledSchema:
         """Return the outline of a definition, complete or not yet."""
-        return self._definitions.setdefault(key, Outline())
+        return self._definitions.setdefault(key, CompiledSchema())
 
-    def outline(self, schema: Mapping[str, Any]) -> Outline:
+    def outline(self, schema: Mapping[str, Any]) -> CompiledSchema:
         """Return the outline of a schema that may refer to definitions."""
         if "$ref" in schema:
             return self.definition(schema["$ref"].rpartition("/")[2])
         if choosing := schema.get("x-discriminator"):
             targets = {value: self.outline(target) for value, target in choosing["targets"].items()}
-            outline: Outline = Discriminated(choosing["property"], targets)
+            outline: CompiledSchema = Discriminated(choosing["property"], targets)
             self._fresh.append(outline)
             return outline
-        return self._complete(Outline(), schema)
+        return self._complete(CompiledSchema(), schema)
 
-    def _complete(self, outline: Outline, schema: Mapping[str, Any]) -> Outline:
+    def _complete(self, outline: CompiledSchema, schema: Mapping[str, Any]) -> CompiledSchema:
         self._fresh.append(outline)
         outline.message = schema.get("x-message", "")
-        outline.default = schema.get("default", EMPTY)
+        outline.default = schema.get("default", NO_DEFAULT)
         outline.required = schema.get("required", [])
-        outline.checks = [(self._check(schema, word), WORDS[word](schema)) for word in schema if word in KEYWORDS]
-        outline.properties = {name: self.outline(inner) for name, inner in schema.get("properties", {}).items()}
+        outline.checks = [
+            (self._check(schema, word), MESSAGES[word](schema)) for word in schema if word in KEYWORDS
+        ]
+        outline.properties = {
+            name: self.outline(inner) for name, inner in schema.get("properties", {}).items()
+        }
         additional = schema.get("additionalProperties")
         outline.closed = additional is False
         outline.additional = self.outline(additional) if isinstance(additional, Mapping) else None
         outline.items = self.outline(schema["items"]) if "items" in schema else None
         outline.all = [self.outline(part) for part in schema.get("allOf", ())]
-        outline.choices = [self._choice(word, schema) for word in CHOICES if word in schema]
+        outline.choices = [self._choice(word, schema) for word in ALTERNATIVE_KEYWORDS if word in schema]
         return outline
 
     def _choice(self, word: str, schema: Mapping[str, Any]) -> Choice:
         least, most = {"oneOf": (1, 1), "anyOf": (1, float("inf")), "not": (0, 0)}[word]
         parts = [schema[word]] if word == "not" else schema[word]
-        return Choice(least, most, [self.outline(part) for part in parts], WORDS[word](schema))
+        return Choice(least, most, [self.outline(part) for part in parts], MESSAGES[word](schema))
 
     def _check(self, schema: Mapping[str, Any], word: str) -> Check:
-        """Return the check of a keyword, compiled once for all schemas that use it alike."""
-        exclusive = EXCLUSIVE.get(word, word)
+        """Return the check of a keyword, shared by all schemas with the same value of it."""
+        exclusive = EXCLUSIVE_KEYWORDS.get(word, word)
         rule = {name: schema[name] for name in (word, exclusive) if name in schema}
         text = repr(rule)
         if (check := self._checks.get(text)) is None:
             check = self._checks[text] = Draft4Validator(rule, **OPTIONS).is_valid
         return check
 
-    def _link(self, outline: Outline) -> None:
-        """Note the defaults of the outline's properties, and tell those that contain it."""
-        for child in outline.children():
+    def _link(self, outline: CompiledSchema) -> None:
+        """Record the defaults of the outline's properties, and pass them to the containing outlines."""
+        for child in outline.subschemas():
             self._parents.setdefault(child, []).append(outline)
-        outline.defaults = [(name, inner.default) for name, inner in outline.properties.items() if inner.default is not EMPTY]
-        if outline.defaults or any(child.fills for child in outline.children()):
+        outline.defaults = [
+            (name, inner.default)
+            for name, inner in outline.properties.items()
+            if inner.default is not NO_DEFAULT
+        ]
+        if outline.defaults or any(child.fills for child in outline.subschemas()):
             self._fill(outline)
 
-    def _fill(self, outline: Outline) -> None:
+    def _fill(self, outline: CompiledSchema) -> None:
         waiting = [outline]
         while waiting:
             outline = waiting.pop()
@@ -227,4 +237,4 @@ class Outlines:
                 waiting += self._parents.get(outline, ())
 
 
-KEYWORDS: Final = WORDS.keys() - set(CHOICES)
+KEYWORDS: Final = MESSAGES.keys() - set(ALTERNATIVE_KEYWORDS)

@@ -1,4 +1,4 @@
-"""Where documents come from: files and addresses, read as YAML 1.2, of which JSON is a part."""
+"""Reads documents from files and URLs as YAML 1.2, which includes JSON."""
 
 import math
 import re
@@ -18,11 +18,11 @@ TAG: Final = "tag:yaml.org,2002:"
 
 
 class Loader(yaml.CSafeLoader):
-    """Tells strings from other scalars by YAML 1.2's core schema; of YAML 1.1 only merge keys remain."""
+    """Resolves scalars by the core schema of YAML 1.2; of YAML 1.1 only merge keys are supported."""
 
 
 class Dumper(yaml.CSafeDumper):
-    """Quotes strings that a reader of YAML 1.1 or of YAML 1.2 would take for another scalar."""
+    """Quotes strings that a YAML 1.1 or YAML 1.2 parser would read as another type."""
 
 
 Loader.yaml_implicit_resolvers = {}
@@ -38,15 +38,15 @@ for _kind, _pattern, _first in (
 
 
 def is_url(location: str) -> bool:
-    """Return whether a location is an address rather than a path."""
+    """Return whether a location is a URL rather than a path."""
     return location.startswith(("http://", "https://"))
 
 
 def read(location: str) -> bytes:
-    """Return the content of a file or an address.
+    """Return the content of a file or URL.
 
     Raises:
-        OSError: it cannot be read; the errors of Requests are among these.
+        OSError: it cannot be read; the exceptions of Requests are subclasses.
     """
     if not is_url(location):
         return Path(location).read_bytes()
@@ -57,7 +57,7 @@ def read(location: str) -> bytes:
 
 
 def render(text: bytes, name: str, arguments: Mapping[str, Any]) -> bytes:
-    """Return the text that a Jinja2 template makes of the arguments.
+    """Render a Jinja2 template with the arguments.
 
     Raises:
         DocumentError: the template is malformed.
@@ -73,10 +73,10 @@ def render(text: bytes, name: str, arguments: Mapping[str, Any]) -> bytes:
 
 
 def parse(text: bytes, name: str) -> Any:
-    """Return the value of JSON that a text in YAML stands for; every key is a string.
+    """Return the JSON value of a YAML text; every key must be a string.
 
     Raises:
-        DocumentError: a syntax error, a repeated key, or something that JSON cannot say; named with its line.
+        DocumentError: a syntax error, a repeated key, or a value that JSON cannot express, with its line.
     """
     try:
         node = yaml.compose(text, Loader=Loader)
@@ -85,17 +85,17 @@ def parse(text: bytes, name: str) -> Any:
         raise DocumentError(place, _line(error.problem)) from error
     except yaml.YAMLError as error:
         raise DocumentError(name, _line(error)) from error
-    return None if node is None else _Values(name).value(node)
+    return None if node is None else _NodeConverter(name).value(node)
 
 
 def dump(value: Any) -> bytes:
-    """Return the text in YAML of a value of JSON."""
+    """Return a JSON value as YAML text."""
     text: bytes = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, encoding="utf-8")
     return text
 
 
 def plain(value: Any, pointer: str = "#") -> Any:
-    """Return a deep copy that holds only values of JSON: dates become texts, as Connexion writes them.
+    """Return a deep copy with JSON values only: dates become strings, as Connexion writes them.
 
     Raises:
         DocumentError: JSON has no such value.
@@ -110,7 +110,7 @@ def plain(value: Any, pointer: str = "#") -> Any:
         return f"{value.isoformat()}Z"
     if isinstance(value, date):
         return value.isoformat()
-    raise DocumentError(pointer, f"{value!r} is no value of JSON")
+    raise DocumentError(pointer, f"{value!r} is not a JSON value")
 
 
 def child_pointer(pointer: str, name: str) -> str:
@@ -143,8 +143,8 @@ SCALARS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 
 
-class _Values:
-    """Converts nodes of YAML; an alias yields a copy, so that nothing is shared."""
+class _NodeConverter:
+    """Converts YAML nodes to JSON values; an alias yields a copy, so that nothing is shared."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -164,7 +164,7 @@ class _Values:
         try:
             return SCALARS[node.tag](node.value.lower() if node.tag == TAG + "bool" else node.value)
         except (KeyError, ValueError) as error:
-            raise self._error(node, f"{node.value!r} with the tag {node.tag} is no value of JSON") from error
+            raise self._error(node, f"{node.value!r} with the tag {node.tag} is not a JSON value") from error
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
         own: dict[str, Any] = {}
@@ -175,7 +175,7 @@ class _Values:
             if key.tag == TAG + "merge":
                 merged |= self._merged(child)
             elif key.value in own:
-                raise self._error(key, f"the key {key.value!r} stands twice in one mapping")
+                raise self._error(key, f"the key {key.value!r} is repeated in one mapping")
             else:
                 own[key.value] = self.value(child)
         return merged | own

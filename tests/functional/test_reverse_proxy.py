@@ -32,5 +32,9 @@ def test_the_timeouts_suit_herokus_router() -> None:
     options = server_options(DevelopmentConfig)
     settings = gunicorn_settings(options)
 
-    assert settings["keepalive"] > 90, "the router keeps idle connections for 90 s and must be the one that closes them"
-    assert options.graceful_seconds < settings["graceful_timeout"] < 30, "Heroku sends SIGKILL 30 s after SIGTERM"
+    assert settings["keepalive"] > 90, (
+        "the router keeps idle connections for 90 s and must be the one that closes them"
+    )
+    assert options.graceful_seconds < settings["graceful_timeout"] < 30, (
+        "Heroku sends SIGKILL 30 s after SIGTERM"
+    )

@@ -1,4 +1,4 @@
-"""The message of each violated keyword; it never contains the value, which may be long or private."""
+"""The error message for each keyword; messages never contain the value, which may be long or private."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +10,11 @@ TOO_DEEP: Final = "is nested too deeply"
 NOT_UNICODE: Final = "must not contain unpaired surrogates"
 NOT_CONFORMING: Final = "must conform to the schema"
 NOT_OBJECT: Final = "must be of type object"
-HIDDEN: Final = {"readOnly": "is read-only", "writeOnly": "is write-only"}
+HIDDEN_MESSAGES: Final = {"readOnly": "is read-only", "writeOnly": "is write-only"}
 
 
 def one_of(values: Sequence[Any]) -> str:
-    """Return the message that lists the document's own values as JSON."""
+    """Return the message that lists the values allowed by the document as JSON."""
     texts = [json.dumps(value, ensure_ascii=False) for value in values]
     return f"must be {texts[0]}" if len(texts) == 1 else f"must be one of {', '.join(texts)}"
 
@@ -33,7 +33,7 @@ def _maximum(schema: Mapping[str, Any]) -> str:
     return f"must be {bound} {schema['maximum']}"
 
 
-WORDS: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
+MESSAGES: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "type": lambda schema: _types(schema["type"]),
     "enum": lambda schema: one_of(schema["enum"]),
     "minLength": lambda schema: f"must have {schema['minLength']} or more characters",

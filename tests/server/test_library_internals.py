@@ -1,4 +1,4 @@
-"""What the package assumes about undocumented behaviour: a failure here says what a library has changed."""
+"""The package's assumptions about undocumented behaviour: a failure shows what a library has changed."""
 
 import asyncio
 import inspect
@@ -110,21 +110,27 @@ def test_httptools_reports_trailers_as_headers() -> None:
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer-Field: 1\r\n\r\n"
     )
 
-    assert parsed.headers[-1] == b"Trailer-Field", "trailers came through on_header, where the protocol ignores them"
+    assert parsed.headers[-1] == b"Trailer-Field", (
+        "trailers came through on_header, where the protocol ignores them"
+    )
 
 
-def test_httptools_passes_on_what_an_unknown_transfer_coding_has_made() -> None:
+def test_httptools_passes_bodies_with_unknown_transfer_codings_through() -> None:
     parsed = Parsed()
 
     HttpRequestParser(parsed).feed_data(
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     )
 
-    assert parsed.body == b"abc", "httptools did not check transfer codings; if it does, the protocol need not"
+    assert parsed.body == b"abc", (
+        "httptools did not check transfer codings; if it does, the protocol need not"
+    )
 
 
 def test_httptools_does_not_require_a_host() -> None:
-    HttpRequestParser(Parsed()).feed_data(b"GET / HTTP/1.1\r\n\r\n")  # If it does, the protocol need not.
+    HttpRequestParser(Parsed()).feed_data(
+        b"GET / HTTP/1.1\r\n\r\n"
+    )  # If it ever does, the protocol's own check can be removed.
 
 
 # uvicorn's HTTP protocol
@@ -133,7 +139,9 @@ def test_httptools_does_not_require_a_host() -> None:
 @on_a_loop
 async def test_uvicorn_keeps_the_names_that_the_protocol_uses() -> None:
     protocol, _ = connect()
-    assert (protocol.cycle, len(protocol.pipeline)) == (None, 0), "a new connection had no cycle and an empty pipeline"
+    assert (protocol.cycle, len(protocol.pipeline)) == (None, 0), (
+        "a new connection had no cycle and an empty pipeline"
+    )
     protocol.data_received(GET)
     names = {"cycle", "flow", "headers", "loop", "parser", "pipeline", "server_state", "transport", "url"}
 
@@ -171,7 +179,9 @@ async def test_uvicorn_queues_pipelined_requests_with_their_cycles() -> None:
     protocol.data_received(GET * 3)
 
     cycles = [entry[0] for entry in protocol.pipeline]
-    assert all(isinstance(cycle, RequestResponseCycle) for cycle in cycles), "an entry was (cycle, application)"
+    assert all(isinstance(cycle, RequestResponseCycle) for cycle in cycles), (
+        "an entry was (cycle, application)"
+    )
     assert cycles[0] is protocol.cycle, "the newest request was the pipeline's first entry"
 
 
@@ -182,7 +192,9 @@ async def test_uvicorn_resumes_reading_after_each_response() -> None:
     protocol.data_received(GET * 3)
     await asyncio.gather(*protocol.tasks)
 
-    assert wire.calls == ["pause", "resume"], "it resumed although a request was waiting; if not, no override is needed"
+    assert wire.calls == ["pause", "resume"], (
+        "it resumed although a request was waiting; if not, no override is needed"
+    )
 
 
 @on_a_loop
@@ -206,7 +218,7 @@ async def test_uvicorn_closes_the_connection_after_a_response_without_keep_alive
 
 
 @on_a_loop
-async def test_uvicorn_tells_an_application_that_its_client_is_disconnected() -> None:
+async def test_uvicorn_reports_disconnects_to_the_application() -> None:
     received = []
 
     async def listen(_scope: Any, receive: Any, _send: Any) -> None:
@@ -222,6 +234,34 @@ async def test_uvicorn_tells_an_application_that_its_client_is_disconnected() ->
 
 
 @on_a_loop
+async def test_uvicorn_does_no_more_after_a_response_than_the_protocol() -> None:
+    changed = (
+        "uvicorn changed HttpToolsProtocol.on_response_complete: do the same in Protocol.on_response_complete"
+    )
+    names = set(HttpToolsProtocol.on_response_complete.__code__.co_names)
+
+    assert names == {
+        "_start_asgi_task", "_unset_keepalive_if_required", "call_later", "flow", "is_closing", "loop",
+        "pipeline", "pop", "resume_reading", "server_state", "timeout_keep_alive",
+        "timeout_keep_alive_handler", "timeout_keep_alive_task", "total_requests", "transport",
+    }, changed  # fmt: skip
+
+
+@on_a_loop
+async def test_uvicorn_adds_a_header_to_the_list_that_the_protocol_replaces() -> None:
+    protocol, _ = connect()
+    protocol.data_received(GET.removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n")
+    scope, protocol.headers = protocol.cycle.scope, []
+
+    protocol.data_received(b"0\r\nTrailer: x\r\n\r\n")
+
+    assert protocol.headers == [(b"trailer", b"x")], "on_header appended to protocol.headers"
+    assert [name for name, _ in scope["headers"]] == [b"host", b"transfer-encoding"], (
+        "the scope had a list of its own"
+    )
+
+
+@on_a_loop
 async def test_uvicorn_cancels_the_keep_alive_timer_by_a_method() -> None:
     protocol, _ = connect()
     protocol.data_received(GET)
@@ -234,7 +274,9 @@ async def test_uvicorn_cancels_the_keep_alive_timer_by_a_method() -> None:
 
 
 def test_uvicorn_has_the_status_lines_of_the_failures() -> None:
-    assert STATUS_LINE[431] == b"HTTP/1.1 431 Request Header Fields Too Large\r\n", "a line ended the status line"
+    assert STATUS_LINE[431] == b"HTTP/1.1 431 Request Header Fields Too Large\r\n", (
+        "a line ended the status line"
+    )
 
 
 # uvicorn's server
@@ -248,7 +290,9 @@ async def test_uvicorn_listens_on_no_socket_when_it_is_given_none() -> None:
 
     await server.startup(sockets=[])
 
-    assert (server.servers, server.started) == ([], True), "startup(sockets=[]) left the servers to the caller"
+    assert (server.servers, server.started) == ([], True), (
+        "startup(sockets=[]) left the servers to the caller"
+    )
     assert server.lifespan.state == {}, "the state of the application was the lifespan's"
 
 
@@ -285,11 +329,15 @@ async def test_uvicorn_keeps_connections_in_the_servers_state() -> None:
 def test_uvicorn_raises_a_signal_again_after_its_shutdown() -> None:
     source = inspect.getsource(Server.capture_signals)
 
-    assert "signal.raise_signal(captured_signal)" in source, "if not, the worker need not exit on SIGTERM itself"
+    assert "signal.raise_signal(captured_signal)" in source, (
+        "if not, the worker need not exit on SIGTERM itself"
+    )
 
 
 def test_the_uvicorn_worker_runs_serve_with_its_options() -> None:
-    assert "_serve()" in inspect.getsource(UvicornWorker.run), "run() awaited _serve(), which the worker overrides"
+    assert "_serve()" in inspect.getsource(UvicornWorker.run), (
+        "run() awaited _serve(), which the worker overrides"
+    )
     assert "CONFIG_KWARGS" in inspect.getsource(UvicornWorker.__init__), "CONFIG_KWARGS were Config's options"
     assert callable(UvicornWorker._install_sigquit_handler), "_serve() installed the handler of SIGQUIT"  # noqa: SLF001 -- the name is the assumption.
 
@@ -300,21 +348,29 @@ def test_the_uvicorn_worker_runs_serve_with_its_options() -> None:
 def test_gunicorn_knows_every_setting() -> None:
     known = {setting.name for setting in KNOWN_SETTINGS}
 
-    assert set(gunicorn_settings(ServerOptions())) <= known, "gunicorn ignores an unknown setting without a word"
+    assert set(gunicorn_settings(ServerOptions())) <= known, (
+        "gunicorn ignores an unknown setting without a word"
+    )
 
 
 def test_gunicorn_stops_through_a_method_that_closes_the_listeners_first() -> None:
     source = inspect.getsource(Arbiter.stop)
 
-    assert list(inspect.signature(Arbiter.stop).parameters) == ["self", "graceful"], "stop(graceful) was the signature"
-    assert source.index("close_sockets") < source.index("kill_workers"), "it closed the listeners before the workers"
+    assert list(inspect.signature(Arbiter.stop).parameters) == ["self", "graceful"], (
+        "stop(graceful) was the signature"
+    )
+    assert source.index("close_sockets") < source.index("kill_workers"), (
+        "it closed the listeners before the workers"
+    )
     assert "self.stop()" in inspect.getsource(Arbiter.halt), "SIGTERM ended in self.stop()"
 
 
 def test_gunicorn_checks_its_port_before_it_binds() -> None:
     source = inspect.getsource(Arbiter.start)
 
-    assert source.index("on_starting") < source.index("create_sockets"), "on_starting ran before the sockets were made"
+    assert source.index("on_starting") < source.index("create_sockets"), (
+        "on_starting ran before the sockets were made"
+    )
     assert source.index("create_sockets") < source.index("when_ready"), "when_ready ran after that"
 
 
@@ -330,7 +386,9 @@ def test_gunicorn_calls_the_hooks_on_both_sides_of_the_fork() -> None:
     source = inspect.getsource(Arbiter.spawn_worker)
 
     order = [source.index(name) for name in ("pre_fork", "os.fork()", "post_fork", "init_process")]
-    assert order == sorted(order), "pre_fork ran in the master; post_fork in the worker, before the application loads"
+    assert order == sorted(order), (
+        "pre_fork ran in the master; post_fork in the worker, before the application loads"
+    )
 
 
 def test_gunicorn_exits_a_worker_on_sigterm_by_signal() -> None:

@@ -1,4 +1,4 @@
-"""The body of a request, read whole, within bounds of size and time."""
+"""Reads a whole request body within limits of size and time."""
 
 import asyncio
 from typing import Final
@@ -6,15 +6,19 @@ from typing import Final
 from connexion.exceptions import ClientProblem
 from starlette.types import Message, Receive, Scope
 
-LARGEST_NUMBER: Final = 20
+from users_api.engine.coroutines import resume
+
+MAX_LENGTH_DIGITS: Final = 20
 
 
 class BodyTooLarge(ClientProblem):
     """The body exceeds the limit; the rest is not read, so the connection closes."""
 
     def __init__(self, limit: int) -> None:
-        """Keep the limit, in bytes."""
-        super().__init__(413, "Content Too Large", detail=f"The request body must not be larger than {limit} bytes.")
+        """Store the limit, in bytes."""
+        super().__init__(
+            413, "Content Too Large", detail=f"The request body must not be larger than {limit} bytes."
+        )
         self.limit = limit
         self.headers = {"Connection": "close"}
 
@@ -23,44 +27,61 @@ class BodyTimeout(ClientProblem):
     """The body did not arrive in time; the connection closes."""
 
     def __init__(self, seconds: float) -> None:
-        """Keep the time, in seconds."""
-        super().__init__(408, "Request Timeout", detail=f"The request body did not arrive within {seconds:g} seconds.")
+        """Store the time limit, in seconds."""
+        super().__init__(
+            408, "Request Timeout", detail=f"The request body did not arrive within {seconds:g} seconds."
+        )
         self.seconds = seconds
         self.headers = {"Connection": "close"}
 
 
-class ClientDisconnected(Exception):  # noqa: N818 -- it is no error: there is just no client to answer.
+class ClientDisconnected(Exception):  # noqa: N818 -- not an error: there is no client to respond to.
     """The client closed the connection before the body was complete."""
 
 
-class Reader:
-    """Reads bodies of at most so many bytes that arrive within so many seconds; None means no bound."""
+class BodyReader:
+    """Reads bodies within a size limit in bytes and a time limit in seconds; None means no limit."""
 
     def __init__(self, limit: int | None, seconds: float | None) -> None:
-        """Take the bounds."""
+        """Store the limits."""
         self._limit, self._seconds = limit, seconds
+
+    @staticmethod
+    def is_bodiless(scope: Scope) -> bool:
+        """Return whether no header announces a body (RFC 9112, 6.3)."""
+        headers = dict(scope["headers"])
+        return b"content-length" not in headers and b"transfer-encoding" not in headers
 
     async def read(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body.
 
         Raises:
-            BodyTooLarge: it exceeds the limit by its Content-Length or, chunked, by what has arrived.
+            BodyTooLarge: its Content-Length or, if chunked, the received size exceeds the limit.
             BodyTimeout: it did not arrive in time.
-            ClientDisconnected: it will never be complete.
+            ClientDisconnected: the client disconnected before the body was complete.
         """
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
-        if b"transfer-encoding" not in headers and length.isdigit():  # Servers reject any other length before this.
-            announced = int(length.lstrip(b"0")[:LARGEST_NUMBER] or b"0")
+        if (
+            b"transfer-encoding" not in headers and length.isdigit()
+        ):  # Servers reject any other length before this.
+            announced = int(length.lstrip(b"0")[:MAX_LENGTH_DIGITS] or b"0")
             if self._limit is not None and announced > self._limit:
                 raise BodyTooLarge(self._limit)
             if not announced:
                 return b""
+        receiving = self._receive(receive)
+        try:
+            waits_for = receiving.send(None)
+        except StopIteration as end:  # The body had arrived, so that no timer is needed.
+            body: bytes = end.value
+            return body
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._receive(receive)
+                body = await resume(receiving, waits_for)
         except TimeoutError:
             raise BodyTimeout(self._seconds or 0) from None
+        return body
 
     async def _receive(self, receive: Receive) -> bytes:
         chunks = bytearray()
@@ -76,8 +97,8 @@ class Reader:
         return bytes(chunks)
 
 
-def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a channel that gives the body in one message, then whatever comes."""
+def replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a receive channel that sends the body in one message, then the original channel's messages."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:

@@ -1,4 +1,4 @@
-"""Which objects an OpenAPI 3.0 document has where: its published JSON schema, and where references stand."""
+"""The structure of OpenAPI 3.0 documents: the published JSON schema, and the kind of object at each place."""
 
 from collections.abc import Iterator, Mapping
 from enum import Enum, IntEnum, auto
@@ -9,15 +9,15 @@ import jsonschema_rs
 from connexion.spec import OpenAPISpecification
 
 from users_api.engine.failures import DocumentError
-from users_api.engine.sources import child_pointer
+from users_api.engine.yaml_source import child_pointer
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 ANY: Final = "*"
-SELECTORS: Final = frozenset({"in", "type"})
+DISCRIMINATING_FIELDS: Final = frozenset({"in", "type"})
 
 
-class Shape(Enum):
-    """How the objects in a field are arranged."""
+class Cardinality(Enum):
+    """Whether a field holds one object, a list or a map of them."""
 
     ONE = auto()
     LIST = auto()
@@ -28,24 +28,24 @@ class Field(NamedTuple):
     """The kind of the objects in a field; the names are those of OpenAPI 3.0.3."""
 
     kind: str
-    shape: Shape
+    shape: Cardinality
 
 
-def _one(kind: str) -> Field:
-    return Field(kind, Shape.ONE)
+def _single(kind: str) -> Field:
+    return Field(kind, Cardinality.ONE)
 
 
 def _list(kind: str) -> Field:
-    return Field(kind, Shape.LIST)
+    return Field(kind, Cardinality.LIST)
 
 
 def _map(kind: str) -> Field:
-    return Field(kind, Shape.MAP)
+    return Field(kind, Cardinality.MAP)
 
 
-_VALUE: Final = {"schema": _one("Schema"), "content": _map("MediaType"), "examples": _map("Example")}
+_VALUE: Final = {"schema": _single("Schema"), "content": _map("MediaType"), "examples": _map("Example")}
 FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
-    "Document": {"paths": _one("Paths"), "components": _one("Components")},
+    "Document": {"paths": _single("Paths"), "components": _single("Components")},
     "Components": {
         "schemas": _map("Schema"),
         "responses": _map("Response"),
@@ -57,31 +57,31 @@ FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
         "links": _map("Link"),
         "callbacks": _map("Callback"),
     },
-    "Paths": {ANY: _one("PathItem")},
-    "PathItem": {"parameters": _list("Parameter"), **dict.fromkeys(METHODS, _one("Operation"))},
+    "Paths": {ANY: _single("PathItem")},
+    "PathItem": {"parameters": _list("Parameter"), **dict.fromkeys(METHODS, _single("Operation"))},
     "Operation": {
         "parameters": _list("Parameter"),
-        "requestBody": _one("RequestBody"),
-        "responses": _one("Responses"),
+        "requestBody": _single("RequestBody"),
+        "responses": _single("Responses"),
         "callbacks": _map("Callback"),
     },
     "Parameter": _VALUE,
     "Header": _VALUE,
     "RequestBody": {"content": _map("MediaType")},
-    "MediaType": {"schema": _one("Schema"), "examples": _map("Example"), "encoding": _map("Encoding")},
+    "MediaType": {"schema": _single("Schema"), "examples": _map("Example"), "encoding": _map("Encoding")},
     "Encoding": {"headers": _map("Header")},
-    "Responses": {ANY: _one("Response")},
+    "Responses": {ANY: _single("Response")},
     "Response": {"headers": _map("Header"), "content": _map("MediaType"), "links": _map("Link")},
-    "Callback": {ANY: _one("PathItem")},
+    "Callback": {ANY: _single("PathItem")},
     "Schema": {
         "properties": _map("Schema"),
-        "items": _one("Schema"),
+        "items": _single("Schema"),
         "allOf": _list("Schema"),
         "anyOf": _list("Schema"),
         "oneOf": _list("Schema"),
-        "not": _one("Schema"),
-        "additionalProperties": _one("Schema"),
-        "discriminator": _one("Discriminator"),
+        "not": _single("Schema"),
+        "additionalProperties": _single("Schema"),
+        "discriminator": _single("Discriminator"),
     },
     "Discriminator": {},
     "Example": {},
@@ -99,16 +99,16 @@ class Place(NamedTuple):
 
 
 def children(place: Place) -> Iterator[Place]:
-    """Yield the objects directly inside another one; examples, defaults and extensions are only values."""
+    """Yield the direct child objects; examples, defaults and extensions are plain values."""
     fields = FIELDS[place.kind]
     for name, value in place.node.items():
         field = fields.get(name) or (None if name.startswith("x-") else fields.get(ANY))
         if field is None:
             continue
         pointer = child_pointer(place.pointer, name)
-        if field.shape is Shape.ONE:
+        if field.shape is Cardinality.ONE:
             yield Place(value, field.kind, pointer)
-        elif field.shape is Shape.LIST:
+        elif field.shape is Cardinality.LIST:
             yield from (Place(item, field.kind, f"{pointer}/{at}") for at, item in enumerate(value))
         else:
             yield from (Place(item, field.kind, child_pointer(pointer, key)) for key, item in value.items())
@@ -134,7 +134,7 @@ def _validator(kind: str) -> jsonschema_rs.Draft4Validator:
 
 
 def _cause(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
-    """Return the path and the message of the error inside the alternative that was most likely meant."""
+    """Return the path and the message of the error in the alternative that was most likely intended."""
     alternatives: list[list[jsonschema_rs.ValidationError]] = getattr(error.kind, "context", [])
     if not alternatives or not all(alternatives):
         return error.instance_path, error.message
@@ -148,7 +148,7 @@ def _cause(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
 
 
 class Rank(IntEnum):
-    """How unlikely it is that an alternative was meant, given an error in it."""
+    """How unlikely it is that an alternative was intended, given an error in it."""
 
     MEANT = 0
     SELECTED_OTHER = 1
@@ -158,6 +158,6 @@ class Rank(IntEnum):
 def _rank(error: jsonschema_rs.ValidationError) -> Rank:
     if error.kind.name == "required" and error.message.startswith('"$ref"'):
         return Rank.REFERENCE
-    if error.kind.name == "enum" and error.instance_path[-1] in SELECTORS:
+    if error.kind.name == "enum" and error.instance_path[-1] in DISCRIMINATING_FIELDS:
         return Rank.SELECTED_OTHER
     return Rank.MEANT

@@ -1,4 +1,4 @@
-"""What the engine assumes of libraries beyond their documentation: a failure says what upstream changed and what to look for."""
+"""The engine's undocumented assumptions about libraries: each message says what changed and what to do."""
 # ruff: noqa: SLF001 -- private names are what is under test.
 
 import ast
@@ -51,14 +51,14 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from users_api.engine import grammar, pipeline
+from users_api.engine import document_schema, pipeline
 from users_api.engine.api import OPTION_NAMES
 from users_api.engine.app import App
-from users_api.engine.connexion_internals import CONTEXT_KEY, InspectedOnce, bind
+from users_api.engine.connexion_internals import CONTEXT_KEY, InspectOnceMixin, bind_request
 from users_api.engine.contexts import HOOKS
 
-ENGINE = Path(grammar.__file__).parent
-PRIVATE = {  # The module that may use a library's private names, and these.
+ENGINE = Path(document_schema.__file__).parent
+PRIVATE = {  # By library: the only module that may use its private names, and the names.
     "connexion": (
         "connexion_internals",
         {"_accepts_kwarg", "_context", "_generic_check", "_operation", "_receive", "_scope"},
@@ -67,7 +67,7 @@ PRIVATE = {  # The module that may use a library's private names, and these.
     "marshmallow": ("dump", {"_CHECK_ATTRIBUTE", "_format_num", "_hooks", "_serialize"}),
     "werkzeug": ("responses", {"_on_close"}),
 }
-DOCUMENTED = {"_asdict", "_fields", "_replace"}  # Those of named tuples.
+DOCUMENTED = {"_asdict", "_fields", "_replace"}  # Documented names of named tuples.
 SCOPE = {
     "type": "http",
     "http_version": "1.1",
@@ -76,7 +76,7 @@ SCOPE = {
     "query_string": b"q=1",
     "headers": [(b"x-header", b"1")],
 }
-OPTIONS_OF_OTHERS = {"resolver_error_handler"}  # Connexion makes it of `resolver_error`.
+CONNEXION_OPTIONS = {"resolver_error_handler"}  # Connexion derives it from `resolver_error`.
 
 
 def modules():
@@ -84,7 +84,7 @@ def modules():
 
 
 def own_names(module):
-    """Yield the names that a module defines, on whatever object."""
+    """Yield all names that a module defines, including attributes."""
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -93,7 +93,7 @@ def own_names(module):
 
 
 def foreign_names(module):
-    """Yield the private names that a module uses, and does not define."""
+    """Yield the private names that a module uses but does not define."""
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute):
             yield node.attr
@@ -122,7 +122,9 @@ def test_private_names_of_a_library_are_used_in_one_module_only():
     for name, module in modules().items():
         used = {each for each in foreign_names(module) if re.match(r"_[^_]", each)}
         allowed = {each for home, names in PRIVATE.values() if home == name for each in names}
-        assert used - set(own_names(module)) - DOCUMENTED <= allowed, f"{name}: add it to PRIVATE, with a test here"
+        assert used - set(own_names(module)) - DOCUMENTED <= allowed, (
+            f"{name}: add it to PRIVATE, with a test here"
+        )
 
 
 @pytest.mark.parametrize("library", PRIVATE)
@@ -152,34 +154,39 @@ def test_flasks_proxies_read_their_context_variables():
 
 
 def test_an_application_context_holds_and_does_what_ours_does():
-    changed = "Flask changed {}: do the same in EngineContext (contexts.py)"
+    changed = "Flask changed {}: do the same in LeanAppContext (contexts.py)"
 
-    assert set(vars(AppContext(flask.Flask(__name__)))) == {"app", "g", "url_adapter", "_cv_tokens"}, changed.format(
-        "what AppContext.__init__ sets"
+    assert set(vars(AppContext(flask.Flask(__name__)))) == {"app", "g", "url_adapter", "_cv_tokens"}, (
+        changed.format("what AppContext.__init__ sets")
     )
     assert names_used_by(AppContext.push) == {
         "_cv_app", "_cv_tokens", "app", "appcontext_pushed", "append", "ensure_sync", "send", "set",
     }, changed.format("AppContext.push")  # fmt: skip
     assert names_used_by(AppContext.pop) == {
-        "AssertionError", "_cv_app", "_cv_tokens", "_sentinel", "app", "appcontext_popped", "do_teardown_appcontext",
-        "ensure_sync", "exc_info", "get", "len", "pop", "reset", "send", "sys",
+        "AssertionError", "_cv_app", "_cv_tokens", "_sentinel", "app", "appcontext_popped",
+        "do_teardown_appcontext", "ensure_sync", "exc_info", "get", "len", "pop", "reset", "send", "sys",
     }, changed.format("AppContext.pop")  # fmt: skip
     assert names_used_by(flask.Flask.do_teardown_appcontext) == {
-        "_sentinel", "appcontext_tearing_down", "ensure_sync", "exc_info", "reversed", "send", "sys", "teardown_appcontext_funcs",
+        "_sentinel", "appcontext_tearing_down", "ensure_sync", "exc_info", "reversed", "send", "sys",
+        "teardown_appcontext_funcs",
     }, "Flask changed do_teardown_appcontext: do the same in EngineFlask (contexts.py)"  # fmt: skip
 
 
 def test_a_request_context_opens_its_session_and_its_route_when_pushed():
     assert names_used_by(RequestContext.push) == {
-        "_cv_app", "_cv_request", "_cv_tokens", "_session", "app", "app_context", "append", "get", "make_null_session",
-        "match_request", "open_session", "push", "request", "session_interface", "set", "url_adapter",
+        "_cv_app", "_cv_request", "_cv_tokens", "_session", "app", "app_context", "append", "get",
+        "make_null_session", "match_request", "open_session", "push", "request", "session_interface", "set",
+        "url_adapter",
     }, "Flask changed RequestContext.push: do the same in RoutedContext.open (contexts.py)"  # fmt: skip
     assert "request_context" in names_used_by(flask.Flask.wsgi_app), (
-        "Flask.wsgi_app no longer makes its context by request_context(): look for where EngineFlask can give its own"
+        "Flask.wsgi_app no longer makes its context by request_context(): "
+        "look for where EngineFlask can give its own"
     )
-    assert {"request_ctx", "_after_request_functions", "save_session"} <= names_used_by(flask.Flask.process_response), (
-        "Flask.process_response no longer saves sessions, or runs after_this_request, of the current context: "
-        "look for what does, and call it in _processed (contexts.py)"
+    assert {"request_ctx", "_after_request_functions", "save_session"} <= names_used_by(
+        flask.Flask.process_response
+    ), (
+        "Flask.process_response no longer saves sessions, or runs after_this_request, "
+        "of the current context: look for what does, and call it in _processed (contexts.py)"
     )
 
 
@@ -188,18 +195,31 @@ def test_flask_keeps_hooks_in_lists_by_blueprint():
     for register in (app.before_request, app.after_request, app.teardown_request, app.url_value_preprocessor):
         register(test_flask_keeps_hooks_in_lists_by_blueprint)
 
-    assert [dict(getattr(app, name)) for name in HOOKS] == [{None: [test_flask_keeps_hooks_in_lists_by_blueprint]}] * 4, (
-        "Flask keeps hooks elsewhere: correct HOOKS (contexts.py), by which it is known whether a program has any"
+    assert [dict(getattr(app, name)) for name in HOOKS] == [
+        {None: [test_flask_keeps_hooks_in_lists_by_blueprint]}
+    ] * 4, (
+        "Flask keeps hooks elsewhere: "
+        "correct HOOKS (contexts.py), by which it is known whether a program has any"
     )
-    tables = {name for name, value in vars(app).items() if isinstance(value, dict) and name.endswith(("funcs", "processors"))}
-    assert tables == {*HOOKS, "template_context_processors"}, "Flask has a new kind of hook: add it to HOOKS if it sees requests"
+    tables = {
+        name
+        for name, value in vars(app).items()
+        if isinstance(value, dict) and name.endswith(("funcs", "processors"))
+    }
+    assert tables == {*HOOKS, "template_context_processors"}, (
+        "Flask has a new kind of hook: add it to HOOKS if it sees requests"
+    )
     app.register_error_handler(418, print)
-    assert app.error_handler_spec[None][418], "Flask keeps error handlers elsewhere: correct uses_hooks (contexts.py)"
+    assert app.error_handler_spec[None][418], (
+        "Flask keeps error handlers elsewhere: correct uses_hooks (contexts.py)"
+    )
 
 
 def test_flasks_json_provider_converts_by_a_plain_function():
     with pytest.raises(TypeError):
-        DefaultJSONProvider.default(object())  # It took no instance; `dumps` in responses.py calls it so.
+        DefaultJSONProvider.default(
+            object()
+        )  # It takes no instance, and `dumps` in responses.py depends on that.
 
 
 # a2wsgi
@@ -213,7 +233,11 @@ def test_a2wsgi_builds_an_environment_without_reading_the_body():
     gone = "a2wsgi changed build_environ: look for how WSGIResponder makes its environment"
     assert environ["asgi.scope"] is SCOPE, gone
     assert environ["wsgi.input"] is body, gone
-    assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["HTTP_X_HEADER"]) == ("/here", "q=1", "1"), gone
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"], environ["HTTP_X_HEADER"]) == (
+        "/here",
+        "q=1",
+        "1",
+    ), gone
 
 
 # Werkzeug
@@ -221,7 +245,9 @@ def test_a2wsgi_builds_an_environment_without_reading_the_body():
 
 def test_a_werkzeug_response_tells_whether_closing_does_anything():
     response = WerkzeugResponse(b"")
-    assert response._on_close == [], "Werkzeug renamed Response._on_close: look for what call_on_close appends to"
+    assert response._on_close == [], (
+        "Werkzeug renamed Response._on_close: look for what call_on_close appends to"
+    )
     response.call_on_close(print)
     assert response._on_close == [print], "Werkzeug's call_on_close keeps functions elsewhere: look there"
 
@@ -261,7 +287,10 @@ def test_werkzeug_gives_text_a_charset():
     assert [get_content_type(each, "utf-8") for each in ("text/csv", "image/png")] == [
         "text/csv; charset=utf-8",
         "image/png",
-    ], "Werkzeug's get_content_type changed: look for how it makes Content-Type, and correct _media_type (responses.py)"
+    ], (
+        "Werkzeug's get_content_type changed: "
+        "look for how it makes Content-Type, and correct _media_type (responses.py)"
+    )
 
 
 # Starlette
@@ -287,7 +316,8 @@ def test_a_starlette_stream_sends_the_headers_that_it_is_given():
     response.raw_headers = headers = [(b"x-header", b"1")]
 
     assert asyncio.run(sent_by(response, SCOPE))[0]["headers"] is headers, (
-        "Starlette's responses have no raw_headers any more: look for what StreamingResponse sends, for Response._stream"
+        "Starlette's responses have no raw_headers any more: "
+        "look for what StreamingResponse sends, for Response._stream"
     )
 
 
@@ -307,7 +337,7 @@ def test_starlette_finds_files_in_several_folders(tmp_path):
     assert asyncio.run(files.get_response("index.html", SCOPE)).status_code == 200
 
 
-def test_starlette_reads_a_query_of_bytes():
+def test_starlette_parses_a_query_in_bytes():
     assert QueryParams(b"a=1&a=2")["a"] == "2"
 
 
@@ -330,8 +360,8 @@ def test_marshmallow_dumps_field_by_field():
     assert names_used_by(fields.Field.serialize) == {
         "_CHECK_ATTRIBUTE", "_serialize", "callable", "dump_default", "get_value", "missing_",
     }, changed.format("Field.serialize")  # fmt: skip
-    assert names_used_by(fields.Number._serialize) == {"_format_num", "_to_string", "as_string"}, changed.format(
-        "Number._serialize"
+    assert names_used_by(fields.Number._serialize) == {"_format_num", "_to_string", "as_string"}, (
+        changed.format("Number._serialize")
     )
 
 
@@ -347,12 +377,17 @@ def test_marshmallow_keeps_a_schemas_hooks_by_their_kind():
 
     renamed = "marshmallow renamed Schema._hooks: look for where Schema.dump finds pre_dump and post_dump"
     assert not Plain._hooks[PRE_DUMP] + Plain._hooks[POST_DUMP], renamed
-    assert [name for tag in (PRE_DUMP, POST_DUMP) for name, *_ in Hooked._hooks[tag]] == ["before", "after"], renamed
+    assert [name for tag in (PRE_DUMP, POST_DUMP) for name, *_ in Hooked._hooks[tag]] == [
+        "before",
+        "after",
+    ], renamed
     assert Hooked().dump({"number": 1}) == {"number": 1}
 
 
 def test_marshmallow_tells_which_fields_read_no_attribute():
-    assert [each._CHECK_ATTRIBUTE for each in (fields.Field, fields.Constant, fields.Function, fields.Method)] == [
+    assert [
+        each._CHECK_ATTRIBUTE for each in (fields.Field, fields.Constant, fields.Function, fields.Method)
+    ] == [
         True,
         False,
         False,
@@ -368,7 +403,7 @@ def test_jsonschema_rs_tells_the_errors_of_each_alternative():
     (error,) = Draft4Validator(schema, mask="the value").iter_errors({"in": 1})
     (reference,), (selector,) = error.kind.context
 
-    changed = "jsonschema-rs changed its errors: look for {} in ValidationError, for grammar.py"
+    changed = "jsonschema-rs changed its errors: look for {} in ValidationError, for document_schema.py"
     assert (reference.kind.name, selector.kind.name) == ("required", "enum"), changed.format("kind.name")
     assert reference.message.startswith('"$ref"'), changed.format("message")
     assert selector.instance_path == ["in"], changed.format("instance_path")
@@ -377,12 +412,16 @@ def test_jsonschema_rs_tells_the_errors_of_each_alternative():
 
 @pytest.mark.parametrize("schema", [{"pattern": "("}, {"enum": [{1}]}, {"multipleOf": float("nan")}])
 def test_jsonschema_rs_refuses_what_it_cannot_check(schema):
-    with pytest.raises(ValueError, match=r"."):  # If not, keywords.py has to find out: nothing may be discovered by a request.
+    with pytest.raises(
+        ValueError, match=r"."
+    ):  # If not, keywords.py has to find out: nothing may be discovered by a request.
         Draft4Validator(schema)
 
 
 def test_jsonschema_rs_rejects_an_address_with_a_name():
-    validator = Draft4Validator({"format": "email"}, validate_formats=True, email_options=EmailOptions(allow_display_text=False))
+    validator = Draft4Validator(
+        {"format": "email"}, validate_formats=True, email_options=EmailOptions(allow_display_text=False)
+    )
 
     assert not validator.is_valid("Ada <ada@example.org>"), "jsonschema-rs changed EmailOptions"
 
@@ -394,12 +433,13 @@ def test_connexions_proxies_read_its_context_variables():
     context_, operation_ = {"user": "ada"}, object()
 
     def bound():
-        bind(operation_, dict(SCOPE), asyncio.Event().wait, context_)
+        bind_request(operation_, dict(SCOPE), asyncio.Event().wait, context_)
         proxied = context._get_current_object(), operation._get_current_object()
         return *proxied, request.headers["x-header"], request.method
 
     assert copy_context().run(bound) == (context_, operation_, "1", "GET"), (
-        "Connexion renamed the variables of its proxies: look in connexion/context.py, for connexion_internals.py"
+        "Connexion renamed the variables of its proxies: "
+        "look in connexion/context.py, for connexion_internals.py"
     )
 
 
@@ -407,7 +447,8 @@ def test_connexions_request_keeps_its_context_in_the_scope():
     scope = dict(SCOPE)
 
     assert ConnexionRequest(scope).context is scope["extensions"][CONTEXT_KEY], (
-        "Connexion keeps `request.context` elsewhere: look in ConnexionRequest.context, connexion/lifecycle.py"
+        "Connexion keeps `request.context` elsewhere: "
+        "look in ConnexionRequest.context, connexion/lifecycle.py"
     )
 
 
@@ -424,30 +465,42 @@ def test_connexion_inspects_a_security_function_by_a_method_of_its_own():
 
     assert asyncio.run(check("t")) == "t"
     assert asked == [AbstractSecurityHandler.required_scopes_kw, AbstractSecurityHandler.request_kw], (
-        "Connexion looks at security functions otherwise: look in AbstractSecurityHandler._generic_check, for InspectedOnce"
+        "Connexion looks at security functions otherwise: "
+        "look in AbstractSecurityHandler._generic_check, for InspectOnceMixin"
     )
-    assert InspectedOnce()._generic_check(check, "not valid")
+    assert InspectOnceMixin()._generic_check(check, "not valid")
 
 
 def test_connexions_security_handlers_have_what_ours_override():
     renamed = "Connexion renamed {}: look in connexion/security.py for what security.py has to override"
 
-    assert callable(ApiKeySecurityHandler.get_cookie_value), renamed.format("ApiKeySecurityHandler.get_cookie_value")
+    assert callable(ApiKeySecurityHandler.get_cookie_value), renamed.format(
+        "ApiKeySecurityHandler.get_cookie_value"
+    )
     assert callable(OAuthSecurityHandler.get_scope_validate_func), renamed.format("get_scope_validate_func")
     assert callable(OAuthSecurityHandler.get_token_info_remote), renamed.format("get_token_info_remote")
     for name in ("parse_security_scheme", "verify_multiple_schemes", "verify_none", "verify_security"):
-        assert callable(getattr(SecurityHandlerFactory, name)), renamed.format(f"SecurityHandlerFactory.{name}")
+        assert callable(getattr(SecurityHandlerFactory, name)), renamed.format(
+            f"SecurityHandlerFactory.{name}"
+        )
 
 
-def test_connexions_stack_is_that_which_the_pipeline_knows():
-    assert ConnexionMiddleware.default_middlewares == [ServerErrorMiddleware, ExceptionMiddleware, *pipeline.INNER], (
-        "Connexion's stack of middlewares changed: correct INNER and Pipeline.stack (pipeline.py)"
-    )
-    assert {position.value for position in MiddlewarePosition} <= set(ConnexionMiddleware.default_middlewares), (
-        "Connexion's positions are no middlewares of its stack any more: look in MiddlewarePosition, for App.add_middleware"
+def test_the_pipeline_lists_connexions_middlewares():
+    assert ConnexionMiddleware.default_middlewares == [
+        ServerErrorMiddleware,
+        ExceptionMiddleware,
+        *pipeline.INNER_POSITIONS,
+    ], "Connexion's stack of middlewares changed: correct INNER and Pipeline.stack (pipeline.py)"
+    assert {position.value for position in MiddlewarePosition} <= set(
+        ConnexionMiddleware.default_middlewares
+    ), (
+        "Connexion's positions are no middlewares of its stack any more: "
+        "look in MiddlewarePosition, for App.add_middleware"
     )
     assert ROUTING_CONTEXT == "connexion_routing", "Connexion renamed what its routing leaves in the scope"
-    assert hasattr(ConnexionMiddleware, "_build_middleware_stack"), "Connexion renamed it: rename that of Middleware (app.py)"
+    assert hasattr(ConnexionMiddleware, "_build_middleware_stack"), (
+        "Connexion renamed it: rename that of Middleware (app.py)"
+    )
 
 
 def test_app_has_the_interface_of_flaskapp():
@@ -455,7 +508,9 @@ def test_app_has_the_interface_of_flaskapp():
     options = {field.name for field in fields_of(_Options)}
 
     assert public <= set(dir(App)), "FlaskApp has something new: App needs it too"
-    assert options - OPTIONS_OF_OTHERS == OPTION_NAMES, "Connexion has other options: correct Options (api.py)"
+    assert options - CONNEXION_OPTIONS == OPTION_NAMES, (
+        "Connexion has other options: correct Options (api.py)"
+    )
 
 
 def test_connexions_operations_are_flask_endpoints_by_their_ids():
@@ -480,10 +535,10 @@ def test_connexions_json_is_that_of_its_default_function():
 
 
 def test_connexions_schema_of_documents_has_each_kind_of_object():
-    kinds = grammar.FIELDS.keys() - {"Document", "Components", "Callback"}
+    kinds = document_schema.FIELDS.keys() - {"Document", "Components", "Callback"}
 
     assert kinds <= OpenAPISpecification.openapi_schema["definitions"].keys(), (
-        "Connexion's schema of OpenAPI 3.0 names objects otherwise: correct FIELDS (grammar.py)"
+        "Connexion's schema of OpenAPI 3.0 names objects otherwise: correct FIELDS (document_schema.py)"
     )
 
 
@@ -497,12 +552,15 @@ def test_connexions_options_of_swagger_ui_have_these_names():
 
 def test_connexions_parsers_of_uris_resolve_path_query_and_form():
     assert {"resolve_path", "resolve_query", "resolve_form"} <= set(dir(AbstractURIParser)), (
-        "Connexion changed AbstractURIParser: programs' parsers are called by these names in parameters.py and forms.py"
+        "Connexion changed AbstractURIParser: "
+        "programs' parsers are called by these names in parameters.py and forms.py"
     )
 
 
 def test_connexion_finds_the_folder_of_a_program():
-    assert get_root_path(App.__module__) == str(ENGINE), "Connexion changed get_root_path: look for it in Flask's helpers"
+    assert get_root_path(App.__module__) == str(ENGINE), (
+        "Connexion changed get_root_path: look for it in Flask's helpers"
+    )
 
 
 def test_connexions_problems_describe_themselves():

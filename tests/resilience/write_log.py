@@ -12,7 +12,7 @@ class Stored(NamedTuple):
     version: int
 
 
-class Balance(NamedTuple):
+class Discrepancies(NamedTuple):
     """The discrepancies: acknowledged writes that are missing, and writes applied twice."""
 
     lost: list[str]
@@ -21,7 +21,7 @@ class Balance(NamedTuple):
 
 @dataclass
 class Entry:
-    """What a writer knows about a user that only it writes. None is an unknown outcome: no response, or 503."""
+    """What a writer knows about its own user. None is an unknown outcome: no response, or 503."""
 
     email: str
     created: bool | None = None
@@ -31,26 +31,36 @@ class Entry:
     names: tuple[str, ...] = ("new",)
 
     def changed(self, name: str, *, acknowledged: bool) -> None:
-        """Record a change: the user then has this name, or that of an earlier change whose outcome is unknown."""
+        """Record a change: the user then has this name, or that of an earlier change of unknown outcome."""
         self.names = (name,) if acknowledged and not self.unknown else (*self.names, name)
         self.acknowledged += acknowledged
         self.unknown += not acknowledged
 
-    def balance(self, stored: Stored | None) -> Balance:
+    def balance(self, stored: Stored | None) -> Discrepancies:
         """Compare with the stored state; each change increments the version."""
         if stored is None:
-            return Balance([f"{self.email} was acknowledged"] if self.created and self.deleted is False else [], [])
+            return Discrepancies(
+                [f"{self.email} was acknowledged"] if self.created and self.deleted is False else [], []
+            )
         lost = [f"{self.email} was deleted"] if self.deleted else []
         changes = stored.version - 1
         if changes < self.acknowledged or stored.username not in self.names:
-            lost.append(f"{self.email} should have {self.acknowledged} changes to {self.names}, but is {stored}")
+            lost.append(
+                f"{self.email} should have {self.acknowledged} changes to {self.names}, but is {stored}"
+            )
         doubled = changes > self.acknowledged + self.unknown
-        return Balance(
-            lost, [f"{self.email} has had {changes} changes, not {self.acknowledged}+{self.unknown}"] if doubled else []
+        return Discrepancies(
+            lost,
+            [f"{self.email} has had {changes} changes, not {self.acknowledged}+{self.unknown}"]
+            if doubled
+            else [],
         )
 
 
-def balance(entries: Iterable[Entry], stored: Mapping[str, Stored]) -> Balance:
+def balance(entries: Iterable[Entry], stored: Mapping[str, Stored]) -> Discrepancies:
     """Compare all entries with the stored state."""
     balances = [entry.balance(stored.get(entry.email)) for entry in entries]
-    return Balance([text for each in balances for text in each.lost], [text for each in balances for text in each.doubled])
+    return Discrepancies(
+        [text for each in balances for text in each.lost],
+        [text for each in balances for text in each.doubled],
+    )

@@ -1,4 +1,4 @@
-"""Bodies arrive whole, within bounds of size and time."""
+"""Bodies are read completely, within limits of size and time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,18 +6,24 @@ from typing import Any
 
 import pytest
 
-from users_api.engine.reading import BodyTimeout, BodyTooLarge, ClientDisconnected, Reader, replay
+from users_api.engine.body_reader import (
+    BodyReader,
+    BodyTimeout,
+    BodyTooLarge,
+    ClientDisconnected,
+    replay_body,
+)
 
 CHUNKED = [(b"transfer-encoding", b"chunked")]
 
 
-def read(reader: Reader, headers: list[tuple[bytes, bytes]], *messages: dict[str, Any]) -> bytes:
-    """Return the body that the messages carry."""
+def read(reader: BodyReader, headers: list[tuple[bytes, bytes]], *messages: dict[str, Any]) -> bytes:
+    """Return the body from the messages."""
     return asyncio.run(reader.read({"type": "http", "headers": headers}, channel(messages)))
 
 
 def channel(messages: Iterable[dict[str, Any]]) -> Any:
-    """Return a channel that gives the messages, then nothing."""
+    """Return a receive channel that yields the messages, then blocks."""
     waiting = list(messages)
 
     async def receive() -> Any:
@@ -34,41 +40,41 @@ def chunk(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 def test_the_parts_of_a_body_are_put_together() -> None:
-    assert read(Reader(None, None), CHUNKED, chunk(b"a", more=True), chunk(b"b")) == b"ab"
+    assert read(BodyReader(None, None), CHUNKED, chunk(b"a", more=True), chunk(b"b")) == b"ab"
 
 
-def test_without_a_length_nothing_is_waited_for() -> None:
-    assert read(Reader(10, 1), []) == b""
+def test_without_a_length_or_chunks_the_body_is_empty() -> None:
+    assert read(BodyReader(10, 1), []) == b""
 
 
 @pytest.mark.parametrize("length", [b"11", b"0011", b"9" * 5000])
 def test_a_body_that_is_announced_as_too_large_is_not_read(length: bytes) -> None:
     with pytest.raises(BodyTooLarge) as caught:
-        read(Reader(10, 1), [(b"content-length", length)])
+        read(BodyReader(10, 1), [(b"content-length", length)])
 
     assert (caught.value.limit, caught.value.headers) == (10, {"Connection": "close"})
 
 
 def test_a_body_that_becomes_too_large_is_not_read_further() -> None:
     with pytest.raises(BodyTooLarge):
-        read(Reader(3, 1), CHUNKED, chunk(b"ab", more=True), chunk(b"cd", more=True))
+        read(BodyReader(3, 1), CHUNKED, chunk(b"ab", more=True), chunk(b"cd", more=True))
 
 
-def test_a_body_that_does_not_arrive_is_given_up() -> None:
+def test_a_body_that_does_not_arrive_times_out() -> None:
     with pytest.raises(BodyTimeout) as caught:
-        read(Reader(10, 0.01), CHUNKED, chunk(b"ab", more=True))
+        read(BodyReader(10, 0.01), CHUNKED, chunk(b"ab", more=True))
 
     assert caught.value.detail == "The request body did not arrive within 0.01 seconds."
 
 
 def test_a_client_that_disconnects_ends_the_request() -> None:
     with pytest.raises(ClientDisconnected):
-        read(Reader(None, None), CHUNKED, chunk(b"ab", more=True), {"type": "http.disconnect"})
+        read(BodyReader(None, None), CHUNKED, chunk(b"ab", more=True), {"type": "http.disconnect"})
 
 
 def test_a_body_can_be_read_again() -> None:
     async def twice() -> list[Any]:
-        receive = replay(b"ab", channel([{"type": "http.disconnect"}]))
+        receive = replay_body(b"ab", channel([{"type": "http.disconnect"}]))
         return [await receive(), await receive()]
 
     assert asyncio.run(twice()) == [chunk(b"ab"), {"type": "http.disconnect"}]
