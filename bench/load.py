@@ -69,9 +69,8 @@ def cpu_seconds(pid: int) -> float:
     root = psutil.Process(pid)
     used = 0.0
     for process in (*root.children(recursive=True), root):
-        with suppress(
-            psutil.NoSuchProcess
-        ):  # The process has just finished, so the time of its parent, read later, includes it.
+        # The process has just finished, so the time of its parent, read later, includes it.
+        with suppress(psutil.NoSuchProcess):
             used += sum(process.cpu_times()[:4])
     return used
 

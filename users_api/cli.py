@@ -177,9 +177,8 @@ def _browser_host(host: str) -> str:
 def _database_location(settings: type[Config]) -> str:
     """Return the file or the URL of the database, without the password."""
     url = make_url(settings.SQLALCHEMY_DATABASE_URI)
-    if (
-        url.get_backend_name() == "sqlite"
-    ):  # Flask-SQLAlchemy's paths are relative to Flask's instance folder.
+    # Flask-SQLAlchemy's paths are relative to Flask's instance folder.
+    if url.get_backend_name() == "sqlite":
         return f"the SQLite file {Path(Flask('users_api').instance_path, url.database or '')}"
     return url.set(drivername="postgresql").render_as_string()
 

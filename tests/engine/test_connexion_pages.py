@@ -226,7 +226,7 @@ def test_routing_by_path_and_method() -> None:
         keepers = MethodViewResolver("tests.engine.zoo", class_arguments=given)
         app.add_api(document(paths("keeper")), base_path="/view", resolver=keepers)
         app.add_api(
-            document({"/late": {"get": {"operationId": "nobody.knows", "responses": OBJECT}}}),
+            document({"/late": {"get": {"operationId": "absent.handler", "responses": OBJECT}}}),
             base_path="/late",
             resolver_error=501,
         )
@@ -862,7 +862,7 @@ def test_mocks() -> None:
         paths = {
             "/mock": {
                 "get": {
-                    "operationId": "nobody.knows",
+                    "operationId": "absent.handler",
                     "responses": {"200": {"description": "", "content": content}},
                 }
             },

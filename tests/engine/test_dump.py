@@ -246,9 +246,8 @@ def schemas_with_rows(draw):
         if draw(st.booleans()):
             options["data_key"] = f"{position} '\"\\ {name}"
         if options.get("attribute", name) != name:
-            options.update(
-                load_only=False, dump_only=True
-            )  # Otherwise two fields could read the same attribute.
+            # Otherwise two fields could read the same attribute.
+            options.update(load_only=False, dump_only=True)
         make, fitting = FIELDS[draw(st.sampled_from(sorted(FIELDS)))]
         members[name] = make(**options)
         values[options.get("attribute", name)] = fitting if draw(st.integers(0, 7)) else ANYTHING

@@ -505,9 +505,8 @@ class StockAndEngine:
 
     def stock(self, path: str, media_type: str, body: bytes) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ResourceWarning
-            )  # Connexion does not close the files of its parser.
+            # Connexion does not close the files of its parser.
+            warnings.simplefilter("ignore", ResourceWarning)
             answer = self._client.post(
                 path, content=body, headers={"Content-Type": media_type} if media_type else {}
             )

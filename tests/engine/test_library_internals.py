@@ -217,9 +217,8 @@ def test_flask_keeps_hooks_in_lists_by_blueprint():
 
 def test_flasks_json_provider_converts_by_a_plain_function():
     with pytest.raises(TypeError):
-        DefaultJSONProvider.default(
-            object()
-        )  # It takes no instance, and `dumps` in responses.py depends on that.
+        # It takes no instance, and `dumps` in responses.py depends on that.
+        DefaultJSONProvider.default(object())
 
 
 # a2wsgi
@@ -412,9 +411,8 @@ def test_jsonschema_rs_tells_the_errors_of_each_alternative():
 
 @pytest.mark.parametrize("schema", [{"pattern": "("}, {"enum": [{1}]}, {"multipleOf": float("nan")}])
 def test_jsonschema_rs_refuses_what_it_cannot_check(schema):
-    with pytest.raises(
-        ValueError, match=r"."
-    ):  # If not, keywords.py has to find out: nothing may be discovered by a request.
+    # If not, keywords.py has to find out: nothing may be discovered by a request.
+    with pytest.raises(ValueError, match=r"."):
         Draft4Validator(schema)
 
 

@@ -219,3 +219,11 @@ def test_the_order_of_paths_in_the_document_does_not_matter(*, reverse: bool) ->
     assert client.get("/x/7.json").json() == {"operation": "file", "name": "7"}
     assert client.get("/x/7/y").json() == {"operation": "below", "id": 7}
     assert client.get("/x/new").status_code == 405
+
+
+def test_names_that_differ_in_punctuation_stay_apart() -> None:
+    both = path_parameter("a.b"), path_parameter("a_b")
+    paths = {"/pairs/{a.b}/{a_b}": {"get": operation("pair", *both)}}
+    client = program(paths, echo("pair")).test_client()
+
+    assert client.get("/pairs/1/2").json() == {"operation": "pair", "ab": "1", "a_b": "2"}

@@ -173,7 +173,7 @@ def document(requirements=REQUIREMENTS, schemes=SCHEMES, security=GLOBAL):
     for name, wanted in requirements.items():
         operation = {
             "operationId": f"{HERE}.show_{name}",
-            "responses": {"200": {"description": "Who was let in."}},
+            "responses": {"200": {"description": "The identity."}},
         }
         paths[f"/{name}"] = {"get": operation if wanted is None else {**operation, "security": wanted}}
     return {

@@ -72,9 +72,8 @@ def test_a_replacement_worker_takes_over_the_share_of_a_killed_one(running: Serv
 def test_a_burst_of_clients_is_accepted_without_delay(running: Service) -> None:
     until(lambda: running.output().count("Application startup complete.") == 2)
 
-    assert (
-        median(_seconds(running, clients=64) for _ in range(15)) < 0.1
-    )  # It is 0.17 with a wait before each accept.
+    # It is 0.17 with a wait before each accept.
+    assert median(_seconds(running, clients=64) for _ in range(15)) < 0.1
 
 
 def _seconds(running: Service, clients: int) -> float:

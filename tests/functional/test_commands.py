@@ -242,7 +242,7 @@ def test_a_database_error_is_reported_in_one_line(run: Run, tmp_path: Path) -> N
     (tmp_path / "junk.db").write_text("no database " * 100)
 
     junk = run("seed_db", DATABASE_URL=f"sqlite:///{tmp_path}/junk.db")
-    option = run("seed_db", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users?colour=blue")
+    option = run("seed_db", DATABASE_URL="postgresql://users@127.0.0.1:9/users?colour=blue")
 
     assert (junk.exit_code, junk.stderr) == (1, "Error: file is not a database\n")
     assert (option.exit_code, option.stderr) == (
@@ -252,7 +252,7 @@ def test_a_database_error_is_reported_in_one_line(run: Run, tmp_path: Path) -> N
 
 
 def test_an_unavailable_database_is_reported_in_one_line(run: Run) -> None:
-    away = run("db", "upgrade", DATABASE_URL="postgresql://nobody@127.0.0.1:9/users")
+    away = run("db", "upgrade", DATABASE_URL="postgresql://users@127.0.0.1:9/users")
 
     assert away.exit_code == 1
     assert away.stderr.startswith("Error: ")

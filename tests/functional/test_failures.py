@@ -105,9 +105,8 @@ def test_a_missing_migration_results_in_503(
 def test_the_log_names_the_command_that_migrates(
     client_without_migration: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    until(
-        lambda: bool(client_without_migration.get("/users").is_error and caplog.records)
-    )  # At most one log line a second.
+    # At most one log line a second.
+    until(lambda: bool(client_without_migration.get("/users").is_error and caplog.records))
 
     (line,) = caplog.messages
     assert line.startswith("The database needs a migration, run `users-api db upgrade`: ")

@@ -109,9 +109,8 @@ def test_upgrade_after_downgrade_restores_the_schema() -> None:
 
 
 @pytest.mark.usefixtures("migrated")
-@pytest.mark.filterwarnings(
-    "ignore:.*expression-based index"
-)  # SQLAlchemy skips them on SQLite; the catalogue has them.
+# SQLAlchemy skips them on SQLite; the catalogue has them.
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_the_migrations_create_the_tables_of_the_models(
     backend: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

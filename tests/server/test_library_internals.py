@@ -128,9 +128,8 @@ def test_httptools_passes_bodies_with_unknown_transfer_codings_through() -> None
 
 
 def test_httptools_does_not_require_a_host() -> None:
-    HttpRequestParser(Parsed()).feed_data(
-        b"GET / HTTP/1.1\r\n\r\n"
-    )  # If it ever does, the protocol's own check can be removed.
+    # If it ever does, the protocol's own check can be removed.
+    HttpRequestParser(Parsed()).feed_data(b"GET / HTTP/1.1\r\n\r\n")
 
 
 # uvicorn's HTTP protocol

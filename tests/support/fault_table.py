@@ -11,12 +11,13 @@ HEAD = """\
 |---|--:|--:|--:|--:|--:|--:|
 """
 COLORS = ("#1f77b4", "#ff7f0e")
+# In pixels: a row's height, the labels' width, the chart's width, one second.
 LINE, LABELS, WIDTH, SECOND = (
     22,
     300,
     760,
     40,
-)  # In pixels: a row's height, the labels' width, the chart's width, one second.
+)
 
 
 class Row(NamedTuple):

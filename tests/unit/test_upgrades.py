@@ -24,7 +24,7 @@ def lint(statements: str) -> str:
 def test_squawk_accepts_every_migration() -> None:
     environment = {
         "APP_SETTINGS": "users_api.config.DevelopmentConfig",
-        "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/users",
+        "DATABASE_URL": "postgresql://users@127.0.0.1:9/users",
     }
     fresh = ScriptInfo(create_app=create_flask_app, set_debug_flag=False)
 

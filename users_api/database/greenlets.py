@@ -57,7 +57,7 @@ idle_greenlets: Final = GreenletCache()
 
 
 class Deadline:
-    """Cancels a wait that takes too long, as `asyncio.timeout` does, at a fifth of its cost.
+    """Cancels a wait that takes too long, as `asyncio.timeout` does, at about a third of its cost.
 
     Raises:
         TimeoutError: at the end of the block, in place of the cancellation.

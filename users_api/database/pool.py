@@ -91,9 +91,8 @@ class FairQueue(QueueCommon[Any]):
             async with asyncio.timeout(seconds):
                 return await waiter
         except BaseException as failure:
-            if (
-                waiter.done() and not waiter.cancelled()
-            ):  # It arrived just as its caller timed out: pass it on.
+            # It arrived just as its caller timed out: pass it on.
+            if waiter.done() and not waiter.cancelled():
                 self.put_nowait(waiter.result())
             self._remove_waiter(waiter)
             if isinstance(failure, TimeoutError):

@@ -94,9 +94,8 @@ def replace_first_connection_lock(pool: Pool, lock: AbstractContextManager[None]
 
     With the thread lock, a second request that connects at the same time would deadlock the event loop.
     """
-    event.listen(
-        pool, "connect", lambda _connection, _record: None
-    )  # Without a listener there is no lock to replace.
+    # Without a listener there is no lock to replace.
+    event.listen(pool, "connect", lambda _connection, _record: None)
     pool.dispatch.connect._exec_once_mutex = lock  # type: ignore[attr-defined]  # noqa: SLF001 -- see the module.
 
 

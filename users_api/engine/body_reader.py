@@ -62,9 +62,8 @@ class BodyReader:
         """
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
-        if (
-            b"transfer-encoding" not in headers and length.isdigit()
-        ):  # Servers reject any other length before this.
+        # Servers reject any other length before this.
+        if b"transfer-encoding" not in headers and length.isdigit():
             announced = int(length.lstrip(b"0")[:MAX_LENGTH_DIGITS] or b"0")
             if self._limit is not None and announced > self._limit:
                 raise BodyTooLarge(self._limit)

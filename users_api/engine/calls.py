@@ -77,9 +77,8 @@ class Handler:
         self.wants_context = CONTEXT_ARGUMENT in self.names
         self.takes_declared = self.takes_all or declared <= self.names
         required = {each.name for each in named if each.default is each.empty}
-        self.none_arguments = dict.fromkeys(
-            required & declared
-        )  # None for optional parameters that were not sent.
+        # None for optional parameters that were not sent.
+        self.none_arguments = dict.fromkeys(required & declared)
         self.takes_exactly = self.takes_declared and not self.none_arguments
         if plain is self.function and not has_files and (unknown := required - declared - CONTEXT_ARGUMENTS):
             raise DocumentError(

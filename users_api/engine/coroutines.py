@@ -30,7 +30,7 @@ def resume(
         sent: Any = None
         try:
             sent = yield waits_for
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, the coroutine handles it or raises it again.
+        except BaseException as error:  # noqa: BLE001 -- the coroutine handles it or raises it again.
             sent, step = error, running.throw
         began = perf_counter()
         try:

@@ -60,9 +60,8 @@ class CompiledDump(Dump):
         """Return what the schema dumps of the object."""
         try:
             return self._writer(type(row))(row)
-        except (
-            _FALLBACK_ERRORS
-        ):  # The schema gives the default, leaves the field out, or raises the error again.
+        # The schema gives the default, leaves the field out, or raises the error again.
+        except _FALLBACK_ERRORS:
             return super().one(row)
 
     def many(self, rows: Iterable[Any]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from users_api.engine.responses import Response
 
 NON_WORD: Final = re.compile(r"\W")
 PARAMETER: Final = re.compile(r"\{([^}]+)\}")
+ACCEPTED: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")  # Connexion replaces the dashes.
 
 
 class FlaskRoutes:
@@ -87,11 +88,12 @@ class FlaskRoutes:
 
 
 def _with_identifiers(path: str, types: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the path and the types with names for werkzeug, except dashes, which Connexion replaces."""
-    names = {name: re.sub(r"^(?=\d)|[^\w-]", "_", name, flags=re.ASCII) for name in types}
-    return PARAMETER.sub(lambda found: f"{{{names.get(found[1], found[1])}}}", path), {
-        names[name]: types[name] for name in types
+    """Return the path and the types with numbers for those names that werkzeug does not accept."""
+    names = {
+        name: name if ACCEPTED.fullmatch(name) else f"parameter_{number}" for number, name in enumerate(types)
     }
+    renamed = PARAMETER.sub(lambda found: f"{{{names.get(found[1], found[1])}}}", path)
+    return renamed, {names[name]: kind for name, kind in types.items()}
 
 
 def _endpoint(operation: Operation) -> str:

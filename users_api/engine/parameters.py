@@ -22,11 +22,12 @@ from users_api.engine.styles import (
     Types,
 )
 
+# OpenAPI 3.0.3, Parameter Object, `name`.
 IGNORED_HEADERS: Final = {
     "accept",
     "content-type",
     "authorization",
-}  # OpenAPI 3.0.3, Parameter Object, `name`.
+}
 
 
 class Parameters:

@@ -41,9 +41,8 @@ class RunnerFactory:
         """Store the runners of functions."""
         self._app, self._run_plain, self._threads, self._wsgi = app, run_plain, threads, wsgi
         self._raise_problems = raise_problems
-        self.jsonifier = (
-            None if type(app.json) is FlaskJSONProvider else Jsonifier(app.json, indent=2)
-        )  # As Connexion's.
+        # As Connexion's.
+        self.jsonifier = None if type(app.json) is FlaskJSONProvider else Jsonifier(app.json, indent=2)
 
     def make(self, handler: Handler, responses: Responses, operation_id: str) -> Run:
         """Return the coroutine function that runs this handler and returns its response."""

@@ -71,9 +71,8 @@ class Translator:
         self.definitions: dict[str, dict[str, Any]] = {}
         self._references = references
         self._hidden_by = direction.value
-        self._hides = self._hidden_by in str(
-            references.root
-        )  # Skips the slow search if the document has no such property.
+        # Skips the slow search if the document has no such property.
+        self._hides = self._hidden_by in str(references.root)
         self._defaults: list[tuple[str, dict[str, Any]]] = []
         self._uses: dict[tuple[int, bool, frozenset[str]], tuple[str, SchemaUse]] = {}
         self._waiting: deque[tuple[str, SchemaUse]] = deque()

@@ -53,9 +53,8 @@ def print_sql() -> None:
 def run() -> None:
     """Run all migrations in one transaction, so that PostgreSQL rolls all of them back if one fails."""
     with transaction(serializable=True) as connection, warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*expression-based index"
-        )  # SQLAlchemy cannot reflect these from SQLite, and warns.
+        # SQLAlchemy cannot reflect these from SQLite, and warns.
+        warnings.filterwarnings("ignore", ".*expression-based index")
         context.configure(
             connection=connection,
             target_metadata=db.metadata,

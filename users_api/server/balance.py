@@ -135,9 +135,8 @@ class Acceptor:
     def _accept(self, listener: socket.socket) -> bool:
         try:
             connection, _address = listener.accept()
-        except (
-            OSError
-        ):  # Another worker was faster, or too many files are open: an immediate retry would not help.
+        # Another worker was faster, or too many files are open: an immediate retry would not help.
+        except OSError:
             self._pause()
             return False
         connection.settimeout(0)

@@ -120,9 +120,8 @@ def refuse_handshakes_on_stop(arbiter: Any) -> None:
 
 def _shares_listeners(arbiter: Any) -> bool:
     """Return whether the listeners are shared with a predecessor, a successor, systemd or other masters."""
-    systemd = arbiter.systemd or os.environ.get(
-        "LISTEN_FDS"
-    )  # gunicorn deletes the variable, and sets `arbiter.systemd` later.
+    # gunicorn deletes the variable, and sets `arbiter.systemd` later.
+    systemd = arbiter.systemd or os.environ.get("LISTEN_FDS")
     return bool(arbiter.master_pid or arbiter.reexec_pid or systemd or arbiter.cfg.reuse_port)
 
 

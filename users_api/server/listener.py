@@ -51,8 +51,7 @@ def reset_min_ttl(connection: socket.socket) -> None:
 
 
 def _set_min_ttl(endpoint: socket.socket, hops: int) -> None:
-    with suppress(
-        OSError
-    ):  # A Unix socket, or a system without the option: new connections may be reset there.
+    # A Unix socket, or a system without the option: new connections may be reset there.
+    with suppress(OSError):
         endpoint.setsockopt(socket.IPPROTO_IP, IP_MINTTL, hops)
         endpoint.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, hops)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from uvicorn import Config, Server
 from uvicorn_worker import UvicornWorker
 
@@ -25,8 +24,6 @@ class BalancedServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections."""
         await super().startup(sockets=[])
-        if self.lifespan.should_exit:  # pragma: no cover -- Python 3.11 stops tracing here.
-            return
         acceptor = Acceptor(sockets or [], self._load, self._slot, self._make_protocol)
         self.server_state.connections = Connections(acceptor.connection_ended)
         self.servers = [acceptor]  # type: ignore[list-item]  # uvicorn calls only `close` and `wait_closed`.
@@ -49,12 +46,8 @@ class Worker(UvicornWorker):
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         self._install_sigquit_handler()
-        if not self.alive:
-            return
-        server = BalancedServer(self.config, self.load, self.slot)
-        await server.serve(sockets=self.sockets)
-        if not server.started:  # pragma: no cover -- likewise, but it is tested.
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        if self.alive:
+            await BalancedServer(self.config, self.load, self.slot).serve(sockets=self.sockets)
 
     def init_signals(self) -> None:
         """Exit on SIGTERM: uvicorn raises the signal again after shutdown, which would kill the process."""

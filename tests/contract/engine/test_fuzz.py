@@ -17,12 +17,13 @@ DISCRIMINATED = (
     "Schemathesis takes a discriminator for a comment, and makes animals of kinds that there are not"
 )
 EMPTY = "a body of no bytes counts as none, as in Connexion, and one is required"
+# The others need credentials that these reject.
 OTHER_CREDENTIALS = {
     "GET /global",
     "GET /query",
     "GET /and",
     "GET /cookie",
-}  # The others need credentials that these reject.
+}
 WAIVED = {
     ("files", "RejectedPositiveData", r"PUT /files/\{name\}"): EMPTY,
     ("recursive", "RejectedPositiveData", "POST /animals"): DISCRIMINATED,
