@@ -440,3 +440,12 @@ def test_url_for_works_in_an_application_context_alone() -> None:
 
 def handle_nothing() -> Any:
     """Return nothing."""
+
+
+def test_an_application_context_ends_with_its_block() -> None:
+    app = program({}).app
+
+    with app.app_context():
+        assert flask.current_app.name == app.name
+
+    assert not flask.has_app_context()

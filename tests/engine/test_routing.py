@@ -227,3 +227,12 @@ def test_names_that_differ_in_punctuation_stay_apart() -> None:
     client = program(paths, echo("pair")).test_client()
 
     assert client.get("/pairs/1/2").json() == {"operation": "pair", "ab": "1", "a_b": "2"}
+
+
+def test_a_query_is_rejected_where_there_are_no_parameters() -> None:
+    client = program(
+        {"/plain": {"get": operation("plain")}}, echo("plain"), strict_validation=True
+    ).test_client()
+
+    assert client.get("/plain").json() == {"operation": "plain"}
+    assert client.get("/plain?unknown=1").status_code == 400

@@ -184,3 +184,22 @@ def test_a_head_that_arrives_with_many_requests_is_limited_by_its_own_size() -> 
     wire = asyncio.run(main())
 
     assert b"".join(wire.written).count(b"HTTP/1.1 200 OK") == 10
+
+
+def test_trailers_are_no_headers() -> None:
+    seen: list[bytes] = []
+
+    async def listing(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        seen.extend(name for name, _ in scope["headers"])
+        await app(scope, receive, send)
+
+    async def main() -> None:
+        protocol, _ = connect(listing)
+        head = POST.replace(b"Content-Length: 1", b"Transfer-Encoding: chunked")
+        protocol.data_received(head + b"1\r\nx\r\n0\r\nX-Late: 1\r\n\r\n")
+        await asyncio.gather(*protocol.tasks)
+
+    asyncio.run(main())
+
+    assert seen == [b"host", b"transfer-encoding"]
