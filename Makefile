@@ -36,7 +36,9 @@ test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (A
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/with-coverage $(BIN)/python)
 
 contract: .venv/dev.stamp chromium lint compat sdk ## Test the engine, the document, the clients and Swagger UI against the service
-	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest $(or $(ARGS),tests/contract/fuzz tests/contract/engine tests/contract/mutants tests/contract/document tests/contract/sdk tests/contract/browser tests/extending)
+	@CHROMIUM=$(CHROMIUM) $(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/in-parallel \
+		"$(BIN)/python -m pytest tests/contract/engine tests/contract/sdk tests/contract/browser tests/extending" \
+		"$(BIN)/python -m pytest tests/contract/fuzz tests/contract/mutants tests/contract/document")
 
 fuzz: .venv/dev.stamp ## Fuzz the service on PostgreSQL until Ctrl-C (ARGS="--max-time 60" and other options of Schemathesis)
 	@$(BIN)/python -m tests.contract.fuzz.run $(ARGS)
@@ -68,7 +70,7 @@ check: .venv/dev.stamp ## Check lint rules, formatting, types, and the schemas o
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 	$(BIN)/hadolint Dockerfile tests/delivery/*/Dockerfile
-	$(BIN)/shellcheck .ci/run tests/with-coverage tests/delivery/production/pgbouncer.sh
+	$(BIN)/shellcheck .ci/run tests/in-parallel tests/with-coverage tests/delivery/production/pgbouncer.sh
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml compose.prod.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -12,12 +13,21 @@ from tests.support.service import Service, service
 SUCCESSES = {"create_user": "201"}
 
 
-@pytest.fixture
-def server(postgres: PostgreSQL, request: pytest.FixtureRequest) -> Iterator[Service]:
-    """The real server on its own database, filled by `seed_db`."""
-    with service(postgres.create(f"users_{request.node.callspec.id}")) as running:
-        running.command("seed_db")
+@pytest.fixture(scope="module")
+def started(postgres: PostgreSQL) -> Iterator[Service]:
+    """The real server on its own database."""
+    with service(postgres.create("users_prefilled")) as running:
         yield running
+
+
+@pytest.fixture
+def server(started: Service) -> Service:
+    """The real server; `seed_db` has filled its empty database."""
+    with psycopg2.connect(started.environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE users RESTART IDENTITY")
+    connection.close()
+    started.command("seed_db")
+    return started
 
 
 @pytest.mark.parametrize(
