@@ -87,6 +87,7 @@ def configure(app: Flask, settings: type[Config]) -> None:
     app.config.from_object(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
         make_url(app.config["SQLALCHEMY_DATABASE_URI"]),
+        application_name="users-api",
         pool_size=min(settings.POOL_SIZE, settings.REQUESTS_IN_FLIGHT),
         max_waiting=max(0, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
         pool_timeout=settings.DATABASE_POOL_TIMEOUT,

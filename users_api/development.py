@@ -4,20 +4,19 @@ uvicorn imports this module in a new process on each reload. The modules that ar
 therefore imported inside `try` blocks.
 """
 
-import asyncio
 import logging
 import os
 import traceback
 from functools import cache, partial
-from http import HTTPStatus
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from yaml import MarkedYAMLError
 
+from users_api.server.development import ErrorApp, FallbackApp
 from users_api.server.protocol import Limits, Protocol
 from users_api.serving import render_failure, server_options
 
@@ -34,13 +33,14 @@ def create_app() -> ASGIApp:
         app: ASGIApp = import_module("users_api.app").create_app()
     except Exception as error:  # noqa: BLE001 -- code under development raises any exception.
         return _error_app(error)
-    return FallbackApp(app, os.environ[STARTUP_MESSAGE_VARIABLE])
+    announce = partial(click.echo, os.environ[STARTUP_MESSAGE_VARIABLE], err=True)
+    return FallbackApp(app, announce, replace=_error_app)
 
 
-def _error_app(error: Exception) -> "ErrorApp":
+def _error_app(error: Exception) -> ErrorApp:
     reason = describe_error(error)
     logger.error(reason)
-    return ErrorApp(reason)
+    return ErrorApp(reason, render_failure)
 
 
 def create_protocol(**options: Any) -> Protocol:
@@ -83,59 +83,3 @@ def _relative_path(name: str | None) -> str:
 
 def _message_in_one_line(error: Exception) -> str:
     return " ".join(str(error).split()).removeprefix(f"{PACKAGE.parent}{os.sep}")
-
-
-class FallbackApp:
-    """Wraps an application; prints a message after startup, and replaces the application if startup fails."""
-
-    def __init__(self, app: ASGIApp, message: str) -> None:
-        """Wrap the application."""
-        self.app, self._message = app, message
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application or its replacement."""
-        if scope["type"] != "lifespan":
-            await self.app(scope, receive, send)
-            return
-        started = False
-
-        async def announce(message: Message) -> None:
-            nonlocal started
-            if message["type"] != "lifespan.startup.failed":
-                await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                started = True  # uvicorn logs the start before the loop's next callback.
-                asyncio.get_running_loop().call_soon(partial(click.echo, self._message, err=True))
-
-        try:
-            await self.app(scope, receive, announce)
-        except Exception as error:
-            if started:
-                raise
-            self.app = _error_app(error)
-            await self.app(scope, receive, send)
-
-
-class ErrorApp:
-    """Responds to every request with 503 and the reason."""
-
-    def __init__(self, reason: str) -> None:
-        """Render the response once."""
-        self._body, self._media_type = render_failure(HTTPStatus.SERVICE_UNAVAILABLE, reason)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response, or complete the lifespan's start-up and shutdown."""
-        if scope["type"] == "lifespan":
-            await send({"type": "lifespan.startup.complete"})
-            while (await receive())["type"] != "lifespan.shutdown":
-                pass
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-        headers = [
-            (b"content-type", self._media_type.encode()),
-            (b"content-length", b"%d" % len(self._body)),
-        ]
-        await send(
-            {"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE, "headers": headers}
-        )
-        await send({"type": "http.response.body", "body": self._body})

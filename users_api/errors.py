@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 
 from users_api.database import is_missing_schema_object, is_unavailable, violated_constraint
 from users_api.engine import App, Response
-from users_api.engine.body_reader import BodyTimeout, BodyTooLarge
 from users_api.engine.failures import (
     InvalidParameter,
     InvalidPathParameter,
@@ -104,12 +103,6 @@ def register(app: App) -> None:
         UnsupportedMediaType: lambda _: failure(
             415, UNSUPPORTED_MEDIA_TYPE_MESSAGE, {"Accept-Encoding": "identity"}
         ),
-        BodyTooLarge: lambda error: failure(
-            413, too_large_message("request body", error.limit), error.headers
-        ),
-        BodyTimeout: lambda error: failure(
-            408, timeout_message("request body", error.seconds), error.headers
-        ),
         PathNotFound: lambda _: failure(404, PATH_NOT_FOUND_MESSAGE),
         InvalidPathParameter: invalid_path_parameter,
         OAuthProblem: lambda _: failure(401, "Authentication required."),
@@ -177,21 +170,3 @@ def internal_error(error: Exception) -> Response:
     """Log the traceback and return 500 with a fixed message."""
     logger.error("Unhandled exception", exc_info=error)
     return failure(500, INTERNAL_ERROR_MESSAGE)
-
-
-def too_large_message(what: str, limit: int) -> str:
-    """Return the message for a limit in bytes."""
-    return f"The {what} must not be larger than {format_size(limit)}."
-
-
-def timeout_message(what: str, seconds: float) -> str:
-    """Return the message for a limit in seconds."""
-    return f"The {what} did not arrive within {seconds:g} seconds."
-
-
-def format_size(number: int) -> str:
-    """Return a number of bytes in the largest unit that divides it."""
-    for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
-        if number % unit == 0:
-            return f"{number // unit} {name}"
-    return f"{number} bytes"

@@ -39,11 +39,9 @@ FIRST_NAMES: Final = (
     "Hedy",
     "Ken",
     "Linus",
-    "Margaret",
 )
 LAST_NAMES: Final = (
     "Allen",
-    "Berners",
     "Dijkstra",
     "Hamilton",
     "Hopper",
@@ -91,16 +89,9 @@ def _insert_generated() -> Insert:
     )
     number = numbers.c.number
     first, last = _cycle(FIRST_NAMES, number), _cycle(LAST_NAMES, number)
-    address = (
-        func.lower(first)
-        + "."
-        + func.lower(last)
-        + "."
-        + bindparam("run", type_=String)
-        + "."
-        + cast(number, String)
-    )
-    rows = select(first + " " + last, address + "@example.org", number % INACTIVE_INTERVAL != 0)
+    number_text = cast(number, String)
+    email = func.lower(first + "." + last + ".") + bindparam("run", type_=String) + "." + number_text
+    rows = select(first + " " + last, email + "@example.org", number % INACTIVE_INTERVAL != 0)
     return insert(User.__table__).from_select(["username", "email", "active"], rows)
 
 

@@ -35,7 +35,12 @@ def application(notes_url: str) -> Flask:
     """The application, whose pool has POOL_SIZE connections."""
     app = Flask("notes")
     options = engine_options(
-        make_url(notes_url), pool_size=POOL_SIZE, max_waiting=1000, pool_timeout=SECONDS, connect_timeout=5
+        make_url(notes_url),
+        application_name="notes",
+        pool_size=POOL_SIZE,
+        max_waiting=1000,
+        pool_timeout=SECONDS,
+        connect_timeout=5,
     )
     app.config |= {"SQLALCHEMY_DATABASE_URI": notes_url, "SQLALCHEMY_ENGINE_OPTIONS": options}
     db.init_app(app)

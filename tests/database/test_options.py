@@ -10,7 +10,13 @@ from sqlalchemy.exc import DBAPIError
 from users_api.database import db, engine_options, set_session_timeouts
 from users_api.database.pool import GreenletPool
 
-OPTIONS = {"pool_size": 2, "max_waiting": 5, "pool_timeout": 0.5, "connect_timeout": 2.5}
+OPTIONS = {
+    "application_name": "notes",
+    "pool_size": 2,
+    "max_waiting": 5,
+    "pool_timeout": 0.5,
+    "connect_timeout": 2.5,
+}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +34,12 @@ def test_every_pool_but_that_of_a_database_in_memory_suspends_greenlets(url: str
     assert isinstance(engine.pool, GreenletPool) is waits
     if waits:
         assert (engine.pool.size(), engine.pool.timeout(), engine.pool.queue.max_waiting) == (2, 0.5, 5)
+
+
+def test_postgresql_lists_connections_under_the_name_of_the_application() -> None:
+    options = engine_options(make_url("postgresql+psycopg2://ada@database/users"), **OPTIONS)["connect_args"]
+
+    assert options["application_name"] == "notes"
 
 
 def test_libpq_timeouts_are_rounded_up_to_seconds() -> None:

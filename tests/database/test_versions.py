@@ -22,7 +22,9 @@ def migrations(tmp_path: Path) -> Iterator[None]:
         (versions / f"{number:04}.py").write_text(MIGRATION.format(number, before))
     app = Flask("versions")
     url = f"sqlite:///{tmp_path}/versions.db"
-    options = engine_options(make_url(url), pool_size=2, max_waiting=0, pool_timeout=1, connect_timeout=1)
+    options = engine_options(
+        make_url(url), application_name="notes", pool_size=2, max_waiting=0, pool_timeout=1, connect_timeout=1
+    )
     app.config |= {"SQLALCHEMY_DATABASE_URI": url, "SQLALCHEMY_ENGINE_OPTIONS": options}
     app.extensions["migrate"] = SimpleNamespace(directory=str(tmp_path))
     db.init_app(app)

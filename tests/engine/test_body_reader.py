@@ -52,7 +52,15 @@ def test_a_body_that_is_announced_as_too_large_is_not_read(length: bytes) -> Non
     with pytest.raises(BodyTooLarge) as caught:
         read(BodyReader(10, 1), [(b"content-length", length)])
 
-    assert (caught.value.limit, caught.value.headers) == (10, {"Connection": "close"})
+    assert caught.value.detail == "The request body must not be larger than 10 bytes."
+    assert caught.value.headers == {"Connection": "close"}
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(1024**2, "1 MiB"), (1024 * 5, "5 KiB"), (1025, "1025 bytes"), (3 * 1024**2, "3 MiB")]
+)
+def test_limits_are_named_in_the_largest_unit(size: int, words: str) -> None:
+    assert BodyTooLarge(size).detail == f"The request body must not be larger than {words}."
 
 
 def test_a_body_that_becomes_too_large_is_not_read_further() -> None:

@@ -1,16 +1,15 @@
 """The development server's applications and its error messages."""
 
-import asyncio
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 import yaml
 
 from users_api import cli, development, serving
 from users_api.config import DevelopmentConfig, SettingsError
-from users_api.development import ErrorApp, FallbackApp, describe_error
+from users_api.development import describe_error
 from users_api.envelope import failure_body
+from users_api.server.development import ErrorApp
 
 
 def failure(code: str, name: str) -> Exception:
@@ -41,81 +40,9 @@ def test_a_syntax_error_outside_the_package_is_explained_in_one_line() -> None:
     assert describe_error(failure("(", "elsewhere.py")) == "elsewhere.py, line 1: '(' was never closed"
 
 
-async def exchange(app: Any) -> list[Any]:
-    """Start the application, send a request and stop it; return the ASGI messages that it sent."""
-    received = iter(["lifespan.startup", "lifespan.shutdown"])
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": next(received)}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    for kind in ("lifespan", "http"):
-        await app({"type": kind}, receive, send)
-    return sent
-
-
 @pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE])
 def test_the_server_renders_errors_in_the_services_envelope(status: HTTPStatus) -> None:
     assert serving.render_failure(status, "No.") == (failure_body(status, "No."), "application/json")
-
-
-def test_a_broken_application_starts_responds_and_stops() -> None:
-    sent = asyncio.run(exchange(ErrorApp("Broken.")))
-
-    assert [message["type"] for message in sent] == [
-        "lifespan.startup.complete",
-        "lifespan.shutdown.complete",
-        "http.response.start",
-        "http.response.body",
-    ]
-    assert sent[2]["status"] == 503
-    assert sent[3]["body"] == b'{"status":"error","message":"Broken."}'
-
-
-def test_an_application_that_fails_to_start_is_replaced() -> None:
-    async def app(_scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": "Traceback …"})
-        raise SettingsError("PORT must be a number")  # noqa: EM101, TRY003 -- the test compares the text.
-
-    sent = asyncio.run(exchange(FallbackApp(app, "Here.")))
-
-    assert [message["type"] for message in sent[:2]] == [
-        "lifespan.startup.complete",
-        "lifespan.shutdown.complete",
-    ]
-    assert sent[3]["body"] == b'{"status":"error","message":"PORT must be a number"}'
-
-
-def test_an_application_that_fails_to_stop_is_not_replaced() -> None:
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "lifespan.startup.complete"})
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        asyncio.run(exchange(FallbackApp(app, "Here.")))
-
-
-def test_the_message_is_printed_after_startup(capsys: pytest.CaptureFixture[str]) -> None:
-    async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def send(_message: Any) -> None:
-        """Discard the message."""
-
-    async def main() -> None:
-        await FallbackApp(app, "Here.")({"type": "lifespan"}, None, send)
-        await FallbackApp(app, "Not here.")({"type": "http"}, None, send)
-        assert capsys.readouterr().err == ""
-        await asyncio.sleep(0)
-
-    asyncio.run(main())
-
-    assert capsys.readouterr().err == "Here.\n"
 
 
 def test_wrong_settings_result_in_default_limits(monkeypatch: pytest.MonkeyPatch) -> None:

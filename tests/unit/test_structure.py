@@ -11,9 +11,10 @@ import pytest
 from marshmallow_sqlalchemy import SQLAlchemySchema
 from sqlalchemy import CheckConstraint
 
-from users_api import errors, handlers, schemas
+from users_api import handlers, schemas
 from users_api.config import Config
 from users_api.document import document_path, load_document
+from users_api.engine.body_reader import BodyTimeout, BodyTooLarge
 from users_api.engine.document import Document
 from users_api.models import User
 
@@ -211,5 +212,5 @@ def test_the_documents_examples_name_the_default_limits() -> None:
         for name, each in responses.items()
     }
 
-    assert words["ContentTooLarge"] == errors.too_large_message("request body", Config.BODY_LIMIT)
-    assert words["RequestTimeout"] == errors.timeout_message("request body", Config.BODY_TIMEOUT)
+    assert words["ContentTooLarge"] == BodyTooLarge(Config.BODY_LIMIT).detail
+    assert words["RequestTimeout"] == BodyTimeout(Config.BODY_TIMEOUT).detail

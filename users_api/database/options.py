@@ -16,12 +16,19 @@ READ_ONLY_SQLSTATE: Final = "25006"  # PostgreSQL's read_only_sql_transaction.
 BUSY_SECONDS: Final = 10
 
 
-def engine_options(
-    url: URL, *, pool_size: int, max_waiting: int, pool_timeout: float, connect_timeout: float
+def engine_options(  # noqa: PLR0913 -- all but the URL are keywords.
+    url: URL,
+    *,
+    application_name: str,
+    pool_size: int,
+    max_waiting: int,
+    pool_timeout: float,
+    connect_timeout: float,
 ) -> dict[str, Any]:
     """Return create_engine's options for this database; the times are in seconds.
 
-    Statement parameters are personal data: they are hidden from logs and messages.
+    PostgreSQL lists connections with the application's name. Statement parameters are personal data: they are
+    hidden from logs and messages.
     """
     options = {"isolation_level": "AUTOCOMMIT", "hide_parameters": True}
     pool = {
@@ -34,7 +41,7 @@ def engine_options(
     if url.get_backend_name() == "sqlite":
         factory = partial(RetryingConnection, busy_seconds=BUSY_SECONDS)
         return options | (pool if _is_file(url) else {}) | {"connect_args": {"factory": factory}}
-    return options | pool | {"connect_args": _libpq_options(connect_timeout)}
+    return options | pool | {"connect_args": _libpq_options(application_name, connect_timeout)}
 
 
 def _is_file(url: URL) -> bool:
@@ -42,9 +49,9 @@ def _is_file(url: URL) -> bool:
     return url.database not in {None, "", ":memory:"}
 
 
-def _libpq_options(connect_timeout: float) -> dict[str, Any]:
+def _libpq_options(application_name: str, connect_timeout: float) -> dict[str, Any]:
     return {
-        "application_name": "users-api",
+        "application_name": application_name,
         "connection_factory": partial(LoopConnection, connect_seconds=connect_timeout),
         "connect_timeout": ceil(connect_timeout),
         # A cut network is noticed only when acknowledgements are missing; with several hosts libpq then

@@ -15,11 +15,9 @@ class BodyTooLarge(ClientProblem):
     """The body exceeds the limit; the rest is not read, so the connection closes."""
 
     def __init__(self, limit: int) -> None:
-        """Store the limit, in bytes."""
-        super().__init__(
-            413, "Content Too Large", detail=f"The request body must not be larger than {limit} bytes."
-        )
-        self.limit = limit
+        """Name the limit, in bytes."""
+        detail = f"The request body must not be larger than {_format_size(limit)}."
+        super().__init__(413, "Content Too Large", detail=detail)
         self.headers = {"Connection": "close"}
 
 
@@ -27,11 +25,10 @@ class BodyTimeout(ClientProblem):
     """The body did not arrive in time; the connection closes."""
 
     def __init__(self, seconds: float) -> None:
-        """Store the time limit, in seconds."""
+        """Name the limit."""
         super().__init__(
             408, "Request Timeout", detail=f"The request body did not arrive within {seconds:g} seconds."
         )
-        self.seconds = seconds
         self.headers = {"Connection": "close"}
 
 
@@ -94,6 +91,14 @@ class BodyReader:
             if self._limit is not None and len(chunks) > self._limit:
                 raise BodyTooLarge(self._limit)
         return bytes(chunks)
+
+
+def _format_size(size: int) -> str:
+    """Return a number of bytes in the largest unit that divides it."""
+    for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} bytes"
 
 
 def replay_body(body: bytes, receive: Receive) -> Receive:
