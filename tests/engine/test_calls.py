@@ -17,7 +17,7 @@ from connexion.context import operation as current_operation
 from connexion.exceptions import ResolverError
 from starlette.responses import FileResponse
 
-from tests.engine.programs import json_body, operation, path_parameter, program
+from tests.engine.programs import document, json_body, operation, path_parameter, program
 from users_api.engine.app import App
 from users_api.engine.calls import in_thread
 from users_api.engine.failures import DocumentError
@@ -126,6 +126,39 @@ def test_a_missing_function_is_refused_at_startup() -> None:
     ):
         app.build()
     with pytest.raises(ResolverError):
+        app.build()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import nothing_like_this", "No module named 'nothing_like_this'"),
+        ("from math import nothing", "cannot import name 'nothing' from 'math'"),
+    ],
+)
+def test_an_import_that_fails_in_the_module_of_a_handler_is_located(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    module = f"handlers_{len(code)}"
+    (tmp_path / f"{module}.py").write_text(f'"""Handlers."""\n\n{code}\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    app = App(__name__)
+    app.add_api(document({"/x": {"get": operation(f"{module}.handle")}}))
+
+    with pytest.raises(DocumentError) as caught:
+        app.build()
+
+    assert str(caught.value).startswith(
+        f"#/paths/~1x/get/operationId: {module}.handle cannot be imported: {module}, line 3: {reason}"
+    )
+    assert str(caught.value).endswith("; correct the import")
+
+
+def test_a_missing_module_of_handlers_is_not_taken_for_a_failed_import() -> None:
+    app = App(__name__)
+    app.add_api(document({"/x": {"get": operation("nothing.like.this")}}))
+
+    with pytest.raises(DocumentError, match="No module named 'nothing'\"; write the function"):
         app.build()
 
 

@@ -1,5 +1,6 @@
 """The structure of OpenAPI 3.0 documents: the published JSON schema, and the kind of object at each place."""
 
+import json
 from collections.abc import Iterator, Mapping
 from enum import Enum, IntEnum, auto
 from functools import cache, reduce
@@ -137,14 +138,21 @@ def _cause(error: jsonschema_rs.ValidationError) -> tuple[list[str | int], str]:
     """Return the path and the message of the error in the alternative that was most likely intended."""
     alternatives: list[list[jsonschema_rs.ValidationError]] = getattr(error.kind, "context", [])
     if not alternatives or not all(alternatives):
-        return error.instance_path, error.message
+        return error.instance_path, _message(error)
     ranks = [max(map(_rank, errors)) for errors in alternatives]
     best = min(ranks)
     if ranks.count(best) > 1 and best is Rank.SELECTED_OTHER:
         selector = next(each for errors in alternatives for each in errors if _rank(each) is best)
-        return selector.instance_path, "the value is not one that OpenAPI 3.0 knows"
+        return selector.instance_path, f"OpenAPI 3.0 does not know {json.dumps(selector.instance)}"
     meant = alternatives[ranks.index(best)]
     return max(map(_cause, meant), key=lambda cause: len(cause[0]))
+
+
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    if error.kind.name != "enum":
+        return error.message
+    options = ", ".join(map(json.dumps, error.kind.as_dict()["options"]))
+    return f"must be one of {options}, not {json.dumps(error.instance)}"
 
 
 class Rank(IntEnum):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from traceback import walk_tb
 from typing import NamedTuple
 
 from connexion.exceptions import (
@@ -87,4 +88,19 @@ class HandlerNotFound(DocumentError, ResolverError):  # noqa: N818 -- named for 
             return
         problem = str(error.args[0]) if error.args else f"no function for {operation_id!r}"
         instead = "write the function, or correct the operationId"
+        if failed := _failed_import(error.__context__, operation_id):
+            problem, instead = (
+                f"{operation_id} cannot be imported: {failed}",
+                "correct the import",
+            )
         DocumentError.__init__(self, f"{operation}/operationId", problem, instead)
+
+
+def _failed_import(error: BaseException | None, operation_id: str) -> str | None:
+    """Return the module, line and message of an import that failed inside the handler's module, or None."""
+    missing = isinstance(error, ModuleNotFoundError) and f"{operation_id}.".startswith(f"{error.name}.")
+    if not isinstance(error, ImportError) or missing:
+        return None
+    lines = [(str(frame.f_globals.get("__name__")), line) for frame, line in walk_tb(error.__traceback__)]
+    module, line = next(each for each in reversed(lines) if not each[0].startswith("importlib"))
+    return f"{module}, line {line}: {error}"

@@ -1,5 +1,6 @@
 """References in the document: local ones are checked, and those to other files are made local."""
 
+import logging
 import os
 import re
 from collections import deque
@@ -12,7 +13,9 @@ from users_api.engine.document_schema import Place, check, children
 from users_api.engine.failures import DocumentError
 from users_api.engine.yaml_source import child_pointer, is_url, parse, read
 
+logger = logging.getLogger(__name__)
 BUNDLED: Final = "x-bundled"
+UNREPORTED_SIBLINGS: Final = frozenset({"$ref", "summary", "description", "title", "example", "externalDocs"})
 SCHEMA_FILE: Final = re.compile(r"[/#]|\.(?:ya?ml|json)\Z")
 
 
@@ -63,6 +66,21 @@ def canonical_pointer(fragment: str) -> str:
     return f"#{unquote(fragment)}"
 
 
+def _warn_about_siblings(reference: Place) -> None:
+    """Log what stands beside `$ref`, except annotations: OpenAPI 3.0 ignores it (Reference Object)."""
+    siblings = [
+        name for name in reference.node if name not in UNREPORTED_SIBLINGS and not name.startswith("x-")
+    ]
+    if siblings:
+        instead = "; to apply both, move the reference into allOf" if reference.kind == "Schema" else ""
+        logger.warning(
+            "%s: OpenAPI 3.0 ignores what stands beside $ref: %s%s",
+            reference.pointer,
+            ", ".join(siblings),
+            instead,
+        )
+
+
 class Bundle:
     """All files of a document, bundled into its root: the others are in `x-bundled`, by their paths."""
 
@@ -91,6 +109,7 @@ class Bundle:
             return
         self._kinds[pointer] = kind
         if isinstance(node.get("$ref"), str):
+            _warn_about_siblings(place)
             self._pending.append(Reference(node, "$ref", kind, pointer, location))
         elif kind == "Discriminator":
             self._visit_mapping(node.get("mapping", {}), pointer, location)
