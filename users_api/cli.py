@@ -40,7 +40,8 @@ NEWER_SCHEMA_HELP: Final = (
     "If a newer version has already migrated the database, the command reports that and changes nothing."
 )
 DEVELOPMENT_NOTICE: Final = (
-    "Serving {database} with development settings; set APP_SETTINGS and DATABASE_URL for production."
+    "Serving {database} with development settings on all interfaces; "
+    "set APP_SETTINGS and DATABASE_URL for production."
 )
 
 
@@ -54,7 +55,8 @@ class CommandGroup(AppGroup):
         except (SettingsError, DocumentError, MarkedYAMLError) as error:
             raise click.ClickException(describe_error(error)) from None
         except DBAPIError as error:
-            raise click.ClickException(" ".join(str(error.orig).split())) from None
+            message = f"{_database_name(load_settings())} reports: {' '.join(str(error.orig).split())}"
+            raise click.ClickException(message) from None
 
 
 CONTEXT_SETTINGS: Final = {
@@ -181,6 +183,12 @@ def _database_location(settings: type[Config]) -> str:
     if url.get_backend_name() == "sqlite":
         return f"the SQLite file {Path(Flask('users_api').instance_path, url.database or '')}"
     return url.set(drivername="postgresql").render_as_string()
+
+
+def _database_name(settings: type[Config]) -> str:
+    """Return the file of the database, or where its URL is set: libpq's messages name the host themselves."""
+    is_sqlite = make_url(settings.SQLALCHEMY_DATABASE_URI).get_backend_name() == "sqlite"
+    return _database_location(settings) if is_sqlite else "the database in DATABASE_URL"
 
 
 @main.command(with_appcontext=False)

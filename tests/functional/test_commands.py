@@ -244,10 +244,13 @@ def test_a_database_error_is_reported_in_one_line(run: Run, tmp_path: Path) -> N
     junk = run("seed_db", DATABASE_URL=f"sqlite:///{tmp_path}/junk.db")
     option = run("seed_db", DATABASE_URL="postgresql://users@127.0.0.1:9/users?colour=blue")
 
-    assert (junk.exit_code, junk.stderr) == (1, "Error: file is not a database\n")
+    assert (junk.exit_code, junk.stderr) == (
+        1,
+        f"Error: the SQLite file {tmp_path}/junk.db reports: file is not a database\n",
+    )
     assert (option.exit_code, option.stderr) == (
         1,
-        'Error: invalid dsn: invalid connection option "colour"\n',
+        'Error: the database in DATABASE_URL reports: invalid dsn: invalid connection option "colour"\n',
     )
 
 
@@ -269,7 +272,7 @@ def test_serve_with_development_settings_names_the_database(
     served = run("serve", "--port", "5009", DATABASE_URL="")
 
     assert (
-        "users.db with development settings; set APP_SETTINGS and DATABASE_URL for production."
-        in served.stderr
+        "users.db with development settings on all interfaces; "
+        "set APP_SETTINGS and DATABASE_URL for production." in served.stderr
     )
     assert replaced[0][2]["PORT"] == "5009"

@@ -202,7 +202,7 @@ def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: P
 
     assert status == 200
     assert first == (
-        f"Serving the SQLite file {tmp_path}/instance/users.db with development settings; "
+        f"Serving the SQLite file {tmp_path}/instance/users.db with development settings on all interfaces; "
         "set APP_SETTINGS and DATABASE_URL for production.\n"
     )
 

@@ -44,7 +44,11 @@ class Service:
         self.process = subprocess.Popen(
             [COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log
         )
-        until(lambda: self.process.poll() is not None or self.answers())
+        try:
+            until(lambda: self.process.poll() is not None or self.answers())
+        except TimeoutError:
+            self.process.terminate()
+            raise
         assert self.process.poll() is None, self.output()
 
     def answers(self) -> bool:

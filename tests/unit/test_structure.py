@@ -205,6 +205,12 @@ def test_every_schema_is_closed_and_bounded() -> None:
                 assert "maxItems" in rule
 
 
+def test_every_filter_of_the_list_is_a_column() -> None:
+    parameters = {resolved(each)["name"] for each in load_document()["paths"]["/users"]["get"]["parameters"]}
+
+    assert parameters - {"limit", "after"} <= set(User.__table__.columns.keys())
+
+
 def test_the_documents_examples_name_the_default_limits() -> None:
     responses = load_document()["components"]["responses"]
     words = {

@@ -29,7 +29,10 @@ VERSION_MATCHES: Final = users.c.version == bindparam("seen")
 
 
 def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
-    """Return one page; reading one row beyond it determines whether there is a next page."""
+    """Return one page; reading one row beyond it determines whether there is a next page.
+
+    Each filter is the name of a column, in the order of the query, which the link to the next page keeps.
+    """
     values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
     found = rows(_page_statement(*filters), more=limit + 1, after=after, **values)
     link = _next_path(limit, found[limit - 1].id, filters) if len(found) > limit else None
