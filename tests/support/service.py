@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -44,12 +44,11 @@ class Service:
         self.process = subprocess.Popen(
             [COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log
         )
-        try:
+        with ExitStack() as failing:
+            failing.callback(self.process.terminate)
             until(lambda: self.process.poll() is not None or self.answers())
-        except TimeoutError:
-            self.process.terminate()
-            raise
-        assert self.process.poll() is None, self.output()
+            assert self.process.poll() is None, self.output()
+            failing.pop_all()
 
     def answers(self) -> bool:
         """Return whether the liveness check succeeds."""
