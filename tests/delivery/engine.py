@@ -29,6 +29,11 @@ def docker(*arguments: str, check: bool = True, **environment: str) -> subproces
     return done
 
 
+def psql(database: str, statement: str) -> list[str]:
+    """Return the command that prints the rows of a single column."""
+    return ["psql", "--username=postgres", "--tuples-only", "--no-align", database, f"--command={statement}"]
+
+
 def engine_answers() -> bool:
     """Return whether an engine and Compose are available."""
     try:
@@ -119,14 +124,4 @@ class Database:
 
     def query(self, statement: str) -> list[str]:
         """Return the rows of a single column."""
-        psql = [
-            "psql",
-            "--username",
-            "postgres",
-            "--tuples-only",
-            "--no-align",
-            self.name,
-            "--command",
-            statement,
-        ]
-        return docker("exec", self.server.id, *psql).stdout.split()
+        return docker("exec", self.server.id, *psql(self.name, statement)).stdout.split()

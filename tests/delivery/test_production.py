@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.delivery.engine import docker
+from tests.delivery.engine import docker, psql
 from tests.support.postgres import free_port
 from tests.support.waiting import until
 
@@ -46,17 +46,7 @@ class Production:
 
     def query(self, statement: str) -> list[str]:
         """Return the rows of a single column."""
-        psql = [
-            "psql",
-            "--username",
-            "postgres",
-            "--tuples-only",
-            "--no-align",
-            "users",
-            "--command",
-            statement,
-        ]
-        return self.compose("exec", "-T", "users-db", *psql).stdout.split()
+        return self.compose("exec", "-T", "users-db", *psql("users", statement)).stdout.split()
 
     def replicas(self) -> list[str]:
         """Return the container ids of the replicas."""
