@@ -1,8 +1,8 @@
+"""Documents are loaded, and checked before anything is compiled from them."""
+
 import gc
-import threading
 from copy import deepcopy
 from datetime import UTC, date, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -49,46 +49,6 @@ def message(specification: Any, **options: Any) -> str:
         Document.load(specification, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    def write(**files: str) -> Path:
-        for name, text in files.items():
-            file = tmp_path / name.replace("__", "/")
-            file.parent.mkdir(exist_ok=True)
-            file.with_suffix(".yaml").write_text(text)
-        return tmp_path
-
-    return write
-
-
-@pytest.fixture
-def site(folder):
-    """Serve a folder's files over HTTP."""
-    root = folder()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            file = root / self.path[1:]
-            content = file.read_bytes() if file.is_file() else b""
-            self.send_response(200 if content else 404)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_arguments: Any) -> None:
-            """Keep the test's output clean."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-# Loading
 
 
 def test_the_document_equals_its_yaml():
@@ -261,9 +221,6 @@ def test_loading_leaves_the_garbage_collector_as_it_was(enabled, monkeypatch):
     assert switched == ([False, True] * 2 if enabled else [False] * 2)
 
 
-# Validation
-
-
 @pytest.mark.parametrize(
     ("document", "error"),
     [
@@ -333,279 +290,6 @@ def test_loading_leaves_the_garbage_collector_as_it_was(enabled, monkeypatch):
 )
 def test_an_invalid_document_is_rejected_with_the_most_specific_pointer(document, error):
     assert message(document) == error
-
-
-def test_a_property_may_be_named_ref():
-    properties = {"$ref": {"type": "string"}, "properties": {"type": "object"}, "x-a": {"type": "string"}}
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-
-    document = Document.load(make({"responses": respond(schema)}))
-
-    assert document.resolve(properties, "#/p") == (properties, "#/p")
-
-
-def test_values_may_hold_what_resembles_a_reference():
-    value = {"$ref": "#/nowhere"}
-    schema = {"type": "object", "default": value, "enum": [value], "example": value, "x-a": value}
-
-    assert Document.load(with_schemas(A=schema)).root["components"]["schemas"]["A"] == schema
-
-
-# References
-
-
-def test_what_stands_beside_a_reference_is_reported_unless_it_is_an_annotation(caplog):
-    user = {"$ref": "#/components/schemas/User", "nullable": True, "default": {}}
-    quiet = {"$ref": "#/components/schemas/User", "description": "Annotated.", "x-note": 1}
-    parameter = {"$ref": "#/components/parameters/Page", "required": True}
-    document = make(
-        {"parameters": [parameter], "responses": respond({"properties": {"a": user, "b": quiet}})},
-        components={
-            "schemas": {"User": {"type": "object"}},
-            "parameters": {"Page": {"name": "page", "in": "query", **TEXT}},
-        },
-    )
-
-    Document.load(document)
-
-    schema = "#/paths/~1a/get/responses/200/content/application~1json/schema/properties/a"
-    combine = "; to apply both, move the reference into allOf"
-    assert sorted(record.getMessage() for record in caplog.records) == [
-        "#/paths/~1a/get/parameters/0: OpenAPI 3.0 ignores what stands beside $ref: required",
-        f"{schema}: OpenAPI 3.0 ignores what stands beside $ref: nullable, default{combine}",
-    ]
-
-
-def test_resolve_follows_chains_of_references():
-    document = Document.load(
-        make(
-            {"responses": {"200": {"$ref": "#/components/responses/A"}}},
-            components={
-                "responses": {
-                    "A": {"$ref": "#/components/responses/B"},
-                    "B": {"$ref": "#/x-shared/0/a~1%7Bb%7D"},
-                }
-            },
-            **{"x-shared": [{"a/{b}": {"description": "shared"}}]},
-        )
-    )
-
-    (node,) = document.operations()
-    assert document.resolve(node.operation["responses"]["200"], "#/p") == (
-        {"description": "shared"},
-        "#/x-shared/0/a~1{b}",
-    )
-
-
-def test_recursive_schemas_are_allowed():
-    schema = {"properties": {"next": {"$ref": "#/components/schemas/Node"}}}
-
-    assert Document.load(with_schemas(Node=schema)).root["components"]["schemas"] == {"Node": schema}
-
-
-@pytest.mark.parametrize(
-    ("document", "error"),
-    [
-        (
-            make({"responses": {"200": {"$ref": "#/components/responses/X"}}}),
-            "#/paths/~1a/get/responses/200: #/components/responses/X points nowhere",
-        ),
-        (
-            with_schemas(A={"$ref": "#/info/title/x"}),
-            "#/components/schemas/A: #/info/title/x points nowhere",
-        ),
-        (
-            with_schemas(A={"items": {"$ref": "#/tags/7"}}) | {"tags": []},
-            "#/components/schemas/A/items: #/tags/7 points nowhere",
-        ),
-        (
-            with_schemas(A={})
-            | {"paths": make({"responses": {"200": {"$ref": "#/components/schemas/A"}}})["paths"]},
-            "#/paths/~1a/get/responses/200: #/components/schemas/A is a Schema, where a Response belongs",
-        ),
-        (with_schemas(A={"$ref": "#/info/title"}), '#/info/title: the value is not of type "object"'),
-        (
-            with_schemas(A={"$ref": "#/x-a"}) | {"x-a": {"type": 5}},
-            '#/x-a/type: the value is not of type "string"',
-        ),
-        (
-            with_schemas(A={"$ref": "#/components/schemas/A"}),
-            "#/components/schemas/A: #/components/schemas/A leads back to itself",
-        ),
-        (
-            with_schemas(A={"$ref": "#/components/schemas/B"}, B={"$ref": "#/components/schemas/A"}),
-            "#/components/schemas/B: #/components/schemas/A leads back to itself",
-        ),
-        (
-            with_schemas(A={"$ref": "b.yaml#/B"}),
-            (
-                "#/components/schemas/A: "
-                "b.yaml#/B is relative, but the document is not from a file; load it by its path"
-            ),
-        ),
-        (
-            with_schemas(A={"discriminator": {"propertyName": "a", "mapping": {"a/b": "Absent"}}}),
-            (
-                "#/components/schemas/A/discriminator/mapping/a~1b: "
-                "Absent is neither a schema in components.schemas nor a reference"
-            ),
-        ),
-        (
-            with_schemas(
-                A={"discriminator": {"propertyName": "a", "mapping": {"b": "#/components/schemas/B"}}}
-            ),
-            "#/components/schemas/A/discriminator/mapping/b: #/components/schemas/B points nowhere",
-        ),
-        (
-            make(item={"$ref": "#/x-item"}, **{"x-item": {}}),
-            (
-                "#/paths/~1a: a path item with $ref must have no other fields; "
-                "move it to where the reference leads"
-            ),
-        ),
-    ],
-)
-def test_a_wrong_reference_is_refused(document, error):
-    assert message(document) == error
-
-
-def test_other_files_are_bundled(folder):
-    root = folder(
-        api=HEAD
-        + """
-paths:
-  /users: {$ref: "./parts/paths.yaml#/users"}
-components:
-  schemas:
-    User: {$ref: "parts/schemas.yaml#/User"}
-    Whole: {$ref: "whole.yaml"}
-    Pet:
-      oneOf: [{$ref: "#/components/schemas/User"}]
-      discriminator:
-        propertyName: kind
-        mapping: {user: User, whole: whole.yaml, local: "#/components/schemas/Pet"}
-""",
-        parts__paths="""
-users:
-  get:
-    responses:
-      default: {$ref: "../responses.yaml#/Failure"}
-      "200":
-        description: OK
-        content:
-          application/json: {schema: {$ref: "schemas.yaml#/User/properties/friends"}}
-""",
-        parts__schemas="""
-User:
-  properties:
-    friends: {type: array, items: {$ref: "#/User"}}
-    pet: {$ref: "../api.yaml#/components/schemas/Pet"}
-    name: {$ref: "schemas.yaml#/Name"}
-Name: {type: string}
-""",
-        responses="Failure: {description: failed}",
-        whole="{type: string}",
-    )
-
-    document = Document.load(root / "api.yaml")
-
-    bundled = document.root["x-bundled"]
-    assert list(bundled) == ["parts_paths.yaml", "parts_schemas.yaml", "whole.yaml", "responses.yaml"]
-    assert document.root["paths"] == {"/users": {"$ref": "#/x-bundled/parts_paths.yaml/users"}}
-    assert document.root["components"]["schemas"]["Pet"]["discriminator"]["mapping"] == {
-        "user": "User",
-        "whole": "#/x-bundled/whole.yaml",
-        "local": "#/components/schemas/Pet",
-    }
-    assert bundled["parts_schemas.yaml"]["User"]["properties"] == {
-        "friends": {"type": "array", "items": {"$ref": "#/x-bundled/parts_schemas.yaml/User"}},
-        "pet": {"$ref": "#/components/schemas/Pet"},
-        "name": {"$ref": "#/x-bundled/parts_schemas.yaml/Name"},
-    }
-    assert document.source is None
-    (node,) = document.operations()
-    assert node.pointer == "#/x-bundled/parts_paths.yaml/users/get"
-    responses = node.operation["responses"]
-    assert document.resolve(responses["default"], "#")[0] == {"description": "failed"}
-    assert Document.load(document.root).root == document.root
-
-
-def test_files_of_the_same_name_do_not_clash(folder):
-    root = folder(
-        api=HEAD
-        + "paths: {}\ncomponents:\n  schemas:\n"
-        + '    {A: {$ref: "a/b.yaml"}, B: {$ref: "a_b.yaml"}, C: {$ref: "a%20b.yaml"}}',
-        a__b="{type: string}",
-        a_b="{type: integer}",
-        **{"a b": "{type: number}"},
-    )
-
-    document = Document.load(root / "api.yaml")
-
-    assert [reference["$ref"] for reference in document.root["components"]["schemas"].values()] == [
-        "#/x-bundled/a_b.yaml",
-        "#/x-bundled/a_b.yaml-2",
-        "#/x-bundled/a_b.yaml-3",
-    ]
-
-
-def test_the_name_of_a_file_outside_of_the_folder_does_not_depend_on_the_machine(folder):
-    root = folder(
-        api__main=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "../a.yaml"}}}', a="{type: string}"
-    )
-
-    assert list(Document.load(root / "api" / "main.yaml").root["x-bundled"]) == ["a.yaml"]
-
-
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("[1", "{file}:2: did not find expected"),
-        ("{A: {type: 5}}", '#/x-bundled/part.yaml/A/type: the value is not of type "string"'),
-        ("{B: {}}", "#/components/schemas/A: part.yaml#/A points nowhere"),
-    ],
-)
-def test_a_wrong_file_is_refused(text, error, folder):
-    root = folder(
-        api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}', part=f"{text}\n"
-    )
-
-    assert message(root / "api.yaml").startswith(error.format(file=root / "part.yaml"))
-
-
-def test_a_missing_file_error_names_reference_and_file(folder):
-    root = folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "part.yaml#/A"}}}')
-
-    assert message(root / "api.yaml").startswith(
-        "#/components/schemas/A: part.yaml#/A cannot be read: [Errno 2] No such file"
-    )
-
-
-def test_addresses_are_bundled(site, folder):
-    folder(
-        remote=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "sub/a.yaml#/A"}}}',
-        local=HEAD + f'paths: {{}}\ncomponents: {{schemas: {{A: {{$ref: "{site}/sub/a.yaml#/A"}}}}}}',
-        sub__a='A: {items: {$ref: "b.yaml"}}',
-        sub__b="{type: string}",
-    )
-
-    remote = Document.load(f"{site}/remote.yaml")
-    local = Document.load(folder() / "local.yaml")
-    from_dict = Document.load(with_schemas(A={"$ref": f"{site}/sub/b.yaml"}))
-
-    name = site.removeprefix("http://").replace(":", "_")
-    assert list(remote.root["x-bundled"]) == [f"{name}_sub_a.yaml", f"{name}_sub_b.yaml"]
-    assert remote.root["x-bundled"] == local.root["x-bundled"]
-    assert from_dict.root["x-bundled"] == {f"{name}_sub_b.yaml": {"type": "string"}}
-
-
-def test_an_address_may_refer_to_a_file_only_by_an_address(site, folder):
-    folder(api=HEAD + 'paths: {}\ncomponents: {schemas: {A: {$ref: "absent.yaml"}}}')
-
-    assert message(f"{site}/api.yaml").startswith("#/components/schemas/A: absent.yaml cannot be read: 404")
-
-
-# Operations
 
 
 def test_an_operation_s_parameters_override_those_of_the_path():
@@ -766,9 +450,6 @@ def test_servers_of_an_operation_with_the_same_base_path_are_allowed():
     document = make({"servers": [{"url": "https://a.example/v1"}]}, servers=[{"url": "/v1/"}])
 
     assert len(list(Document.load(document).operations())) == 1
-
-
-# Base paths
 
 
 @pytest.mark.parametrize(

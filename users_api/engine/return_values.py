@@ -1,8 +1,8 @@
 """Converts the values that handlers return to responses.
 
-Everything that Connexion's FlaskApp accepts is accepted; `tests/engine/test_responses.py` has the table of
-deviations. The most visible one: JSON has no whitespace and keeps the order of the keys, unless the program
-has its own jsonifier.
+Everything that Connexion's FlaskApp accepts is accepted; `tests/engine/test_responses_against_connexion.py`
+has the table of deviations. The most visible one: JSON has no whitespace and keeps the order of the keys,
+unless the program has its own jsonifier.
 """
 
 import re
