@@ -1,5 +1,6 @@
 """Request bodies: media types, JSON, text and binary."""
 
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +56,14 @@ def rejected(bodies: Bodies, headers: list[tuple[bytes, bytes]], body: bytes) ->
     with pytest.raises(InvalidPayload) as caught:
         bodies.parse(headers, body)
     return [tuple(error) for error in caught.value.errors]
+
+
+def errors(bodies: Bodies, body: bytes) -> list[tuple[str, str]]:
+    try:
+        bodies.parse([JSON], body)
+    except InvalidPayload as error:
+        return [tuple(each) for each in error.errors]
+    return []
 
 
 def test_a_body_has_its_name_media_types_and_required_flag():
@@ -114,7 +123,7 @@ def test_every_error_of_a_json_body_is_reported(body, errors):
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"{'a': 1}", b"NaN", b"\xef\xbb\xbf{}", b'"\\ud800"', b'"\xff"', b"[" * 100_000, b'{"a": 1,}'],
+    [b"{", b"{'a': 1}", b"NaN", b"\xef\xbb\xbf{}", b'"\\ud800"', b'"\xff"', b"[" * 1_000, b'{"a": 1,}'],
 )
 def test_a_body_that_is_not_json_is_rejected(body):
     ((field, message),) = rejected(of("application/json"), [JSON], body)
@@ -123,20 +132,55 @@ def test_a_body_that_is_not_json_is_rejected(body):
     assert message.startswith("must be JSON in UTF-8: ")
 
 
-def test_more_than_12000_names_are_rejected_unchecked():
+def test_at_most_100_errors_are_reported():
     bodies = of("application/json", {"type": "object", "additionalProperties": False})
-    names = ", ".join(f'"n{number}": 0' for number in range(12_000))
+    names = b", ".join(b'"n%d": 0' % number for number in range(101))
 
-    assert len(rejected(bodies, [JSON], b"{%b}" % names.encode())) == 12_000
-    assert rejected(bodies, [JSON], b'{%b, "one": 0}' % names.encode()) == [
-        ("", "must have 12000 or fewer properties")
-    ]
+    unknown, repeated, both = (
+        rejected(kind, [JSON], body)
+        for kind, body in (
+            (bodies, b"{%b}" % names),
+            (of("application/json"), b"[{%b, %b}]" % (names, names)),
+            (bodies, b'{%b, "n1": 0}' % names),
+        )
+    )
+
+    assert unknown == both == [(f"n{number}", UNKNOWN) for number in range(100)]
+    assert repeated == [(f"n{number}", "is given more than once") for number in range(100)]
 
 
-def test_of_repeated_names_at_most_twelve_thousand_are_reported():
-    names = b", ".join(b'"n%d": 0' % number for number in range(12_001))
+@pytest.mark.parametrize(
+    ("schema", "most"),
+    [
+        ({}, 12_000),
+        ({"type": "string"}, 1_000),
+        ({"type": "array", "maxItems": 2_000, "items": {"type": "integer"}}, 2_000),
+        ({"type": "array", "maxItems": 50_000, "items": {"type": "integer"}}, 50_000),
+    ],
+)
+def test_a_schema_limits_how_many_items_and_properties_are_parsed(schema, most):
+    bodies = of("application/json", schema)
+    allowed, longer = (b"[" + b",".join([b"0"] * count) + b"]" for count in (most, most + 1))
+    too_many = [("", f"must have {most} or fewer items and properties")]
 
-    assert len(rejected(of("application/json"), [JSON], b"[{%b, %b}]" % (names, names))) == 12_000
+    assert errors(bodies, allowed) != too_many
+    assert errors(bodies, longer) == too_many
+    assert errors(bodies, longer.replace(b"0", b'"[,{"')) == too_many
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'["' + b"[{,:" * 100_000 + b'"]',
+        b'["' + rb"\\\\[,\"," * 100_000 + b'"]',
+        b"[" + rb'"\\","\"",' * 5_999 + b'""]',
+        b"[" + b"[ ],{\n}," * 5_999 + b"[\t]]",
+        b"[" + b" " * 500_000 + b"]",
+    ],
+    ids=["brackets in a string", "escapes", "many strings", "empty containers", "whitespace"],
+)
+def test_only_items_and_properties_count(body):
+    assert of("application/json").parse([JSON], body).value == json.loads(body)
 
 
 @pytest.mark.parametrize(

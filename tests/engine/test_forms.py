@@ -155,6 +155,46 @@ def test_every_error_of_a_form_is_reported(body, errors):
     assert rejected(make(URLENCODED, closed(**FIELDS)), body) == errors
 
 
+TOO_MANY = "must have 12000 or fewer items and properties"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ({"explode": False}, b"numbers=" + b"1," * 12_000),
+        ({"contentType": "application/json"}, b"numbers=[" + b"1," * 12_000 + b"1]"),
+        (
+            {"contentType": "application/json"},
+            b"numbers=[" + b"1," * 6_000 + b"1]&numbers=[" + b"1," * 6_000 + b"1]",
+        ),
+    ],
+    ids=["one text", "JSON", "two texts of JSON"],
+)
+def test_a_field_of_too_many_items_has_one_error(encoding, body):
+    bodies = make(URLENCODED, closed(numbers=NUMBERS), {"numbers": encoding})
+
+    assert rejected(bodies, body) == [("numbers", TOO_MANY)]
+
+
+def test_at_most_100_errors_of_a_form_are_reported():
+    body = "&".join(f"x{number}=1" for number in range(101)).encode()
+
+    assert rejected(make(URLENCODED, closed(**FIELDS)), b"count=a&" + body) == [
+        *((f"x{number}", "is not a known property") for number in range(100)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "head", [";" * 10_000, ";a=b" * 10_000, "\r\nX: y" * 5_000, r'; filename="\"' * 5_000]
+)
+def test_the_heads_of_parts_are_limited(head):
+    body = b"--x\r\nContent-Disposition: form-data; name=text" + head.encode() + b"\r\n\r\na\r\n"
+
+    assert rejected(make(MULTIPART, closed(**FIELDS)), multipart(body)) == [
+        ("", "must have fewer headers and parameters in its parts")
+    ]
+
+
 def test_a_rejected_field_is_not_reported_as_missing():
     schema = closed(point={"$ref": "#/components/schemas/Point"}, name=TEXT) | {"required": ["point", "name"]}
 

@@ -1,12 +1,16 @@
 """Schemas are enforced as OpenAPI 3.0 and JSON Schema draft 4 define, with one message for each keyword."""
 
 from copy import deepcopy
-from time import perf_counter
+from math import inf
+from pathlib import Path
+from time import perf_counter, thread_time
 
 import orjson
 import pytest
+import yaml
 
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
+from users_api.engine.messages import MAX_ERRORS
 from users_api.engine.schemas import Direction, Schemas
 
 PREFIX = "#/components/schemas/"
@@ -428,7 +432,105 @@ def test_invalid_values_are_explained_in_linear_time():
     found = schema.errors(value)
 
     assert perf_counter() - start < 5  # jsonschema-rs's own list of errors takes a minute and gigabytes.
-    assert len(found) == 22_001  # The anyOf at the top is one of them.
+    assert len(found) == MAX_ERRORS
+
+
+TEXT = {"type": "string"}
+PAIR = {"type": "object", "additionalProperties": False, "properties": {"x": TEXT, "y": TEXT}}
+PAIRS = {"type": "array", "maxItems": 3, "items": PAIR}
+COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
+TREE = {"type": "array", "maxItems": 2, "items": ref("Tree")}
+
+
+@pytest.mark.parametrize(
+    ("schema", "most"),
+    [
+        ({}, inf),
+        (COUNTS, inf),
+        (ref("Tree"), inf),
+        ({"type": "array", "maxItems": 3}, inf),
+        ({"type": "array", "items": TEXT}, inf),
+        ({"maxItems": 3, "maxProperties": 3}, inf),
+        (TEXT, 0),
+        (PAIR, 2),
+        (PAIRS, 9),
+        (COUNTS | {"maxProperties": 5}, 5),
+        (COUNTS | {"maxProperties": 5, "properties": {"all": PAIRS}}, 50),
+        ({"type": "array", "maxItems": 0}, 0),
+        (PAIR | {"properties": {"id": {"type": "array", "readOnly": True}}}, 1),
+        ({"allOf": [PAIRS, ref("Tree")]}, 9),
+        ({"oneOf": [PAIR, PAIRS]}, 9),
+        ({"anyOf": [PAIR, COUNTS]}, inf),
+        ({"type": "array", "items": TEXT, "anyOf": [PAIR, PAIRS]}, 9),
+    ],
+)
+def test_a_schema_limits_the_number_of_items_and_properties(schema, most):
+    assert compiled(schema, Tree=TREE).most_items == most
+
+
+def test_checks_of_a_deep_value_take_linear_time():
+    tree = {"type": "object", "minProperties": 1, "enum": [1], "properties": {"next": ref("Tree")}}
+    value = {"wide": list(range(10_000))}
+    for _ in range(200):
+        value = {"next": value}
+    schema = compiled(ref("Tree"), Tree=tree)
+
+    start = thread_time()
+    found = schema.errors(value)
+
+    assert len(found) == MAX_ERRORS
+    assert thread_time() - start < 0.1  # Each check that converts the whole value takes a millisecond.
+
+
+RECURSIVE = yaml.safe_load((Path(__file__).parent / "documents/recursive.yaml").read_text())["components"]
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "inner", "leaf", "field"),
+    [
+        ("Animal", {"kind": "Cat", "lives": 9}, "friends", {"kind": "Cat", "lives": "x"}, "lives"),
+        ("Shape", {"type": "Group"}, "members", {"type": "Circle", "radius": -1}, "radius"),
+    ],
+)
+def test_each_level_of_a_recursive_schema_is_checked_once(name, whole, inner, leaf, field):
+    value, path = leaf, field
+    for _ in range(60):
+        value, path = {**whole, inner: [value]}, f"{inner}[0].{path}"
+    schema = compiled(ref(name), **RECURSIVE["schemas"])
+
+    start = thread_time()
+    found = schema.errors(value)
+
+    assert thread_time() - start < 1  # With two visits for each level it would take centuries.
+    assert path in {error.field for error in found}
+
+
+def test_defaults_of_a_recursive_schema_are_filled_in_once_for_each_level():
+    base = {
+        "type": "object",
+        "required": ["kind"],
+        "discriminator": {"propertyName": "kind"},
+        "properties": {"kind": TEXT, "next": ref("Base"), "size": {"type": "integer", "default": 1}},
+    }
+    heir = {"allOf": [ref("Base"), {"properties": {"next": ref("Base")}}]}
+    value = {"kind": "Heir"}
+    for _ in range(60):
+        value = {"kind": "Heir", "next": value}
+
+    start = thread_time()
+    filled = compiled(ref("Base"), Base=base, Heir=heir).fill_defaults(value)
+
+    assert thread_time() - start < 1
+    assert str(filled).count("'size': 1") == 61
+
+
+def test_a_value_that_stands_at_two_places_has_errors_at_both():
+    shared = {"x": 1}
+
+    assert errors({"additionalProperties": PAIR}, {"a": shared, "b": shared}) == [
+        ("a.x", "must be of type string"),
+        ("b.x", "must be of type string"),
+    ]
 
 
 def test_defaults_are_filled_in_as_fresh_copies():

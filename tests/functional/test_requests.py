@@ -128,16 +128,18 @@ def test_a_deeply_nested_body_is_rejected(client: TestClient, depth: int) -> Non
     assert (response.status_code, error["field"]) == (400, "username" if depth < 256 else "")
 
 
-def test_up_to_12000_unknown_properties_are_all_reported(client: TestClient) -> None:
-    names = {f"name{number}": 0 for number in range(12_000)}
+def test_a_payload_of_more_than_1000_properties_has_one_error(client: TestClient) -> None:
+    names = {f"name{number}": 0 for number in range(1_000)}
 
     reported, rejected = (
         client.patch("/users/1", json=names),
         client.patch("/users/1", json=names | {"one": 0}),
     )
 
-    assert {error["field"] for error in reported.json()["errors"]} == set(names)
-    assert rejected.json()["errors"] == [{"field": "", "message": "must have 12000 or fewer properties"}]
+    assert [error["field"] for error in reported.json()["errors"]] == list(names)[:100]
+    assert rejected.json()["errors"] == [
+        {"field": "", "message": "must have 1000 or fewer items and properties"}
+    ]
 
 
 def test_duplicate_names_in_a_deeply_nested_body_are_rejected(client: TestClient) -> None:

@@ -9,9 +9,17 @@ from typing import Any, Final, NamedTuple
 from werkzeug.datastructures import FileStorage, Headers
 
 from users_api.engine.failures import DocumentError, FieldError
-from users_api.engine.json_text import DUPLICATE_MESSAGE, InvalidJsonError, duplicate_name_errors, parse_json
+from users_api.engine.json_text import (
+    DUPLICATE_MESSAGE,
+    InvalidJsonError,
+    duplicate_name_errors,
+    has_more_items,
+    parse_json,
+    too_many_items,
+)
 from users_api.engine.media_types import ASCII, UTF8, is_json, parse_media_type
 from users_api.engine.schemas import Direction, Schemas
+from users_api.engine.sizes import MAX_LIMIT
 from users_api.engine.styles import SchemaConjunction, Types
 from users_api.engine.yaml_source import child_pointer
 
@@ -124,6 +132,9 @@ class JsonField(FormField):
 
     def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
         """Add the value, or raise RejectedError if it is not JSON, repeats a name or is sent twice."""
+        texts = [_bytes(part) for part in parts]
+        if has_more_items(b",".join(texts), MAX_LIMIT):
+            raise MalformedFieldError(too_many_items(MAX_LIMIT))
         values = [self._value(part) for part in parts]
         if not self._many and len(values) > 1:
             raise MalformedFieldError(DUPLICATE_MESSAGE)
@@ -134,7 +145,7 @@ class JsonField(FormField):
         self.check(part)
         text = _bytes(part)
         try:
-            value = parse_json(text)
+            value = parse_json(text, MAX_LIMIT)
         except InvalidJsonError as error:
             raise MalformedFieldError(str(error)) from None
         if repeated := duplicate_name_errors(text, value):
@@ -166,7 +177,10 @@ class TextField(FormField):
         if len(texts) > 1 and self._strict:
             raise MalformedFieldError(DUPLICATE_MESSAGE)
         if self._many:
-            return texts[-1].split(self._delimiter)
+            items = texts[-1].split(self._delimiter)
+            if len(items) > MAX_LIMIT:
+                raise MalformedFieldError(too_many_items(MAX_LIMIT))
+            return items
         return ",".join(texts)  # As Connexion joins repeated values.
 
     def _text(self, part: Part) -> str:

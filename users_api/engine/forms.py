@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,14 +14,18 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
 from users_api.engine.fields import FieldCompiler, FormValues, MalformedFieldError, Part, Resolve, SchemaNodes
-from users_api.engine.json_text import MAX_NAMES
+from users_api.engine.messages import MAX_ERRORS
 from users_api.engine.schemas import Direction, Schemas
 from users_api.engine.styles import SchemaConjunction, Types
 from users_api.engine.yaml_source import child_pointer
 
+MAX_FIELDS: Final = 12_000
 MAX_PARTS: Final = 1000  # Flask's default limit.
 INVALID_PERCENT_ENCODING: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-TOO_MANY_FIELDS: Final = f"must have {MAX_NAMES} or fewer properties"
+MAX_HEAD_SEPARATORS: Final = 10_000  # A usual part has about six.
+HEAD_SEPARATORS: Final = (b"\n", b"\r", b";", b"\\")
+LARGE_HEADS: Final = "must have fewer headers and parameters in its parts"
+TOO_MANY_FIELDS: Final = f"must have {MAX_FIELDS} or fewer properties"
 TOO_MANY_PARTS: Final = f"must have {MAX_PARTS} or fewer parts"
 NOT_URLENCODED: Final = "must be percent-encoded UTF-8"
 NOT_MULTIPART: Final = "must be multipart/form-data with the boundary of its Content-Type"
@@ -30,6 +35,18 @@ UNKNOWN_PROPERTY: Final = "is not a known property"
 NO_HEADERS: Final = Headers()
 
 Parts = dict[str, list[Part]]
+
+
+class BoundedDecoder(MultipartDecoder):
+    """A decoder that limits the lines and parameters in the heads of all parts, which are slow to parse."""
+
+    _separators = 0
+
+    def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        self._separators += sum(data.count(separator) for separator in HEAD_SEPARATORS)
+        if self._separators > MAX_HEAD_SEPARATORS:
+            raise MalformedFieldError(LARGE_HEADS)
+        return super()._parse_headers(data)
 
 
 class Form:
@@ -87,12 +104,13 @@ class Form:
             InvalidPayload: they do not conform.
         """
         form = FormValues(deepcopy(self._default), {}, {})
-        errors = [error for name, given in parts.items() for error in self._take(name, given, form)]
+        taken = (error for name, given in parts.items() for error in self._take(name, given, form))
+        errors = list(islice(taken, MAX_ERRORS))
         rejected = tuple(error.field for error in errors)
         whole = form.values | form.texts
         errors += [error for error in self._schema.errors(whole) if not _is_within(error.field, rejected)]
         if errors:
-            raise InvalidPayload(errors)
+            raise InvalidPayload(errors[:MAX_ERRORS])
         values = self._schema.fill_defaults(whole)
         return {name: value for name, value in values.items() if name not in form.texts}, form.files
 
@@ -114,7 +132,7 @@ def parse_urlencoded(body: bytes, _parameters: Mapping[str, str]) -> Parts:
     Raises:
         RejectedError: a percent-encoding or the UTF-8 is invalid, or it has more than 12,000 fields.
     """
-    if body.count(b"&") >= MAX_NAMES:
+    if body.count(b"&") >= MAX_FIELDS:
         raise MalformedFieldError(TOO_MANY_FIELDS)
     parts: Parts = {}
     try:
@@ -156,7 +174,7 @@ def parse_multipart(body: bytes, parameters: Mapping[str, str]) -> Parts:
 
 def _events(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:
     """Yield the head and the content of each part."""
-    decoder = MultipartDecoder(boundary, max_parts=MAX_PARTS)
+    decoder = BoundedDecoder(boundary, max_parts=MAX_PARTS)
     decoder.receive_data(body)
     decoder.receive_data(None)
     content = bytearray()

@@ -4,6 +4,7 @@ import re
 from fnmatch import translate
 from typing import Final
 
+MAX_LENGTH: Final = 1_024
 TCHARS: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 NAME: Final = re.compile(rf"{TCHARS}/{TCHARS}")
 PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*(?:({TCHARS})=(?:([^\s;"]+)|"((?:[^"\\]|\\.)*+)")[ \t]*)?')
@@ -17,11 +18,12 @@ MULTIPART: Final = "multipart/form-data"
 def parse_media_type(text: str) -> tuple[str, dict[str, str]] | None:
     """Return the type in lower case and its parameters, or None if the text is not a media type.
 
-    A text with a repeated parameter is invalid, because parsers would choose different values.
+    A text with a repeated parameter is invalid, because parsers would choose different values. So is one of
+    more than MAX_LENGTH characters, since each semicolon in it may begin a parameter.
     """
     text = text.rstrip(" \t")
     found = NAME.match(text)
-    if found is None:
+    if found is None or len(text) > MAX_LENGTH:
         return None
     parameters: dict[str, str] = {}
     position = found.end()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+MAX_ERRORS: Final = 100  # Of one request; a response would otherwise be larger than the request.
 REQUIRED: Final = "is required"
 UNKNOWN_PROPERTY: Final = "is not a known property"
 TOO_DEEP: Final = "is nested too deeply"

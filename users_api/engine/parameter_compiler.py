@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 from users_api.engine.failures import DocumentError
 from users_api.engine.parameter_readers import (
     JSON,
+    MAX_PIECES,
     MISSING,
     DeepObject,
     Definition,
@@ -14,15 +15,16 @@ from users_api.engine.parameter_readers import (
     Parameter,
     Read,
     ReaderFactory,
+    json_reader,
     make_reader,
     parsed_reader,
     read_deep,
-    read_json,
     read_properties,
     read_repeated,
     text_reader,
 )
 from users_api.engine.schemas import Direction, Schema, Schemas
+from users_api.engine.sizes import limit_items
 from users_api.engine.styles import (
     ANYTHING,
     DELIMITERS,
@@ -59,13 +61,9 @@ class ParameterCompiler:
         at = f"{pointer}/content/{media_type.replace('~', '~0').replace('/', '~1')}"
         if not JSON.fullmatch(media_type):
             refuse(at, "a parameter's content is not JSON", "write application/json")
-        return self._build(
-            Parameter,
-            {"schema": ANYTHING, **content, **definition},
-            f"{at}/schema",
-            read_json,
-            is_nested=True,
-        )
+        definition = {"schema": ANYTHING, **content, **definition}
+        read = json_reader(self._most_items(definition, f"{at}/schema"))
+        return self._build(Parameter, definition, f"{at}/schema", read, is_nested=True)
 
     def _styled(self, definition: Definition, pointer: str) -> Parameter:
         location, name, view, at = (
@@ -76,7 +74,10 @@ class ParameterCompiler:
         )
         style = definition.get("style", STYLES[location][0])
         explode = definition.get("explode", style == "form")
-        types = Types(self._schemas, at, deep=style == "deepObject", strict=self._strict)
+        most_items = self._most_items(definition, at)
+        types = Types(
+            self._schemas, at, deep=style == "deepObject", strict=self._strict, most_items=most_items
+        )
         shapes = types.shapes(view)
         _refuse_undefined(location, style, shapes, pointer, explode=explode)
         kind, make = Parameter, text_reader(style, name, explode=explode)
@@ -104,6 +105,10 @@ class ParameterCompiler:
         if not parameter.required:
             parameter.default = self._default(definition["schema"], schema, pointer)
         return parameter
+
+    def _most_items(self, definition: Definition, pointer: str) -> int:
+        schema = self._schemas.compile(definition["schema"], pointer, Direction.REQUEST)
+        return limit_items(schema.most_items, MAX_PIECES)
 
     def _default(self, definition: Mapping[str, Any], schema: Schema, pointer: str) -> Any:
         """Return an absent parameter's value: its default, or its properties' defaults as in Connexion."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-import orjson
-
 from users_api.engine.failures import FieldError
+from users_api.engine.json_text import InvalidJsonError, duplicate_name_errors, parse_json
 from users_api.engine.schemas import Schema
+from users_api.engine.sizes import limit_items
 from users_api.engine.styles import (
     MAX_DEPTH,
     REPEATED,
@@ -32,6 +32,7 @@ BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 JSON: Final = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 NOT_ENCODED: Final = "must be percent-encoded UTF-8"
 TOO_DEEP: Final = "is nested too deeply"
+MAX_PIECES: Final = 4_000  # Of an array or object in one parameter whose schema sets no limit.
 PLAIN_STYLES: Final = {"form", "simple"}  # A primitive value is written without a prefix.
 MISSING: Final = object()
 
@@ -46,7 +47,17 @@ class ReaderFactory(Protocol):
 class Parameter:
     """A parameter that reads one text; `argument` is the name by which the handler gets its value."""
 
-    __slots__ = ("argument", "check", "default", "fill", "is_nested", "name", "read", "required")
+    __slots__ = (
+        "argument",
+        "check",
+        "default",
+        "fill",
+        "is_nested",
+        "most_items",
+        "name",
+        "read",
+        "required",
+    )
 
     repeats = False
     reads_pairs = False  # Whether it reads name-text pairs rather than one text.
@@ -59,6 +70,7 @@ class Parameter:
         self.required = definition.get("required") is True
         self.read, self.check, self.is_nested = read, schema.errors, is_nested
         self.fill: Convert = schema.fill_defaults if is_nested else identity
+        self.most_items = limit_items(schema.most_items, MAX_PIECES)
         self.default: Any = MISSING
 
     def parse_into(
@@ -204,13 +216,20 @@ def parsed_reader(convert: Convert) -> Read:
     return lambda value, _decode: convert(value)
 
 
-def read_json(text: Any, decode: Decode) -> Any:
-    """Return the value of a parameter whose `content` is JSON."""
-    try:
-        return orjson.loads(decode(text))
-    except orjson.JSONDecodeError as error:
-        msg = f"must be JSON: {error}"
-        raise Malformed(msg) from None
+def json_reader(max_items: int) -> Read:
+    """Return the reader of a parameter whose `content` is JSON."""
+
+    def read(text: Any, decode: Decode) -> Any:
+        source = decode(text).encode()
+        try:
+            value = parse_json(source, max_items)
+        except InvalidJsonError as error:
+            raise Malformed(str(error)) from None
+        for repeated in duplicate_name_errors(source, value):
+            raise Malformed(repeated.message, repeated.field)
+        return value
+
+    return read
 
 
 def percent_decode(text: str) -> str:

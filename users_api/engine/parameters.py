@@ -6,9 +6,9 @@ Stock Connexion builds a validator for each request, stops at the first error an
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from starlette.requests import cookie_parser
 from starlette.types import Scope
 
+from users_api.engine.cookies import parse_cookies
 from users_api.engine.failures import FieldError, InvalidParameter, InvalidPathParameter
 from users_api.engine.parameter_compiler import ParameterCompiler, refuse
 from users_api.engine.parameter_readers import MISSING, Definition, Lines, Parameter, percent_decode
@@ -130,7 +130,7 @@ class Parameters:
                 errors.append(FieldError(parameter.name, REQUIRED))
 
     def _take_cookies(self, headers: Lines, found: dict[str, Any], errors: list[FieldError]) -> None:
-        cookies = cookie_parser(
+        cookies = parse_cookies(
             "; ".join(value.decode("latin-1") for name, value in headers if name == b"cookie")
         )
         for parameter in self._cookies:

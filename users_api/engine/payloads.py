@@ -13,7 +13,9 @@ from users_api.engine.fields import MalformedFieldError
 from users_api.engine.forms import Form, parse_multipart, parse_urlencoded
 from users_api.engine.json_text import InvalidJsonError, duplicate_name_errors, parse_json
 from users_api.engine.media_types import ASCII, MULTIPART, URLENCODED, UTF8, is_json
+from users_api.engine.messages import MAX_ERRORS
 from users_api.engine.schemas import Direction, Schemas
+from users_api.engine.sizes import MAX_LIMIT, limit_items
 from users_api.engine.styles import SchemaConjunction, Types
 
 Parameters = Mapping[str, str]
@@ -58,6 +60,7 @@ class Options(NamedTuple):
     required: bool
     uri_parser_class: type[AbstractURIParser] | None
     validated_elsewhere: Container[str] = ()
+    max_items: int = MAX_LIMIT
 
 
 class Body(ABC):
@@ -99,6 +102,7 @@ class JsonBody(Body):
         """Compile the schema."""
         super().__init__(media, pointer, name, options)
         self._is_validated = name in options.validated_elsewhere
+        self._max_items = limit_items(self._schema.most_items, options.max_items)
 
     def check(self, parameters: Parameters) -> None:
         """Raise UnsupportedMediaType for a charset that is not UTF-8 and, if strict, for other parameters."""
@@ -107,15 +111,15 @@ class JsonBody(Body):
             raise UnsupportedMediaType(detail=f"{self._name} has no parameters but charset")
 
     def read(self, body: bytes, parameters: Parameters = NO_PARAMETERS) -> Payload:  # noqa: ARG002 -- it is in UTF-8.
-        """Return the value, or raise InvalidPayload with every error."""
+        """Return the value, or raise InvalidPayload with up to MAX_ERRORS errors."""
         try:
-            value = parse_json(body)
+            value = parse_json(body, self._max_items)
         except InvalidJsonError as error:
             raise InvalidPayload([FieldError("", str(error))]) from None
         if not self._is_validated and (
             errors := self._schema.errors(value) + duplicate_name_errors(body, value)
         ):
-            raise InvalidPayload(errors)
+            raise InvalidPayload(errors[:MAX_ERRORS])
         return Payload(value, {})
 
 

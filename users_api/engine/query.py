@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from users_api.engine.failures import FieldError
+from users_api.engine.messages import MAX_ERRORS
 from users_api.engine.parameter_compiler import refuse
 from users_api.engine.parameter_readers import (
     NOT_ENCODED,
@@ -23,6 +25,7 @@ from users_api.engine.styles import (
     parse_deep,
 )
 
+MAX_PAIRS: Final = 4_000
 REQUIRED: Final = "is required"
 
 
@@ -33,6 +36,7 @@ class Query:
         "_deep",
         "_free",
         "_known",
+        "_most_pairs",
         "_owners",
         "_parameters",
         "_parser",
@@ -50,6 +54,7 @@ class Query:
         self._deep: dict[str, Parameter] = {}
         self._owners: dict[str, Parameter] = {}
         self._free: Parameter | None = None
+        self._most_pairs = MAX_PAIRS
 
     def __bool__(self) -> bool:
         """Return whether even an empty query must be parsed."""
@@ -65,6 +70,8 @@ class Query:
         self._parameters.append(parameter)
         if parameter.required:
             self._required.append(parameter)
+        if parameter.repeats:
+            self._most_pairs = max(self._most_pairs, parameter.most_items)
         if isinstance(parameter, DeepObject):
             self._deep[parameter.name] = parameter
             return
@@ -79,6 +86,9 @@ class Query:
     def parse_into(self, query: bytes, found: dict[str, Any], errors: list[FieldError]) -> None:
         """Add the values to the found arguments, and every error to `errors`."""
         try:
+            if query.count(b"&") >= self._most_pairs:
+                errors.append(FieldError("", f"the query must have {self._most_pairs} or fewer parameters"))
+                return
             pairs, decode = _parse_query(query)
         except ValueError:
             errors.append(FieldError("", f"the query {NOT_ENCODED}"))
@@ -98,8 +108,9 @@ class Query:
     ) -> None:
         """Handle unknown and repeated names too; if not strict, the last text wins, as in Connexion."""
         if self._strict:
-            errors += self._name_errors(name for name, _ in pairs)
-        for name, text in pairs if self._strict else dict(pairs).items():
+            errors += islice(self._name_errors(name for name, _ in pairs), MAX_ERRORS)
+        # Of repeated texts only one is checked: if strict the first, and their number is an error already.
+        for name, text in dict(reversed(pairs) if self._strict else pairs).items():
             if single := self._single.get(name):
                 single.parse_into(text, decode, found, errors)
         spread: dict[Parameter, Pairs] = {}

@@ -8,9 +8,10 @@ from jsonschema_rs import Draft4Validator
 from users_api.engine.discriminators import Discriminators
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
 from users_api.engine.keywords import OPTIONS
-from users_api.engine.messages import NOT_CONFORMING, NOT_UNICODE, TOO_DEEP
+from users_api.engine.messages import MAX_ERRORS, NOT_CONFORMING, NOT_UNICODE, TOO_DEEP
+from users_api.engine.sizes import Sizes
 from users_api.engine.translation import DEFINITIONS_PREFIX, Direction, Translator
-from users_api.engine.validation_errors import CompiledSchema, CompiledSchemas
+from users_api.engine.validation_errors import CompiledSchema, CompiledSchemas, ErrorList
 
 __all__ = ["Direction", "Schema", "Schemas"]
 
@@ -70,17 +71,23 @@ class CombinedValidator:
 class Schema:
     """A compiled schema; `schema` is the document's, after following references to it."""
 
-    __slots__ = ("_column", "_outline", "_row", "_verdicts", "schema")
+    __slots__ = ("_column", "_outline", "_row", "_verdicts", "most_items", "schema")
 
     def __init__(
-        self, schema: Mapping[str, Any], outline: CompiledSchema, verdicts: CombinedValidator, key: str
+        self,
+        schema: Mapping[str, Any],
+        outline: CompiledSchema,
+        verdicts: CombinedValidator,
+        key: str,
+        most_items: float,
     ) -> None:
-        """Register the schema with the validator."""
+        """Register the schema with the validator; `most_items` is the largest number that it allows."""
         self.schema, self._outline, self._verdicts = schema, outline, verdicts
+        self.most_items = most_items
         self._row, self._column = verdicts.add(key)
 
     def errors(self, value: Any) -> list[FieldError]:
-        """Return every error in a JSON value, an empty list if it conforms."""
+        """Return the errors in a JSON value, up to MAX_ERRORS; an empty list if it conforms."""
         try:
             if self._verdicts.conforms({self._row: {self._column: value}}):
                 return []
@@ -89,7 +96,7 @@ class Schema:
             return [FieldError("", NOT_UNICODE)]
 
     def _explain(self, value: Any) -> list[FieldError]:
-        found: list[FieldError] = []
+        found = ErrorList()
         try:
             if is_too_deep(value):
                 return [FieldError("", TOO_DEEP)]
@@ -99,11 +106,11 @@ class Schema:
         "".join(
             error.field for error in found
         ).encode()  # Names that UTF-8 cannot encode would break the response.
-        return list(dict.fromkeys(found)) or [FieldError("", NOT_CONFORMING)]
+        return list(dict.fromkeys(found))[:MAX_ERRORS] or [FieldError("", NOT_CONFORMING)]
 
     def explain_at_startup(self, value: Any) -> list[FieldError]:
         """Return every error without the validator, which would be rebuilt while schemas are added."""
-        found: list[FieldError] = []
+        found = ErrorList()
         self._outline.collect(value, "", found)
         return found
 
@@ -129,6 +136,7 @@ class SchemaCompiler:
         self._references = references
         self._translator = Translator(references, direction)
         self._outlines = CompiledSchemas()
+        self._sizes = Sizes(self._translator.definitions)
         self.verdicts = CombinedValidator(self._translator.definitions)
         self._compiled: dict[str, Schema] = {}
 
@@ -143,12 +151,14 @@ class SchemaCompiler:
         self._check_defaults(translation.defaults)
         if (key := translation.key) not in self._compiled:
             resolved = self._references.follow(schema, pointer).schema
-            self._compiled[key] = Schema(resolved, self._outlines.definition(key), self.verdicts, key)
+            most_items = self._sizes.most_items(self._translator.definitions[key])
+            outline = self._outlines.definition(key)
+            self._compiled[key] = Schema(resolved, outline, self.verdicts, key, most_items)
         return self._compiled[key]
 
     def _check_defaults(self, defaults: list[tuple[str, dict[str, Any]]]) -> None:
         for place, translated in defaults:
-            errors: list[FieldError] = []
+            errors = ErrorList()
             try:
                 self._outlines.outline(translated).collect(translated["default"], "", errors)
             except ValueError as error:

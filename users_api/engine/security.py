@@ -17,10 +17,10 @@ from connexion.security import (
     SecurityHandlerFactory,
 )
 from starlette.datastructures import Headers, QueryParams
-from starlette.requests import Request
 from starlette.types import Scope
 
 from users_api.engine.connexion_internals import CONTEXT_KEY, InspectOnceMixin
+from users_api.engine.cookies import parse_cookies
 from users_api.engine.failures import DocumentError
 
 Verify = Callable[[ConnexionRequest], Any]
@@ -173,11 +173,7 @@ class _ApiKey(InspectOnceMixin, ApiKeySecurityHandler):
     @staticmethod
     def get_cookie_value(cookies: str | None, name: str) -> str | None:
         """Return the cookie's value; Connexion's parser fails if another cookie has an unusual name."""
-        if cookies is None:
-            return None
-        return Request({"type": "http", "headers": [(b"cookie", cookies.encode("latin-1"))]}).cookies.get(
-            name
-        )
+        return parse_cookies(cookies or "").get(name)
 
 
 class _OAuth(InspectOnceMixin, OAuthSecurityHandler):

@@ -6,11 +6,13 @@ Percent-decoding comes after splitting, so an encoded delimiter is part of a val
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any, Final, Literal, NamedTuple
 
 from users_api.engine.failures import DocumentError, FieldError
+from users_api.engine.json_text import too_many_items
 from users_api.engine.schemas import Direction, Schemas
+from users_api.engine.sizes import MAX_LIMIT
 
 Decode = Callable[[str], str]
 Split = Callable[[str, Decode], Any]
@@ -254,9 +256,21 @@ class Types:
     A text that is not a value of its type stays a string, which the schema then rejects.
     """
 
-    def __init__(self, schemas: Schemas, pointer: str, *, deep: bool = False, strict: bool = False) -> None:
-        """`deep`: convert trees of lists of texts, for deepObject; `strict`: reject repeated texts."""
+    def __init__(
+        self,
+        schemas: Schemas,
+        pointer: str,
+        *,
+        deep: bool = False,
+        strict: bool = False,
+        most_items: int = MAX_LIMIT,
+    ) -> None:
+        """`deep`: convert trees of lists of texts, for deepObject; `strict`: reject repeated texts.
+
+        An array or object with more than `most_items` texts is rejected.
+        """
         self._schemas, self._pointer, self._deep, self._strict = schemas, pointer, deep, strict
+        self._most_items = most_items
         self._compiled: dict[tuple[tuple[int, ...], frozenset[int]], DeferredConversion] = {}
 
     def outline(self, view: SchemaConjunction) -> TypeOutline:
@@ -309,7 +323,14 @@ class Types:
         items = SchemaConjunction(outline.items)
         self._refuse_nesting(items)
         convert = Types(self._schemas, self._pointer).compile(items)
-        return lambda raw: [convert(each) for each in raw] if type(raw) is list else _first_texts(raw)
+
+        def convert_items(raw: Any) -> Any:
+            if type(raw) is not list:
+                return _first_texts(raw)
+            self._check_length(raw)
+            return [convert(each) for each in raw]
+
+        return convert_items
 
     def _object(self, outline: TypeOutline) -> Convert:
         if not self._deep:
@@ -321,9 +342,14 @@ class Types:
         def convert(raw: Any) -> Any:
             if type(raw) is not dict:
                 return _first_texts(raw)
+            self._check_length(raw)
             return {name: _within(name, table.get(name, other), value) for name, value in raw.items()}
 
         return convert
+
+    def _check_length(self, raw: Sized) -> None:
+        if len(raw) > self._most_items:
+            raise Malformed(too_many_items(self._most_items))
 
     def _refuse_nesting(self, view: SchemaConjunction) -> None:
         if self.shapes(view) != {"primitive"}:

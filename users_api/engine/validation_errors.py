@@ -3,15 +3,18 @@
 jsonschema-rs lists errors too, but it copies the value into each, which takes seconds for a large body.
 """
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence, Sized
 from copy import deepcopy
+from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from jsonschema_rs import Draft4Validator
 
 from users_api.engine.failures import FieldError
 from users_api.engine.keywords import OPTIONS
-from users_api.engine.messages import MESSAGES, REQUIRED, UNKNOWN_PROPERTY, one_of
+from users_api.engine.messages import MAX_ERRORS, MESSAGES, NOT_CONFORMING, REQUIRED, UNKNOWN_PROPERTY, one_of
 
 MAX_PATH_LENGTH: Final = 1_000  # Characters: each error in a deep value would repeat all the names above it.
 EXCLUSIVE_KEYWORDS: Final = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
@@ -19,19 +22,68 @@ ALTERNATIVE_KEYWORDS: Final = ("oneOf", "anyOf", "not")
 NO_DEFAULT: Final = object()
 
 Check = Callable[[Any], bool]
+Verdicts = dict[tuple[int, int], bool]
+"""Whether an object or array conforms to a schema, by their identities."""
+
+
+class ErrorList(list[FieldError]):
+    """Errors in the order in which they are found; the search ends when the list is full.
+
+    Several parts of a schema may refer to the same schema for the same value. It is visited once; otherwise
+    the time would double with each level of a recursive schema.
+    """
+
+    def __init__(self, verdicts: Verdicts | None = None) -> None:
+        """Start empty. With verdicts about other values, only whether there is an error matters."""
+        super().__init__()
+        self._is_verdict = verdicts is not None
+        self._limit = 1 if self._is_verdict else MAX_ERRORS
+        self.verdicts: Verdicts = {} if verdicts is None else verdicts
+        self._visited: set[tuple[int, int, str]] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further errors are of no interest."""
+        return len(self) >= self._limit
+
+    @property
+    def room(self) -> int:
+        """How many more errors are of interest."""
+        return max(0, self._limit - len(self))
+
+    def knows(self, outline: "CompiledSchema", value: Any, path: str) -> bool:
+        """Return whether the errors of a schema in an object or array are in the list already."""
+        if not self._is_verdict:
+            visit = (id(outline), id(value), path)
+            is_known = visit in self._visited
+            self._visited.add(visit)
+            return is_known
+        verdict = self.verdicts.get((id(outline), id(value)))
+        if verdict is False:
+            self.append(FieldError(path, NOT_CONFORMING))
+        return verdict is not None
+
+    def conclude(self, outline: "CompiledSchema", value: Any) -> None:
+        """Remember the verdict about the value; the list was empty before."""
+        if self._is_verdict:
+            self.verdicts[id(outline), id(value)] = not self
 
 
 class Choice(NamedTuple):
-    """`oneOf`, `anyOf` or `not`: how many schemas may accept a value, and the message otherwise."""
+    """`oneOf`, `anyOf` or `not`: how many of its schemas accept a value, and the message otherwise.
 
-    least: int
-    most: float
+    After `enough` schemas have accepted the value, the others do not matter.
+    """
+
+    expected: int
+    enough: int
     outlines: list["CompiledSchema"]
     message: str
 
-    def accepts(self, value: Any) -> bool:
-        """Return whether an allowed number of schemas accept the value."""
-        return self.least <= sum(outline.accepts(value) for outline in self.outlines) <= self.most
+    def accepts(self, value: Any, verdicts: Verdicts) -> bool:
+        """Return whether the expected number of schemas accept the value."""
+        accepting = (True for outline in self.outlines if outline.accepts(value, verdicts))
+        return sum(islice(accepting, self.enough)) == self.expected
 
 
 class CompiledSchema:
@@ -52,50 +104,71 @@ class CompiledSchema:
         self.defaults: list[tuple[str, Any]] = []
         self.fills = False
 
-    def accepts(self, value: Any) -> bool:
-        """Return whether the value conforms."""
-        errors: list[FieldError] = []
+    def accepts(self, value: Any, verdicts: Verdicts) -> bool:
+        """Return whether the value conforms; the verdicts about the values in it are remembered."""
+        errors = ErrorList(verdicts)
         self.collect(value, "", errors)
         return not errors
 
-    def collect(self, value: Any, path: str, errors: list[FieldError]) -> None:
-        """Add every error in the value, which is located at the path."""
-        found: list[FieldError] = [] if self.message else errors
+    def collect(self, value: Any, path: str, errors: ErrorList) -> None:
+        """Add the errors in the value, which is located at the path, until the list is full."""
+        is_container = isinstance(value, (dict, list))
+        if is_container and errors.knows(self, value, path):
+            return
+        found = ErrorList(errors.verdicts) if self.message else errors
         found += [FieldError(path, message) for check, message in self.checks if not check(value)]
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not found.is_full:
             self._collect_properties(value, path[:MAX_PATH_LENGTH], found)
         elif isinstance(value, list) and self.items is not None:
-            for index, item in enumerate(value):
-                self.items.collect(item, f"{path[:MAX_PATH_LENGTH]}[{index}]", found)
+            self._collect_items(self.items, value, path[:MAX_PATH_LENGTH], found)
         for outline in self.all:
             outline.collect(value, path, found)
-        found += [FieldError(path, choice.message) for choice in self.choices if not choice.accepts(value)]
+        for choice in self.choices:
+            if not found.is_full and not choice.accepts(value, errors.verdicts):
+                found.append(FieldError(path, choice.message))
         if self.message and found:
             errors.append(FieldError(path, self.message))
+        if is_container:
+            errors.conclude(self, value)
 
-    def _collect_properties(self, value: dict[str, Any], path: str, errors: list[FieldError]) -> None:
+    def _collect_items(
+        self, outline: "CompiledSchema", value: list[Any], path: str, errors: ErrorList
+    ) -> None:
+        for index, item in enumerate(value):
+            if errors.is_full:
+                return
+            outline.collect(item, f"{path}[{index}]", errors)
+
+    def _collect_properties(self, value: dict[str, Any], path: str, errors: ErrorList) -> None:
         prefix = f"{path}." if path else ""
         errors += [FieldError(f"{prefix}{name}", REQUIRED) for name in self.required if name not in value]
         for name, inner in value.items():
+            if errors.is_full:
+                return
             if outline := self.properties.get(name, self.additional):
                 outline.collect(inner, f"{prefix}{name}", errors)
         if self.closed:
-            unknown = (name for name in value if name not in self.properties)
+            unknown = islice((name for name in value if name not in self.properties), errors.room)
             errors += [FieldError(f"{prefix}{name}", UNKNOWN_PROPERTY) for name in unknown]
 
-    def applicable_schemas(self, value: Any) -> list["CompiledSchema"]:
+    def applicable_schemas(self, value: Any, verdicts: Verdicts) -> list["CompiledSchema"]:
         """Return the schemas of the value that have defaults; of alternatives, those that accept it."""
-        chosen = (part for choice in self.choices if choice.least for part in choice.outlines)
+        chosen = (part for choice in self.choices if choice.expected for part in choice.outlines)
         return [part for part in self.all if part.fills] + [
-            part for part in chosen if part.fills and part.accepts(value)
+            part for part in chosen if part.fills and part.accepts(value, verdicts)
         ]
 
     def fill_defaults(self, value: Any) -> None:
         """Add the missing defaults at every depth; the value must conform."""
         waiting: list[tuple[CompiledSchema, Any]] = [(self, value)]
+        verdicts: Verdicts = {}
+        filled: set[tuple[int, int]] = set()
         while waiting:
             outline, inner = waiting.pop()
-            parts = [(part, inner) for part in outline.applicable_schemas(inner)]
+            if (id(outline), id(inner)) in filled:
+                continue
+            filled.add((id(outline), id(inner)))
+            parts = [(part, inner) for part in outline.applicable_schemas(inner, verdicts)]
             waiting += reversed([*outline.fill_object_defaults(inner), *parts])
 
     def fill_object_defaults(self, value: Any) -> list[tuple["CompiledSchema", Any]]:
@@ -112,7 +185,7 @@ class CompiledSchema:
 
     def subschemas(self) -> list["CompiledSchema"]:
         """Return the nested schemas, except those in `not`."""
-        alternatives = [outline for choice in self.choices if choice.least for outline in choice.outlines]
+        alternatives = [outline for choice in self.choices if choice.expected for outline in choice.outlines]
         return [
             *self.properties.values(),
             *filter(None, (self.additional, self.items)),
@@ -133,7 +206,7 @@ class Discriminated(CompiledSchema):
         key = value.get(self.name) if isinstance(value, dict) else None
         return [self.targets[key]] if isinstance(key, str) and key in self.targets else []
 
-    def collect(self, value: Any, path: str, errors: list[FieldError]) -> None:
+    def collect(self, value: Any, path: str, errors: ErrorList) -> None:
         """Add the errors of the chosen schema, or one error if the value chooses none."""
         if chosen := self._chosen(value):
             chosen[0].collect(value, path, errors)
@@ -141,7 +214,7 @@ class Discriminated(CompiledSchema):
             message = one_of(list(self.targets)) if self.name in value else REQUIRED
             errors.append(FieldError(f"{path}.{self.name}".lstrip("."), message))
 
-    def applicable_schemas(self, value: Any) -> list[CompiledSchema]:
+    def applicable_schemas(self, value: Any, _verdicts: Verdicts) -> list[CompiledSchema]:
         """Return the chosen schema."""
         return self._chosen(value)
 
@@ -203,9 +276,9 @@ class CompiledSchemas:
         return outline
 
     def _choice(self, word: str, schema: Mapping[str, Any]) -> Choice:
-        least, most = {"oneOf": (1, 1), "anyOf": (1, float("inf")), "not": (0, 0)}[word]
+        expected, enough = {"oneOf": (1, 2), "anyOf": (1, 1), "not": (0, 1)}[word]
         parts = [schema[word]] if word == "not" else schema[word]
-        return Choice(least, most, [self.outline(part) for part in parts], MESSAGES[word](schema))
+        return Choice(expected, enough, [self.outline(part) for part in parts], MESSAGES[word](schema))
 
     def _check(self, schema: Mapping[str, Any], word: str) -> Check:
         """Return the check of a keyword, shared by all schemas with the same value of it."""
@@ -213,7 +286,7 @@ class CompiledSchemas:
         rule = {name: schema[name] for name in (word, exclusive) if name in schema}
         text = repr(rule)
         if (check := self._checks.get(text)) is None:
-            check = self._checks[text] = Draft4Validator(rule, **OPTIONS).is_valid
+            check = self._checks[text] = _make_check(word, rule)
         return check
 
     def _link(self, outline: CompiledSchema) -> None:
@@ -237,4 +310,31 @@ class CompiledSchemas:
                 waiting += self._parents.get(outline, ())
 
 
+def _make_check(word: str, rule: dict[str, Any]) -> Check:
+    """Return the check of one keyword; jsonschema-rs would convert a whole object to look at its type."""
+    validate: Check = Draft4Validator(rule, **OPTIONS).is_valid
+    if word == "type":
+        types = [rule[word]] if isinstance(rule[word], str) else rule[word]
+        return partial(_has_type, types, validate)
+    if word in SIZE_CHECKS:
+        kind, compare = SIZE_CHECKS[word]
+        return lambda value: not isinstance(value, kind) or compare(len(value), rule[word])
+    if word == "uniqueItems" or any(isinstance(each, (dict, list)) for each in rule.get("enum", ())):
+        return validate
+    of_containers = word != "enum"
+    return lambda value: of_containers if isinstance(value, (dict, list)) else validate(value)
+
+
+def _has_type(types: Sequence[str], validate: Check, value: Any) -> bool:
+    if isinstance(value, dict):
+        return "object" in types
+    return "array" in types if isinstance(value, list) else validate(value)
+
+
+SIZE_CHECKS: Final[Mapping[str, tuple[type[Sized], Callable[[int, int], bool]]]] = {
+    "minItems": (list, operator.ge),
+    "maxItems": (list, operator.le),
+    "minProperties": (dict, operator.ge),
+    "maxProperties": (dict, operator.le),
+}
 KEYWORDS: Final = MESSAGES.keys() - set(ALTERNATIVE_KEYWORDS)
