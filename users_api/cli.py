@@ -24,7 +24,9 @@ from users_api.database import db, schema_is_newer, schema_is_newest
 from users_api.development import STARTUP_MESSAGE_VARIABLE, describe_error
 from users_api.document import document_path
 from users_api.engine.failures import DocumentError
+from users_api.server.descriptors import TooFewDescriptors, allow_descriptors
 from users_api.server.listener import is_port_in_use, port_in_use_message
+from users_api.serving import server_options
 
 APPLICATION_FACTORY: Final = "users_api.app:create_app"
 DEVELOPMENT_FACTORY: Final = "users_api.development:create_app"
@@ -77,7 +79,8 @@ def main() -> None:
 
     Limits: DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUT, DATABASE_CONNECT_TIMEOUT, DATABASE_STATEMENT_TIMEOUT,
     DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS,
-    HEAD_LIMIT, HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, SEND_TIMEOUT, KEEP_ALIVE, GRACEFUL_TIMEOUT.
+    HEAD_LIMIT, HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, MEMORY_BUDGET, SEND_TIMEOUT, KEEP_ALIVE,
+    GRACEFUL_TIMEOUT.
     """
 
 
@@ -204,6 +207,7 @@ def serve(port: int | None) -> None:
     settings = load_settings()
     if settings.DEBUG and not os.environ.get("DATABASE_URL"):
         click.echo(DEVELOPMENT_NOTICE.format(database=_database_location(settings)), err=True)
+    _allow_connections(settings)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
     environment = os.environ | {
         "PORT": str(port or settings.PORT),
@@ -211,6 +215,24 @@ def serve(port: int | None) -> None:
     }
     command = [sys.executable, "-m", "gunicorn", "--config", GUNICORN_CONFIG, f"{APPLICATION_FACTORY}()"]
     os.execve(sys.executable, command, environment)  # noqa: S606 -- gunicorn replaces this process and receives its signals.
+
+
+def _allow_connections(settings: type[Config]) -> None:
+    """Raise the limit of open files, which the server inherits.
+
+    Raises:
+        SettingsError: the system does not allow as many as CLIENT_CONNECTIONS needs.
+    """
+    options = server_options(settings)
+    try:
+        allow_descriptors(options.descriptors)
+    except TooFewDescriptors as error:
+        most = max(0, error.limit - options.other_descriptors)
+        message = (
+            f"CLIENT_CONNECTIONS must be at most {most}, because the system allows {error.limit} open files; "
+            "or raise that limit, for example with `ulimit -n`"
+        )
+        raise SettingsError(message) from None
 
 
 @main.command("recreate_db")

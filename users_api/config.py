@@ -169,6 +169,9 @@ class Config:
     HEAD_TIMEOUT = EnvironmentVariable("HEAD_TIMEOUT", seconds_between(0.1, 600), default="10")
     BODY_LIMIT = EnvironmentVariable("BODY_LIMIT", integer_between(1024, 1024**3), default="1048576")
     BODY_TIMEOUT = EnvironmentVariable("BODY_TIMEOUT", seconds_between(0.1, 600), default="10")
+    MEMORY_BUDGET = EnvironmentVariable(
+        "MEMORY_BUDGET", integer_between(4 * 1024**2, 1024**4), default="67108864"
+    )
     SEND_TIMEOUT = EnvironmentVariable("SEND_TIMEOUT", seconds_between(0.1, 600), default="20")
     KEEP_ALIVE = EnvironmentVariable("KEEP_ALIVE", integer_between(1, 3600), default="95")
     GRACEFUL_TIMEOUT = EnvironmentVariable("GRACEFUL_TIMEOUT", integer_between(1, 600), default="20")

@@ -7,6 +7,7 @@ therefore imported inside `try` blocks.
 import logging
 import os
 import traceback
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -16,8 +17,9 @@ import click
 from starlette.types import ASGIApp
 from yaml import MarkedYAMLError
 
+from users_api.server.configuration import ServerOptions
 from users_api.server.development import ErrorApp, FallbackApp
-from users_api.server.protocol import Limits, Protocol
+from users_api.server.protocol import Protocol
 from users_api.serving import render_failure, server_options
 
 PACKAGE: Final = Path(__file__).parent
@@ -45,15 +47,15 @@ def _error_app(error: Exception) -> ErrorApp:
 
 def create_protocol(**options: Any) -> Protocol:
     """Return the protocol for a new connection, with the limits from the settings."""
-    return Protocol(limits=_limits(), render=render_failure, **options)
+    return _protocol_factory()(**options)
 
 
 @cache
-def _limits() -> Limits:
+def _protocol_factory() -> Callable[..., Protocol]:
     try:
-        return server_options(import_module("users_api.config").load_settings()).limits
+        return server_options(import_module("users_api.config").load_settings()).protocol
     except Exception:  # noqa: BLE001 -- the application reports this error and needs a protocol to do so.
-        return Limits()
+        return ServerOptions(render=render_failure).protocol
 
 
 def describe_error(error: Exception) -> str:

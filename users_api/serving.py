@@ -1,7 +1,7 @@
 """The server's options for this service, and the format of the server's error responses."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -10,6 +10,8 @@ from users_api.server.protocol import Limits
 
 if TYPE_CHECKING:  # The development server imports this module while config.py may be broken.
     from users_api.config import Config
+
+SPARE_DESCRIPTORS: Final = 128  # For sockets, pipes and log files of a worker, and files that it reads.
 
 
 def render_failure(status: HTTPStatus, message: str) -> tuple[bytes, str]:
@@ -26,10 +28,12 @@ def server_options(settings: "type[Config]") -> ServerOptions:
         max_connections=settings.CLIENT_CONNECTIONS,
         keep_alive_seconds=settings.KEEP_ALIVE,
         graceful_seconds=settings.GRACEFUL_TIMEOUT,
+        other_descriptors=settings.POOL_SIZE + SPARE_DESCRIPTORS,
         limits=Limits(
             head_bytes=settings.HEAD_LIMIT,
             head_seconds=settings.HEAD_TIMEOUT,
             send_seconds=settings.SEND_TIMEOUT,
+            memory_bytes=settings.MEMORY_BUDGET,
         ),
         render=render_failure,
     )

@@ -1,9 +1,11 @@
 """Each limit can be set, and the production server enforces it."""
 
 import json
+import os
 import select
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.client import HTTPResponse
@@ -12,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.service import Service, service
+from tests.support.service import COMMAND, Service, service
 from tests.support.waiting import until
 from users_api.server.protocol import MAX_PIPELINED
 
@@ -139,6 +141,44 @@ def test_a_connection_over_the_limit_waits_until_another_closes(
 
     second.settimeout(30)
     assert read_response(second)[0] == 200
+
+
+def test_a_new_connection_replaces_the_one_that_has_waited_longest(
+    tmp_path: Path, connect: Callable[[Service], socket.socket]
+) -> None:
+    options = {"WEB_CONCURRENCY": "1", "CLIENT_CONNECTIONS": "3", "HEAD_TIMEOUT": "60"}
+    with service(f"sqlite:///{tmp_path}/full.db", **options) as running:
+        until(lambda: httpx.get(f"{running.url}/ping").status_code == 200)
+        partial = connect(running)
+        partial.sendall(PING[:-2])
+        idle = [connect(running) for _ in range(2)]
+        for connection in idle:
+            connection.sendall(PING)
+            assert read_response(connection)[0] == 200
+
+        received = []
+        for _ in range(3):
+            newcomer = connect(running)
+            newcomer.sendall(PING.replace(b"/ping", b"/health/live"))
+            received.append(read_response(newcomer)[0])
+
+        assert received == [200] * 3
+        assert [connection.recv(1) for connection in idle] == [b"", b""]
+        assert read_response(partial)[:2] == (503, "close")
+
+
+@pytest.mark.parametrize(("limit", "most"), [(400, 264), (130, 0)])
+def test_more_connections_than_open_files_stop_the_start(tmp_path: Path, limit: int, most: int) -> None:
+    command = ["bash", "-c", f"ulimit -n {limit} && exec {COMMAND} serve"]
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/few.db"}
+
+    ended = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"Error: CLIENT_CONNECTIONS must be at most {most}, because the system allows {limit} open files; "
+        "or raise that limit, for example with `ulimit -n`\n"
+    )
 
 
 def test_graceful_shutdown_answers_requests_in_the_backlog(

@@ -18,7 +18,7 @@ class Worker:
     def __init__(self, listener: socket.socket, load: WorkerLoad) -> None:
         self.slot = load.claim()
         self.acceptor = Acceptor([listener], load, self.slot, lambda: Connection(self.connections))
-        self.connections = Connections(self.acceptor.connection_ended)
+        self.connections = self.acceptor.connections
 
 
 class Connection(asyncio.Protocol):

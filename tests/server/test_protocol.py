@@ -36,6 +36,9 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None:
         """Do nothing either."""
 
+    def get_write_buffer_size(self) -> int:
+        return 1
+
     def is_closing(self) -> bool:
         return self.closed
 

@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
 import pytest
-from uvicorn import Config
-from uvicorn.server import ServerState
 
+from tests.server.wire import connect, exchange, on_a_loop, settle
 from users_api.server.failures import format_size, render_problem
-from users_api.server.protocol import IDLE_CLOSE_SECONDS, MAX_PIPELINED, Limits, Phase, Protocol
+from users_api.server.protocol import IDLE_CLOSE_SECONDS, MAX_PIPELINED
 from users_api.server.transport import LINGER_SECONDS
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -20,102 +18,6 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
 INVALID = (400, "The request is not valid HTTP/1.1.")
 TOO_LARGE = (431, "The request line and the headers must not be larger than 1 KiB together.")
 LATE = (408, "The request line and the headers did not arrive within 0.01 seconds.")
-
-
-class Wire(asyncio.Transport):
-    """A transport that records writes and calls."""
-
-    def __init__(self, *, half_closes: bool = True) -> None:
-        super().__init__()
-        self.sent = b""
-        self.calls: list[str] = []
-        self.half_closes = half_closes
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Ignore the limits."""
-
-    def is_closing(self) -> bool:
-        return "close" in self.calls
-
-    def close(self) -> None:
-        self.calls.append("close")
-
-    def can_write_eof(self) -> bool:
-        return self.half_closes
-
-    def write_eof(self) -> None:
-        self.calls.append("write_eof")
-
-    def pause_reading(self) -> None:
-        self.calls.append("pause_reading")
-
-    def resume_reading(self) -> None:
-        self.calls.append("resume_reading")
-
-    @property
-    def responses(self) -> list[tuple[int, Any]]:
-        """The statuses and the bodies that were sent; of a failure its detail."""
-        found, rest = [], self.sent
-        while rest:
-            head, _, rest = rest.partition(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            body, rest = rest[:length], rest[length:]
-            is_problem = b"content-type: application/problem+json" in head
-            found.append((int(head[9:12]), json.loads(body)["detail"] if is_problem else body))
-        return found
-
-
-async def echo(_scope: Any, receive: Any, send: Any) -> None:
-    """Respond with the body, or not at all if the client has disconnected."""
-    body, more_body = b"", True
-    while more_body:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        body, more_body = body + message["body"], message["more_body"]
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def connect(app: Any = echo, *, half_closes: bool = True, **limits: float) -> tuple[Protocol, Wire]:
-    config = Config(app, log_config=None)
-    config.load()
-    limits = Limits(**{"head_bytes": 1024, "head_seconds": 60, "send_seconds": 60} | limits)
-    protocol = Protocol(config=config, server_state=ServerState(), app_state={}, limits=limits)
-    wire = Wire(half_closes=half_closes)
-    protocol.connection_made(wire)
-    return protocol, wire
-
-
-async def settle(protocol: Protocol) -> None:
-    """Wait for the requests in progress, each of which may start another."""
-    while protocol.tasks:
-        await asyncio.wait(list(protocol.tasks))
-
-
-def exchange(*pieces: bytes) -> Wire:
-    """Send the pieces one after the other, and return the transport."""
-
-    async def main() -> Wire:
-        protocol, wire = connect()
-        for piece in pieces:
-            protocol.data_received(piece)
-            if protocol.phase is not Phase.BODY:
-                await settle(protocol)
-        protocol.connection_lost(None)
-        await settle(protocol)
-        return wire
-
-    return asyncio.run(main())
-
-
-def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run a test on an event loop."""
-    return lambda: asyncio.run(test())
 
 
 @pytest.mark.parametrize(
@@ -339,22 +241,14 @@ async def test_a_request_after_a_shutdown_is_the_connections_last() -> None:
 
 @on_a_loop
 async def test_a_client_that_stops_reading_is_disconnected() -> None:
-    options: list[Any] = []
-
-    class Socket:
-        def setsockopt(self, *option: Any) -> None:
-            options.append(option)
-
     protocol, wire = connect(send_seconds=0.01)
-    wire.get_extra_info = lambda *_: Socket()
-    wire.abort = lambda: wire.calls.append("abort")
 
     protocol.pause_writing()
     protocol.pause_writing()
     await asyncio.sleep(0.05)
 
     assert wire.calls == ["abort"]
-    assert len(options) == 1, "without SO_LINGER the kernel would keep what the client does not read"
+    assert len(wire.options) == 1, "without SO_LINGER the kernel would keep what the client does not read"
     protocol.connection_lost(None)
 
 

@@ -1,6 +1,7 @@
 """The development server's applications and its error messages."""
 
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from users_api.config import DevelopmentConfig, SettingsError
 from users_api.development import describe_error
 from users_api.envelope import failure_body
 from users_api.server.development import ErrorApp
+from users_api.server.protocol import Limits
 
 
 def failure(code: str, name: str) -> Exception:
@@ -47,10 +49,13 @@ def test_the_server_renders_errors_in_the_services_envelope(status: HTTPStatus) 
 
 def test_wrong_settings_result_in_default_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "http")
-    development._limits.cache_clear()  # noqa: SLF001 -- the cache lasts as long as the process.
+    development._protocol_factory.cache_clear()  # noqa: SLF001 -- the cache lasts as long as the process.
 
-    assert development._limits() == development.Limits()  # noqa: SLF001 -- the same.
-    development._limits.cache_clear()  # noqa: SLF001 -- the same.
+    factory: Any = development._protocol_factory()  # noqa: SLF001 -- the same.
+
+    assert factory.keywords["limits"] == Limits()
+    assert factory.keywords["render"] is serving.render_failure
+    development._protocol_factory.cache_clear()  # noqa: SLF001 -- the same.
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,19 @@ the kernel distributes them by a hash, which is even only for many of them.
 import asyncio
 import socket
 from collections.abc import Callable
+from heapq import nsmallest
 from mmap import mmap
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, Protocol
 
 from users_api.server.listener import reset_min_ttl
 from users_api.server.slots import MAX_SLOTS
 
 HANDOVER_SECONDS: Final = 0.01
 PAUSE_SECONDS: Final = 0.001
+MIN_WAIT_SECONDS: Final = 1  # The request of a new connection may be on its way.
+SEARCH_SECONDS: Final = 0.05
+MAX_CANDIDATES: Final = 64  # Found at once, since a search looks at every connection.
 SEND_BUFFER_BYTES: Final = 256 * 1024
 
 
@@ -47,18 +52,55 @@ class WorkerLoad:
         return self._counts[slot] <= min(count for count in self._counts if count)
 
 
+class Connection(Protocol):
+    """What the worker reads from a connection to decide which one makes room for another."""
+
+    waiting_since: float | None
+    is_idle: bool
+
+    def make_room(self) -> None:
+        """Close the connection."""
+
+
 class Connections(set[Any]):
-    """The set of open connections; it calls back when one of them ends."""
+    """The set of open connections; it calls back when one of them ends.
+
+    When there are too many of them, a new one replaces the one that has waited longest for its client:
+    between requests if possible, otherwise for the rest of a request or until a response is read.
+    """
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         """Start empty."""
         super().__init__()
         self._on_end = on_end
+        self._candidates: list[tuple[float, Connection]] = []
+        self._next_search = 0.0
 
     def discard(self, connection: object) -> None:
         """Remove a connection that has ended."""
         super().discard(connection)
         self._on_end()
+
+    def make_room(self, now: float) -> bool:
+        """Close a connection that has waited for `MIN_WAIT_SECONDS`; return whether there is one."""
+        if not self._candidates and now >= self._next_search:
+            self._next_search = now + SEARCH_SECONDS
+            self._candidates = self._find_candidates(now)
+        while self._candidates:
+            since, connection = self._candidates.pop()
+            if connection in self and connection.waiting_since == since:
+                connection.make_room()
+                return True
+        return False
+
+    def _find_candidates(self, now: float) -> list[tuple[float, Connection]]:
+        """Return some of the connections that have waited longest, the best one last."""
+        waiting = (
+            (not each.is_idle, since, each) for each in self if (since := each.waiting_since) is not None
+        )
+        late = (each for each in waiting if now - each[1] >= MIN_WAIT_SECONDS)
+        found = nsmallest(MAX_CANDIDATES, late, key=itemgetter(0, 1))
+        return [(since, connection) for _, since, connection in reversed(found)]
 
 
 class Acceptor:
@@ -77,19 +119,19 @@ class Acceptor:
     ) -> None:
         """Start to accept connections, on the running event loop."""
         self._listeners, self._load, self._slot, self._make_protocol = listeners, load, slot, make_protocol
+        self.connections = Connections(self._connection_ended)
         self._loop = asyncio.get_running_loop()
-        self._connections, self._closed = 0, False
+        self._count, self._closed = 0, False
         self._waiting_since = self._last_pending = 0.0
         self._load.report(slot, 0)
         for listener in listeners:  # The kernel's default is 4 MB for each client that does not read.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._listen()
 
-    def connection_ended(self) -> None:
-        """Decrement the number of connections."""
-        self._connections -= 1
+    def _connection_ended(self) -> None:
+        self._count -= 1
         if not self._closed:
-            self._load.report(self._slot, self._connections)
+            self._load.report(self._slot, self._count)
 
     def close(self) -> None:
         """Accept the queued connections, which closing the listener would reset, and then stop accepting."""
@@ -114,12 +156,16 @@ class Acceptor:
         self._loop.call_later(PAUSE_SECONDS, self._listen)
 
     def _on_pending_connection(self, listener: socket.socket) -> None:
-        is_full = self._connections >= self._load.max_connections
-        if is_full or not (self._load.is_least_loaded(self._slot) or self._has_waited_for_others()):
+        is_turn = self._load.is_least_loaded(self._slot) or self._has_waited_for_others()
+        if not is_turn or not self._has_room():
             self._pause()
         else:
             self._last_pending = 0.0
             self._accept(listener)
+
+    def _has_room(self) -> bool:
+        """Return whether the worker may have one more connection, or one has just been closed for it."""
+        return self._count < self._load.max_connections or self.connections.make_room(self._loop.time())
 
     def _has_waited_for_others(self) -> bool:
         """Return whether a connection for another worker has been waiting for `HANDOVER_SECONDS`.
@@ -141,7 +187,7 @@ class Acceptor:
             return False
         connection.settimeout(0)
         reset_min_ttl(connection)
-        self._connections += 1
-        self._load.report(self._slot, self._connections)
+        self._count += 1
+        self._load.report(self._slot, self._count)
         self._loop.create_task(self._loop.connect_accepted_socket(self._make_protocol, connection))
         return True

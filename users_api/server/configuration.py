@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from users_api.server.balance import WorkerLoad
+from users_api.server.descriptors import allow_descriptors
 from users_api.server.failures import Render, render_problem
 from users_api.server.listener import is_port_in_use, port_in_use_message, refuse_handshakes
+from users_api.server.memory import MemoryBudget
 from users_api.server.metrics import shared_counters
 from users_api.server.protocol import Limits, Protocol
 from users_api.server.slots import MAX_WORKERS
@@ -22,6 +24,8 @@ from users_api.server.worker import Worker
 
 GC_THRESHOLD: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
+M_MMAP_THRESHOLD: Final = -3
+LARGE_BYTES: Final = 64 * 1024
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a tmpfs for gunicorn's heartbeat, not a file of ours.
 
 
@@ -38,6 +42,8 @@ class ServerOptions:
     max_connections: int = 4000
     """The limit of each worker; further clients wait in the listener's queue."""
     keep_alive_seconds: int = 95
+    other_descriptors: int = 128
+    """How many files and sockets a worker may open in addition to the connections of its clients."""
     graceful_seconds: int = 20
     """How long a shutdown waits for requests in progress."""
     exit_seconds: int = 4
@@ -52,9 +58,15 @@ class ServerOptions:
             raise ValueError(message)
 
     @property
+    def descriptors(self) -> int:
+        """How many open files a worker needs at most."""
+        return self.max_connections + self.other_descriptors
+
+    @property
     def protocol(self) -> Callable[..., Protocol]:
         """The protocol with these options, as uvicorn's option `http` takes it."""
-        return partial(Protocol, limits=self.limits, render=self.render)
+        budget = MemoryBudget(self.limits.memory_bytes)
+        return partial(Protocol, limits=self.limits, budget=budget, render=self.render)
 
 
 def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
@@ -62,7 +74,11 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
 
     Call it once, in the module that `gunicorn --config python:…` names: it creates the memory that the
     workers share, which must exist before they are forked and survive a reload.
+
+    Raises:
+        TooFewDescriptors: the system does not allow as many open files as `max_connections` needs.
     """
+    allow_descriptors(options.descriptors)
     load = WorkerLoad(options.max_connections)
     shared_counters()
     return {
@@ -131,10 +147,16 @@ def _claim_slot(_arbiter: Any, worker: Worker) -> None:
 
 
 def _begin_worker(_arbiter: Any, worker: Worker) -> None:
-    """Claim the worker's row of counters, and let the kernel stop the worker when the master is killed."""
+    """Claim the worker's row of counters, and let the kernel stop the worker when the master is killed.
+
+    A large body or response is given its own memory, which is returned to the system afterwards. By default
+    glibc raises the threshold with each, and then keeps them in a heap that does not shrink (mallopt(3)).
+    """
     shared_counters().claim(worker.slot)
     with suppress(AttributeError):  # Only Linux has prctl.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    with suppress(AttributeError):  # Only glibc has mallopt.
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def freeze_startup_objects(_worker: Worker) -> None:

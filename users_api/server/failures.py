@@ -13,6 +13,7 @@ class RequestFailure(Exception):  # noqa: N818 -- exceptions here are named for 
 
     status: HTTPStatus
     message: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class InvalidRequest(RequestFailure):
@@ -32,6 +33,31 @@ class HeadTooLarge(RequestFailure):
         self.message = (
             f"The request line and the headers must not be larger than {format_size(limit)} together."
         )
+
+
+class TooManyHeaders(RequestFailure):
+    """The request has more headers than the limit."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+    def __init__(self, limit: int) -> None:
+        """Name the limit."""
+        self.message = f"The request must not have more than {limit} headers."
+
+
+class ChunksTooSmall(RequestFailure):
+    """The body comes in chunks of a few bytes, each of which takes as long as a large one."""
+
+    status = HTTPStatus.BAD_REQUEST
+    message = "The request body must not be split into chunks of a few bytes."
+
+
+class Overloaded(RequestFailure):
+    """The clients hold more connections or bytes than the worker may keep."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = "The service is unavailable for the moment. Please try again."
+    headers = ((b"retry-after", b"1"),)
 
 
 class HeadTimeout(RequestFailure):

@@ -11,17 +11,25 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from users_api.server.failures import (
+    ChunksTooSmall,
     HeadTimeout,
     HeadTooLarge,
     InvalidRequest,
+    Overloaded,
     Render,
     RequestFailure,
+    TooManyHeaders,
     render_problem,
 )
+from users_api.server.memory import FREE_BYTES, MemoryBudget
 from users_api.server.transport import LingeringTransport
 
 IDLE_CLOSE_SECONDS: Final = 1
 MAX_PIPELINED: Final = 100
+MAX_HEADERS: Final = 1_000
+FREE_CHUNKS: Final = 10_000
+MIN_CHUNK_BYTES: Final = 64
+DISCARDED_BYTES: Final = 16 * 1024**2
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
 
 
@@ -35,6 +43,8 @@ class Limits:
     """How long the request line and the headers may take to arrive."""
     send_seconds: float = 20
     """How long a client may take to read data that is ready to be sent."""
+    memory_bytes: int = 64 * 1024**2
+    """How much of a worker's memory its clients may hold: see `MemoryBudget`."""
 
 
 class Phase(Enum):
@@ -53,26 +63,41 @@ class Protocol(HttpToolsProtocol):
     _received = 0
     _first_received = 0  # Bytes received at once with the first byte of the head.
     _idle_since = 0.0
+    _partial_since: float | None = None  # When the part of a request arrived whose rest is still missing.
+    _body_bytes = _chunks = _discarded = 0
+    _held_bytes = _held_earlier = 0  # By the body that arrives, and by those of earlier requests.
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
     _shutting_down = False
     _previous: RequestResponseCycle | None = None
 
     def __init__(
-        self, *arguments: Any, limits: Limits | None = None, render: Render = render_problem, **options: Any
+        self,
+        *arguments: Any,
+        limits: Limits | None = None,
+        budget: MemoryBudget | None = None,
+        render: Render = render_problem,
+        **options: Any,
     ) -> None:
-        """Accept the arguments of uvicorn's protocol, the limits, and the function that renders failures."""
+        """Accept the arguments of uvicorn's protocol, the limits, and the function that renders failures.
+
+        The connections of a worker share its budget.
+        """
         super().__init__(*arguments, **options)
         self._limits, self._render = limits or Limits(), render
+        self._budget = budget or MemoryBudget(self._limits.memory_bytes)
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, for as long as a head may take."""
         super().connection_made(LingeringTransport(transport, self, self._is_receiving))  # type: ignore[arg-type]  # it passes everything else through.
         self._head_timer = self.loop.call_later(self._limits.head_seconds, self._on_head_timeout)
+        self._idle_since = self.loop.time()
         transport.set_write_buffer_limits(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timers."""
+        """Cancel the timers, and release what the connection holds."""
+        self._release_bodies()
+        self._budget.release_response(self)
         self._cancel_head_timer()
         self._cancel_send_timer()
         super()._unset_keepalive_if_required()
@@ -81,6 +106,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse the data; ignore it after the last request of the connection."""
         if self.transport.is_closing() or self.parser is None:
+            self._discard(len(data))
             return
         self._received = len(data)
         try:
@@ -109,6 +135,8 @@ class Protocol(HttpToolsProtocol):
         """
         if self._first_received + self._overhead + self._received > self._limits.head_bytes:
             self._check_head_size()
+        if len(self.headers) > MAX_HEADERS:
+            raise TooManyHeaders(MAX_HEADERS)
         if not self._is_valid_head() or len(self.pipeline) >= MAX_PIPELINED:
             raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
         if not self.parser.should_upgrade():
@@ -119,17 +147,33 @@ class Protocol(HttpToolsProtocol):
             # Trailers: the request ignores them, since they could contradict its headers (RFC 9110, 6.5.1).
             self.headers = []
             self._cancel_head_timer()
+            self._body_bytes = self._chunks = self._discarded = 0
+            self._held_earlier += self._held_bytes
+            self._held_bytes = 0
+
+    def on_chunk_header(self) -> None:
+        """Reject many small chunks; the parser calls back for each."""
+        self._chunks += 1
+        if (self._chunks - FREE_CHUNKS) * MIN_CHUNK_BYTES > self._body_bytes:
+            raise ChunksTooSmall
 
     def on_body(self, body: bytes) -> None:
-        """Pass a piece of the body on."""
+        """Pass a piece of the body on, or discard it if the response is complete."""
         super().on_body(body)
         self._overhead = -self._received
+        self._body_bytes += len(body)
+        if self.cycle.response_complete:
+            self._discard(len(body))
+        elif self._body_bytes > FREE_BYTES:
+            self._held_bytes += len(body)
+            if not self._budget.hold_body(len(body)):
+                raise Overloaded
 
     def on_message_complete(self) -> None:
         """Finish the request, unless its head is about to be parsed again without its upgrade."""
         if self.phase is Phase.BODY:
             super().on_message_complete()
-            self.phase = Phase.IDLE
+            self.phase, self._partial_since = Phase.IDLE, None
 
     def on_response_complete(self) -> None:
         """Start the next request of the pipeline; resume reading, unlike uvicorn, only when it is empty."""
@@ -138,7 +182,10 @@ class Protocol(HttpToolsProtocol):
             super().on_response_complete()
             if self.pipeline:
                 self.flow.pause_reading()
+            else:
+                self._release_earlier_bodies()
             return
+        self._release_bodies()
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -166,12 +213,44 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the timer that disconnects a client that does not read the response in time."""
         super().pause_writing()
+        self._budget.hold_response(self, self.transport.get_write_buffer_size())
         self._send_timer = self._send_timer or self.loop.call_later(self._limits.send_seconds, self._reset)
 
     def resume_writing(self) -> None:
         """Stop the timer: the kernel has accepted all data."""
         super().resume_writing()
+        self._budget.release_response(self)
         self._cancel_send_timer()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the connection began to wait for its client; None while it waits for the application."""
+        if self._send_timer:
+            return self._send_timer.when() - self._limits.send_seconds
+        if self.transport.is_closing():
+            return self._idle_since
+        earlier = self._previous if self.phase is Phase.BODY else self.cycle
+        if self.pipeline or (earlier and not earlier.response_complete):
+            return None
+        return self._idle_since if self._partial_since is None else self._partial_since
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection waits for the next request."""
+        return not self._send_timer and self._partial_since is None
+
+    def make_room(self) -> None:
+        """Close the connection, which waits for its client, in favor of a new one."""
+        if self._send_timer:
+            self._reset()
+            return
+        if not (self.is_idle or self.transport.is_closing()):
+            self._stop_reading(Overloaded())
+        self.transport.close_now()  # type: ignore[attr-defined]  # it is a LingeringTransport.
+
+    def drop_unread_response(self) -> None:
+        """Disconnect the client, which takes too long to read while memory is short."""
+        self._reset()
 
     def shutdown(self) -> None:
         """Close the connection after the next response, or soon if the client sends no request.
@@ -221,9 +300,26 @@ class Protocol(HttpToolsProtocol):
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self._parse(b"\r\n".join([request_line, *lines, b"\r\n"]) + data[upgrade.args[0] :])
 
+    def _release_bodies(self) -> None:
+        self._held_earlier, self._held_bytes = self._held_earlier + self._held_bytes, 0
+        self._release_earlier_bodies()
+
+    def _release_earlier_bodies(self) -> None:
+        if self._held_earlier:
+            self._budget.release_body(self._held_earlier)
+            self._held_earlier = 0
+
+    def _discard(self, size: int) -> None:
+        """Close the connection of a client that goes on sending a request after the response to it."""
+        self._discarded += size
+        if self._discarded > DISCARDED_BYTES:
+            self._reset()
+
     def _check_limits(self) -> None:
         """Limit the size of a head and of everything around chunks, and start the timer of a head."""
         if self.phase is not Phase.IDLE:
+            if self._partial_since is None:
+                self._partial_since = self.loop.time()
             self._overhead += self._received
             if self._overhead > self._limits.head_bytes:
                 raise HeadTooLarge(self._limits.head_bytes)
@@ -271,14 +367,17 @@ class Protocol(HttpToolsProtocol):
 
     def _disconnect_cycle(self, cycle: RequestResponseCycle) -> None:
         """Report the disconnection to the application; drop a request that still waits in the pipeline."""
-        cycle.disconnected = True
+        cycle.disconnected, cycle.body = True, bytearray()
         cycle.message_event.set()
+        self._budget.release_body(self._held_bytes)
+        self._held_bytes = 0
         self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)
 
     def _send_failure(self, failure: RequestFailure) -> None:
         body, media_type = self._render(failure.status, failure.message)
         headers = [
             *self.server_state.default_headers,
+            *failure.headers,
             (b"content-type", media_type.encode()),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),

@@ -53,6 +53,10 @@ class LingeringTransport:
         """Return whether the connection is closed or no longer accepts responses."""
         return self._closing or self._transport.is_closing()
 
+    def close_now(self) -> None:
+        """Close the connection without waiting for the rest of a request; the response may be lost."""
+        self._transport.close()
+
     def close(self) -> None:
         """Close the connection: at once between requests, after `LINGER_SECONDS` while one is arriving."""
         if self.is_closing():

@@ -10,7 +10,7 @@ from typing import Any
 from uvicorn import Config, Server
 from uvicorn_worker import UvicornWorker
 
-from users_api.server.balance import Acceptor, Connections, WorkerLoad
+from users_api.server.balance import Acceptor, WorkerLoad
 
 
 class BalancedServer(Server):
@@ -25,7 +25,7 @@ class BalancedServer(Server):
         """Start the application, then accept connections."""
         await super().startup(sockets=[])
         acceptor = Acceptor(sockets or [], self._load, self._slot, self._make_protocol)
-        self.server_state.connections = Connections(acceptor.connection_ended)
+        self.server_state.connections = acceptor.connections
         self.servers = [acceptor]  # type: ignore[list-item]  # uvicorn calls only `close` and `wait_closed`.
 
     def _make_protocol(self) -> asyncio.Protocol:

@@ -1,0 +1,191 @@
+"""Clients that send or hold more than a worker can keep."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.server.wire import Wire, connect, echo, exchange, on_a_loop, settle
+from users_api.server.memory import MemoryBudget
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+TOO_SMALL = (400, "The request body must not be split into chunks of a few bytes.")
+OVERLOADED = (503, "The service is unavailable for the moment. Please try again.")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "answer"),
+    [
+        ([b"x"] * 10_000, (200, b"x" * 10_000)),
+        ([b"x"] * 20_000, TOO_SMALL),
+        ([b"x" * 64] * 12_000, (200, b"x" * 64 * 12_000)),
+        ([b"x" * 640_000] + [b"x"] * 20_000, (200, b"x" * 660_000)),
+        ([b"x" * 640_000] + [b"x"] * 21_000, TOO_SMALL),
+    ],
+)
+def test_a_body_in_many_small_chunks_is_rejected(chunks: list[bytes], answer: tuple[int, Any]) -> None:
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+
+    assert exchange(CHUNKED, body + b"0\r\n\r\n").responses == [answer]
+
+
+@pytest.mark.parametrize(("count", "status"), [(999, 200), (1000, 431)])
+def test_the_number_of_headers_is_limited(count: int, status: int) -> None:
+    async def main() -> Wire:
+        protocol, wire = connect(head_bytes=65536)
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
+        await settle(protocol)
+        protocol.connection_lost(None)
+        return wire
+
+    ((found, _),) = asyncio.run(main()).responses
+
+    assert found == status
+
+
+def post(size: int) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+
+
+@on_a_loop
+async def test_a_body_that_exceeds_the_memory_budget_is_rejected() -> None:
+    budget = MemoryBudget(200_000)
+    holders = [connect(budget=budget) for _ in range(2)]
+    small, again = connect(budget=budget), connect(budget=budget)
+
+    for protocol, _ in holders:
+        protocol.data_received(post(100_000) + b"x" * 90_000)
+    small[0].data_received(post(16_384) + b"x" * 16_384)
+    await settle(small[0])
+    holders[0][0].data_received(b"x" * 10_000)
+    await settle(holders[0][0])
+    again[0].data_received(post(90_000) + b"x" * 90_000)
+    await settle(again[0])
+
+    assert [wire.responses for _, wire in (holders[0], holders[1], small, again)] == [
+        [(200, b"x" * 100_000)],
+        [OVERLOADED],
+        [(200, b"x" * 16_384)],
+        [(200, b"x" * 90_000)],
+    ]
+    assert b"\r\nretry-after: 1\r\n" in holders[1][1].sent
+
+
+@on_a_loop
+async def test_the_memory_of_pipelined_bodies_is_released_with_their_responses() -> None:
+    budget = MemoryBudget(400_000)
+    protocol, wire = connect(budget=budget)
+
+    for _ in range(5):
+        protocol.data_received(post(50_000) + b"x" * 50_000 + post(50_000) + b"y" * 50_000)
+        await settle(protocol)
+    protocol.data_received(post(50_000) + b"x" * 40_000)
+    protocol.connection_lost(None)
+
+    assert wire.responses == [(200, b"x" * 50_000), (200, b"y" * 50_000)] * 5
+    assert budget.hold_body(200_000), "each byte was released"
+
+
+@on_a_loop
+async def test_a_client_that_goes_on_sending_after_the_response_is_disconnected() -> None:
+    async def refuse(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    protocol, wire = connect(refuse)
+    protocol.data_received(post(10**12))
+    await settle(protocol)
+
+    sent = 0
+    while "abort" not in wire.calls:
+        protocol.data_received(b"x" * 1024**2)
+        sent += 1
+
+    assert wire.responses == [(404, b"")]
+    assert sent == 17
+    protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_a_client_that_goes_on_sending_to_a_closing_connection_is_disconnected() -> None:
+    protocol, wire = connect()
+    protocol.data_received(b"BREW / HTCPCP/1.0\r\n\r\n")
+
+    for _ in range(16):
+        protocol.data_received(b"x" * 1024**2)
+    assert "abort" not in wire.calls
+    protocol.data_received(b"x")
+
+    assert "abort" in wire.calls
+    protocol.connection_lost(None)
+
+
+async def never(_scope: Any, receive: Any, _send: Any) -> None:
+    """Wait for the disconnection instead of responding."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@on_a_loop
+async def test_a_connection_waits_for_its_client_or_for_the_application() -> None:
+    now = asyncio.get_running_loop().time()
+    new, idle, head, body, second, busy, pipelined = (
+        connect(app)[0] for app in (echo, echo, echo, never, echo, never, never)
+    )
+
+    idle.data_received(GET)
+    second.data_received(GET)
+    await settle(idle)
+    await settle(second)
+    for protocol, data in (
+        (head, GET[:9]),
+        (body, post(9)),
+        (second, GET[:9]),
+        (busy, GET),
+        (pipelined, GET + GET[:9]),
+    ):
+        protocol.data_received(data)
+
+    everyone = (new, idle, head, body, second, busy, pipelined)
+    waits = [protocol.waiting_since is not None and protocol.waiting_since >= now for protocol in everyone]
+    assert waits == [True, True, True, True, True, False, False]
+    assert [protocol.is_idle for protocol in everyone[:5]] == [True, True, False, False, False]
+    for protocol in everyone:
+        protocol.connection_lost(None)
+        await settle(protocol)
+
+
+@on_a_loop
+async def test_a_connection_makes_room_for_another() -> None:
+    connections = idle, partial, closing, unread = [connect(app) for app in (echo, never, echo, echo)]
+    partial[0].data_received(post(9) + b"x")
+    closing[0].data_received(b"BREW / HTCPCP/1.0\r\n\r\n")
+    unread[0].pause_writing()
+
+    for protocol, _ in connections:
+        assert protocol.waiting_since is not None
+        protocol.make_room()
+        await settle(protocol)
+
+    assert idle[1].calls == ["close"]
+    assert (partial[1].responses, partial[1].calls[-1]) == ([OVERLOADED], "close")
+    assert (len(closing[1].responses), closing[1].calls[-1]) == (1, "close")
+    assert unread[1].calls == ["abort"]
+    for protocol, _ in connections:
+        protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_a_response_that_exceeds_the_memory_budget_disconnects_the_slowest_client() -> None:
+    budget = MemoryBudget(2)
+    clients = [connect(budget=budget) for _ in range(3)]
+
+    for protocol, _ in clients:
+        protocol.pause_writing()
+    clients[2][0].resume_writing()
+    clients[0][0].pause_writing()
+
+    assert [wire.calls for _, wire in clients] == [["abort"], ["abort"], []]
+    for protocol, _ in clients:
+        protocol.connection_lost(None)

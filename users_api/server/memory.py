@@ -1,0 +1,52 @@
+"""The memory of a worker that clients may hold: bodies of requests in progress, and unread responses."""
+
+from typing import Final, Protocol
+
+FREE_BYTES: Final = 16 * 1024
+
+
+class Reader(Protocol):
+    """A connection whose client has not yet read all of a response."""
+
+    def drop_unread_response(self) -> None:
+        """Disconnect the client."""
+
+
+class MemoryBudget:
+    """Half of the budget is for request bodies, half for unread responses, so that neither uses up the other.
+
+    The first `FREE_BYTES` of a body are not counted: when large bodies use up the budget, small ones still
+    pass. Their number is limited by the number of connections.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Start empty; the limit is in bytes."""
+        self._limit = limit // 2
+        self._bodies = self._responses = 0
+        self._readers: dict[Reader, int] = {}
+
+    def hold_body(self, size: int) -> bool:
+        """Count bytes of a body; return whether the budget has room for them."""
+        self._bodies += size
+        return self._bodies <= self._limit
+
+    def release_body(self, size: int) -> None:
+        """Count bytes as released."""
+        self._bodies -= size
+
+    def hold_response(self, reader: Reader, size: int) -> None:
+        """Count a response that is not read yet; the clients that have been reading longest make room for it.
+
+        A single response may exceed the budget, since without it the client would never receive it.
+        """
+        self.release_response(reader)
+        self._readers[reader] = size
+        self._responses += size
+        while self._responses > self._limit and len(self._readers) > 1:
+            slowest = next(iter(self._readers))
+            self.release_response(slowest)
+            slowest.drop_unread_response()
+
+    def release_response(self, reader: Reader) -> None:
+        """Count a response as read, if it is counted at all."""
+        self._responses -= self._readers.pop(reader, 0)
