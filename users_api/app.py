@@ -27,6 +27,7 @@ from users_api.database import (
 from users_api.document import document_path
 from users_api.engine import App
 from users_api.engine.pages import Pages
+from users_api.hosts import AllowedHosts
 from users_api.models import User
 from users_api.server.metrics import MEDIA_TYPE, Metrics, MetricsMiddleware
 
@@ -71,6 +72,16 @@ def create_app() -> App:
     api = app.add_api(document_path())
     metrics = Metrics(node.operation["operationId"] for node in api.document.operations())
     app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
+    if settings.ALLOWED_HOSTS is not None:
+        probes = frozenset(
+            node.path for node in api.document.operations() if "health" in node.operation["tags"]
+        )
+        app.add_middleware(
+            AllowedHosts,
+            MiddlewarePosition.BEFORE_EXCEPTION,
+            hosts=settings.ALLOWED_HOSTS,
+            exempt_paths=probes,
+        )
     pages.add("/", lambda _: RedirectResponse("/ui/"))
     pages.add("/metrics", lambda _: Response(metrics.text(), media_type=MEDIA_TYPE))
     app.build()

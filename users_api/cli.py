@@ -46,6 +46,11 @@ DEVELOPMENT_NOTICE: Final = (
     "set APP_SETTINGS and DATABASE_URL for production."
 )
 
+EVERY_HOST_NOTICE: Final = (
+    "Warning: ALLOWED_HOSTS allows every host, and there is no authentication: "
+    "set it to the host names of this service, separated by commas."
+)
+
 
 class CommandGroup(AppGroup):
     """Flask's command group; a wrong setting, document or database ends a command with one line."""
@@ -74,8 +79,8 @@ def main() -> None:
 
     Environment variables configure the service; docs/settings.md describes each one and its default.
 
-    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, PORT, WEB_CONCURRENCY,
-    FORWARDED_ALLOW_IPS.
+    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, ALLOWED_HOSTS, PORT,
+    WEB_CONCURRENCY, FORWARDED_ALLOW_IPS.
 
     Limits: DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUT, DATABASE_CONNECT_TIMEOUT, DATABASE_STATEMENT_TIMEOUT,
     DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS,
@@ -207,6 +212,8 @@ def serve(port: int | None) -> None:
     settings = load_settings()
     if settings.DEBUG and not os.environ.get("DATABASE_URL"):
         click.echo(DEVELOPMENT_NOTICE.format(database=_database_location(settings)), err=True)
+    if settings.ALLOWED_HOSTS is None:
+        click.echo(EVERY_HOST_NOTICE, err=True)
     _allow_connections(settings)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
     environment = os.environ | {

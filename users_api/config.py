@@ -16,6 +16,8 @@ DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
 DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, refused in production.
 MIN_SECRET_KEY_LENGTH: Final = 32
 MULTI_HOST_URL: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
+HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+LOOPBACK_HOSTS: Final = "localhost,127.0.0.1,[::1]"
 DECIMAL_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -106,6 +108,18 @@ def networks(text: str) -> str:
     return text
 
 
+def host_names(text: str) -> frozenset[str] | None:
+    """Return the host names in lower case, or None for `*`, which allows every host."""
+    names = [name.strip().lower() for name in text.split(",")]
+    if names == ["*"]:
+        return None
+    for name in names:
+        if not HOST_NAME.fullmatch(name):
+            message = f"must be host names without ports, separated by commas, or `*`, not {text!r}"
+            raise ValueError(message)
+    return frozenset(names)
+
+
 def secret_key(text: str) -> str | None:
     """Return the key, or None for an empty text: nothing is signed yet, so no key is needed."""
     if text and (text == DEFAULT_SECRET_KEY or len(text) < MIN_SECRET_KEY_LENGTH):
@@ -142,6 +156,7 @@ class Config:
     DEBUG = False
     SECRET_KEY: Any = DEFAULT_SECRET_KEY
     SQLALCHEMY_DATABASE_URI: Any = ""
+    ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default="*")
     PORT = EnvironmentVariable("PORT", integer_between(1, 65535), default="5000")
     WEB_CONCURRENCY = EnvironmentVariable("WEB_CONCURRENCY", integer_between(1, MAX_WORKERS), default="2")
     FORWARDED_ALLOW_IPS = EnvironmentVariable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
@@ -181,6 +196,7 @@ class DevelopmentConfig(Config):
     """Development on a local machine: an SQLite file in `instance` unless DATABASE_URL is set."""
 
     DEBUG = True
+    ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default=LOOPBACK_HOSTS)
     SQLALCHEMY_DATABASE_URI = EnvironmentVariable("DATABASE_URL", database_url, default="sqlite:///users.db")
 
 

@@ -171,6 +171,15 @@ def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, command: str, *, b
     )
 
 
+def test_serve_warns_if_every_host_is_allowed(postgres: PostgreSQL) -> None:
+    warning = "Warning: ALLOWED_HOSTS allows every host, and there is no authentication"
+    url = postgres.create("server_hosts")
+    with service(url) as every, service(url, ALLOWED_HOSTS="localhost") as one:
+        outputs = [every.output(), one.output()]
+
+    assert [warning in output for output in outputs] == [True, False]
+
+
 def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: Path) -> None:
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)

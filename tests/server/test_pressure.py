@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.wire import Wire, connect, echo, exchange, on_a_loop, settle
+from tests.server.wire import connect, echo, exchange, on_a_loop, settle
 from users_api.server.memory import MemoryBudget
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -28,20 +28,6 @@ def test_a_body_in_many_small_chunks_is_rejected(chunks: list[bytes], answer: tu
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
 
     assert exchange(CHUNKED, body + b"0\r\n\r\n").responses == [answer]
-
-
-@pytest.mark.parametrize(("count", "status"), [(999, 200), (1000, 431)])
-def test_the_number_of_headers_is_limited(count: int, status: int) -> None:
-    async def main() -> Wire:
-        protocol, wire = connect(head_bytes=65536)
-        protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
-        await settle(protocol)
-        protocol.connection_lost(None)
-        return wire
-
-    ((found, _),) = asyncio.run(main()).responses
-
-    assert found == status
 
 
 def post(size: int) -> bytes:

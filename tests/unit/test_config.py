@@ -113,7 +113,7 @@ def test_docs_and_help_list_every_setting(root: Path) -> None:
     }
 
     for name, default in variables.items():
-        assert re.search(rf"^\|.*`{name}`.*\|.*\|.*\b{default}\b.*\|$", page, re.MULTILINE), name
+        assert re.search(rf"^\|.*`{name}`.*\|.*\|.*{re.escape(str(default))}.*\|$", page, re.MULTILINE), name
         assert name in help_text
 
 
@@ -159,6 +159,14 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
             ),
         ),
         ("FORWARDED_ALLOW_IPS", "::1,10.0.0.1/8", "FORWARDED_ALLOW_IPS must be addresses or networks"),
+        (
+            "ALLOWED_HOSTS",
+            "https://users.example",
+            "ALLOWED_HOSTS must be host names without ports, separated by commas, or `*`, not 'https://users.example'",
+        ),
+        ("ALLOWED_HOSTS", "a,*", "ALLOWED_HOSTS must be host names without ports"),
+        ("ALLOWED_HOSTS", "a:80", "ALLOWED_HOSTS must be host names without ports"),
+        ("ALLOWED_HOSTS", "a,,b", "ALLOWED_HOSTS must be host names without ports"),
         ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not 'nan'"),
         (
@@ -189,6 +197,15 @@ def test_trusted_proxies_are_passed_to_gunicorn_unchanged(
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
 
     assert trusted == load_settings().FORWARDED_ALLOW_IPS
+
+
+@pytest.mark.usefixtures("production")
+def test_production_allows_every_host_unless_some_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = load_settings().ALLOWED_HOSTS
+    monkeypatch.setenv("ALLOWED_HOSTS", "Users.Example.org, 10.0.0.1,[::1]")
+
+    assert every is None
+    assert {"users.example.org", "10.0.0.1", "[::1]"} == load_settings().ALLOWED_HOSTS
 
 
 def test_the_base_class_has_defaults() -> None:

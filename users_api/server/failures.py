@@ -35,16 +35,6 @@ class HeadTooLarge(RequestFailure):
         )
 
 
-class TooManyHeaders(RequestFailure):
-    """The request has more headers than the limit."""
-
-    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-
-    def __init__(self, limit: int) -> None:
-        """Name the limit."""
-        self.message = f"The request must not have more than {limit} headers."
-
-
 class ChunksTooSmall(RequestFailure):
     """The body comes in chunks of a few bytes, each of which takes as long as a large one."""
 

@@ -18,7 +18,6 @@ from users_api.server.failures import (
     Overloaded,
     Render,
     RequestFailure,
-    TooManyHeaders,
     render_problem,
 )
 from users_api.server.memory import FREE_BYTES, MemoryBudget
@@ -26,7 +25,6 @@ from users_api.server.transport import LingeringTransport
 
 IDLE_CLOSE_SECONDS: Final = 1
 MAX_PIPELINED: Final = 100
-MAX_HEADERS: Final = 1_000
 FREE_CHUNKS: Final = 10_000
 MIN_CHUNK_BYTES: Final = 64
 DISCARDED_BYTES: Final = 16 * 1024**2
@@ -135,10 +133,10 @@ class Protocol(HttpToolsProtocol):
         """
         if self._first_received + self._overhead + self._received > self._limits.head_bytes:
             self._check_head_size()
-        if len(self.headers) > MAX_HEADERS:
-            raise TooManyHeaders(MAX_HEADERS)
         if not self._is_valid_head() or len(self.pipeline) >= MAX_PIPELINED:
             raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
+        if not self.url.startswith(b"/") and b"://" in self.url:
+            self._take_host_from_target()
         if not self.parser.should_upgrade():
             previous = self.cycle
             super().on_headers_complete()
@@ -269,6 +267,12 @@ class Protocol(HttpToolsProtocol):
             > self._limits.head_bytes
         ):
             raise HeadTooLarge(self._limits.head_bytes)
+
+    def _take_host_from_target(self) -> None:
+        """Replace the Host header by the host of a target in absolute form (RFC 9112, 3.2.2)."""
+        authority = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
+        host = authority.rpartition(b"@")[2]
+        self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
 
     def _is_valid_head(self) -> bool:
         version = self.parser.get_http_version()

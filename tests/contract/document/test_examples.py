@@ -60,7 +60,13 @@ ANSWERS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
         {"content": b"<user/>", "headers": {"Content-Type": "application/xml"}},
     ),
 }
-APART = {"RequestTimeout", "RequestHeaderFieldsTooLarge", "InternalServerError", "ServiceUnavailable"}
+APART = {
+    "InternalServerError",
+    "MisdirectedRequest",
+    "RequestHeaderFieldsTooLarge",
+    "RequestTimeout",
+    "ServiceUnavailable",
+}
 
 
 @pytest.fixture
