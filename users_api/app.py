@@ -33,6 +33,7 @@ from users_api.server.metrics import MEDIA_TYPE, Metrics, MetricsMiddleware
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 SWAGGER_UI_TEMPLATES: Final = Path(__file__).with_name("ui")
+UNUSED_SCRIPTS: Final = ("swagger-ui.js", "swagger-ui-standalone-preset.js")  # The bundle includes them.
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -51,7 +52,7 @@ def create_app() -> App:
         DocumentError: the document uses a feature that the engine cannot enforce, or a handler is missing.
     """
     settings = load_settings()
-    pages = Pages(PAGE_HEADERS, packages=[("flask_swagger_ui", "dist")])
+    pages = Pages(PAGE_HEADERS, packages=[("flask_swagger_ui", "dist")], unused=UNUSED_SCRIPTS)
     app = App(
         "users_api",
         lifespan=partial(_lifespan, settings),

@@ -32,7 +32,7 @@ APPLICATION_FACTORY: Final = "users_api.app:create_app"
 DEVELOPMENT_FACTORY: Final = "users_api.development:create_app"
 DEVELOPMENT_PROTOCOL: Final = "users_api.development:create_protocol"
 GUNICORN_CONFIG: Final = "python:users_api.gunicorn_conf"
-RELOAD_OPTIONS: Final = ("--reload-include=*.py", "--reload-include=*.yaml")
+RELOADED_FILES: Final = ("*.py", "*.yaml", "*.html", "*.js", "*.css")
 STARTED_MESSAGE: Final = """
   Swagger UI  http://{host}:{port}/ui/
   Database    {database}
@@ -135,8 +135,8 @@ port_option = click.option(
 def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
     """Start the development server.
 
-    The server listens on $PORT and reloads when the code or the OpenAPI document changes. If a change breaks
-    the application, every response is a 503 that names the error and its line.
+    The server listens on $PORT and reloads when the code, the OpenAPI document or a page changes. If a change
+    breaks the application, every response is a 503 that names the error and its line.
     """
     settings = load_settings()
     port = port or settings.PORT
@@ -159,7 +159,7 @@ def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
         "--reload",
         f"--reload-dir={package}",
         f"--reload-dir={document_path().parent}",
-        *RELOAD_OPTIONS,
+        *(f"--reload-include={pattern}" for pattern in RELOADED_FILES),
     ]
     arguments = [f"{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT_FACTORY, "--factory", *watched, *arguments]

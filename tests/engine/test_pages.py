@@ -4,7 +4,9 @@ from collections.abc import MutableMapping
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
+from urllib.parse import unquote
 
 import jinja2
 import orjson
@@ -44,7 +46,8 @@ def request(
     """Call the pages with a request, as a server does."""
     messages: list[MutableMapping[str, Any]] = []
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": method, "path": path, "root_path": root_path, "headers": raw}
+    scope = {"type": "http", "method": method, "path": unquote(path), "root_path": root_path, "headers": raw}
+    scope["raw_path"] = path.encode()
     # From version 2.4 on, Starlette does not cancel the task that waits for a disconnect, which breaks
     # coverage on Python 3.11.
     scope["asgi"] = {"spec_version": "2.4"}
@@ -93,14 +96,18 @@ def test_the_document_is_served_as_it_is_written(service):
     text = OWN_DOCUMENT.read_bytes()
     assert as_json.body == orjson.dumps(yaml.load(text, Loader=yaml.CSafeLoader))
     assert as_json.raw_headers == [
-        (b"content-length", str(len(as_json.body)).encode()),
         (b"content-type", b"application/json"),
+        (b"content-length", str(len(as_json.body)).encode()),
+        (b"etag", as_json.headers["etag"].encode()),
+        (b"vary", b"Accept-Encoding"),
         *POLICY_SENT,
     ]
     assert as_yaml.body == text
     assert as_yaml.raw_headers == [
-        (b"content-length", str(len(text)).encode()),
         (b"content-type", b"application/yaml"),
+        (b"content-length", str(len(text)).encode()),
+        (b"etag", as_yaml.headers["etag"].encode()),
+        (b"vary", b"Accept-Encoding"),
         *POLICY_SENT,
     ]
 
@@ -123,7 +130,7 @@ def test_the_files_of_both_folders_are_served_whole(path, file, media_type, serv
     assert answer.status == 200
     assert sha256(answer.body).digest() == sha256(file.read_bytes()).digest()
     assert answer.headers["content-type"] == media_type
-    assert [name for name, _ in answer.raw_headers] == [
+    assert [name for name, _ in answer.raw_headers if name != b"vary"] == [
         *(b"content-type", b"content-length", b"last-modified", b"etag"),
         *(name for name, _ in POLICY_SENT),
     ]
@@ -173,6 +180,25 @@ def test_pages_can_only_be_read(path, service):
         request(service, path, "POST")
 
     assert (caught.value.status_code, caught.value.headers) == (405, {"Allow": "GET, HEAD"})
+
+
+@pytest.mark.parametrize("path", ["/%75i/", "/ui/%69ndex.html", "/ui/index%2Ehtml", "/openapi%2ejson"])
+def test_a_percent_encoded_path_is_the_same_page(path, service):
+    assert request(service, path).body == request(service, unquote(path)).body
+
+
+@pytest.mark.parametrize("path", ["/ui%2f", "/ui%2F", "%2Fui/", "/ui%2Findex.html", "/ui%252F", "%2f"])
+def test_an_encoded_slash_belongs_to_its_segment(path, service):
+    scope = {"path": unquote(path), "raw_path": path.encode(), "root_path": ""}
+
+    assert not service.serves(path_below_root(scope))
+
+
+def test_the_folder_of_a_user_interface_has_no_encoded_slash(service):
+    with pytest.raises(HTTPException) as caught:
+        request(service, "/ui/%2findex.html")
+
+    assert caught.value.status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/users", "/users/1", "/uix", "/openapi", "/openapi.json/", ""])
@@ -286,10 +312,38 @@ def test_a_root_path_is_escaped_in_the_page():
 
 @pytest.mark.parametrize(
     ("path", "root_path", "below"),
-    [("/a", "", "/a"), ("/a", "/b", "/a"), ("/b/a", "/b/", "/a"), ("/bc", "/b", "/bc")],
+    [
+        ("/a", "", "/a"),
+        ("/a", "/b", "/a"),
+        ("/b/a", "/b/", "/a"),
+        ("/bc", "/b", "/bc"),
+        ("/b/%61%2fc", "/b", "/a%2Fc"),
+    ],
 )
 def test_the_path_below_the_root_path_is_found(path, root_path, below):
-    assert path_below_root({"path": path, "root_path": root_path}) == below
+    scope = {"path": unquote(path), "raw_path": path.encode(), "root_path": root_path}
+
+    assert path_below_root(scope) == below
+
+
+def test_a_server_need_not_pass_the_raw_path():
+    assert path_below_root({"path": "/a%", "raw_path": None}) == "/a%"
+
+
+def test_pages_are_served_without_reading_files(interface):
+    pages = make(swagger_ui_template_dir=str(interface))
+    rmtree(interface)
+
+    assert request(pages, "/ui/").body == b"<p>Own</p>"
+    assert request(pages, "/ui/assets/style.css").body == b"p {}"
+
+
+def test_a_template_is_rendered_without_looking_for_a_newer_one(tmp_path):
+    (tmp_path / "index.j2").write_text("{{ openapi_spec_url }}")
+    pages = make(swagger_ui_template_dir=str(tmp_path))
+    rmtree(tmp_path)
+
+    assert request(pages, "/ui/").body == b"/openapi.json"
 
 
 def test_yaml_is_read_back_as_the_same_values_by_readers_of_both_versions(tmp_path):

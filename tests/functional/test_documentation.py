@@ -1,5 +1,7 @@
 """The documentation: the OpenAPI document and Swagger UI, without files from other hosts."""
 
+import re
+
 import pytest
 import yaml
 from starlette.testclient import TestClient
@@ -33,6 +35,25 @@ def test_swagger_uis_files_are_served(client: TestClient, name: str) -> None:
     assert response.status_code == 200
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert "Accept-Ranges" not in response.headers
+
+
+def test_the_documentation_is_compressed(client: TestClient) -> None:
+    response = client.get("/ui/swagger-ui-bundle.js", headers={"Accept-Encoding": "gzip"})
+
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert int(response.headers["Content-Length"]) < len(response.content) / 3
+
+
+def test_everything_that_the_start_page_loads_is_served(client: TestClient) -> None:
+    names = re.findall('(?:href|src)="([^/"]+)"', client.get("/ui/").text)
+
+    assert len(names) >= 7
+    assert {client.get(f"/ui/{name}").status_code for name in names} == {200}
+
+
+@pytest.mark.parametrize("path", ["/ui%2f", "/ui%2Findex.html", "/ui/swagger-ui.js"])
+def test_other_paths_are_not_pages(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
 
 
 @pytest.mark.parametrize(

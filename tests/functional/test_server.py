@@ -228,11 +228,12 @@ def development(folder: Path, *options: str, **environment: str) -> Iterator[Ser
         running.log.close()
 
 
-def test_the_development_server_reloads_code_and_document(root: Path, tmp_path: Path) -> None:
+def test_the_development_server_reloads_code_document_and_pages(root: Path, tmp_path: Path) -> None:
+    files = ("users_api/handlers/health.py", "openapi/users.yaml", "users_api/ui/index.html")
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)
     with development(tmp_path, PYTHONPATH=str(tmp_path)) as running:
-        for starts, file in enumerate(("users_api/handlers/health.py", "openapi/users.yaml"), 2):
+        for starts, file in enumerate(files, 2):
             (tmp_path / file).touch()
             until(lambda: running.output().count("Application startup complete.") == starts)  # noqa: B023 -- called within the iteration.
 

@@ -1,12 +1,12 @@
 """The documentation of each API, the document itself and Swagger UI, and pages that the program adds."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import orjson
 from connexion.options import SwaggerUIConfig, SwaggerUIOptions
@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import Receive, Scope, Send
 
+from users_api.engine.assets import Asset, read_folders
 from users_api.engine.document import Document
 from users_api.engine.yaml_source import dump
 
@@ -28,6 +29,8 @@ METHODS: Final = frozenset({"GET", "HEAD"})
 CONFIGURATION: Final = "swagger-ui-config.json"
 TEMPLATE: Final = "index.j2"
 INDEX: Final = "index.html"
+JSON: Final = "application/json"
+YAML: Final = "application/yaml"
 OPENAPI_VERSION: Final = (3, 0, 0)
 MAX_CACHED_ROOT_PATHS: Final = 8  # The number of root paths for which a document's text is cached.
 
@@ -35,16 +38,23 @@ MAX_CACHED_ROOT_PATHS: Final = 8  # The number of root paths for which a documen
 class Pages:
     """Serves pages by exact path, each with the same extra headers; range requests are not supported.
 
-    `packages` are folders inside packages, such as `("flask_swagger_ui", "dist")`, for files of the user
-    interface that are missing from the folder in the options.
+    Documents and files are held in memory, compressed when the application is built: serving them opens no
+    file. `packages` are folders inside packages, such as `("flask_swagger_ui", "dist")`, for files of the
+    user interface that are missing from the folder in the options. `unused` are the relative paths of files
+    that the user interface does not need; neither they nor source maps are served.
     """
 
     def __init__(
-        self, headers: Mapping[str, str] | None = None, *, packages: Sequence[tuple[str, str]] = ()
+        self,
+        headers: Mapping[str, str] | None = None,
+        *,
+        packages: Sequence[tuple[str, str]] = (),
+        unused: Iterable[str] = (),
     ) -> None:
         """Start without pages."""
         self._headers = dict(headers or {})
         self._packages: list[str | tuple[str, str]] = list(packages)
+        self._unused = frozenset(unused)
         self._pages: dict[str, Page] = {}
         self._folders: tuple[str, ...] = ()
 
@@ -93,15 +103,16 @@ class Pages:
         """Return the pages of Swagger UI: its start page, its files and its configuration."""
         path = f"{base_path}/{config.swagger_ui_path.strip().strip('/')}".rstrip("/")
         files = StaticFiles(directory=config.swagger_ui_template_dir, packages=self._packages)
-        pages: dict[str, Page] = {f"{path}/{name}": partial(_file, files, name) for name in _names(files)}
+        assets = read_folders(map(Path, files.all_directories), without=self._unused)
+        pages: dict[str, Page] = {f"{path}/{name}": _page(asset.respond) for name, asset in assets.items()}
         if Path(config.swagger_ui_template_dir, TEMPLATE).exists():
             pages[f"{path}/{INDEX}"] = _start_page(base_path, config)
         if f"{path}/{INDEX}" not in pages:
             message = f"{config.swagger_ui_template_dir} has neither {TEMPLATE} nor {INDEX}"
             raise FileNotFoundError(message)
         if config.swagger_ui_config:
-            text = json.dumps(config.swagger_ui_config)
-            pages[f"{path}/{CONFIGURATION}"] = _page(lambda _: Response(text, media_type="application/json"))
+            configuration = Asset(json.dumps(config.swagger_ui_config).encode(), JSON)
+            pages[f"{path}/{CONFIGURATION}"] = _page(configuration.respond)
         pages[f"{path}/"] = pages[f"{path}/{INDEX}"]
         if path:
             pages[path] = _page(lambda request: RedirectResponse(f"{_root_path(request)}{path}/"))
@@ -110,8 +121,14 @@ class Pages:
 
 
 def path_below_root(scope: Scope) -> str:
-    """Return the path without the root path, which not every server includes."""
+    """Return the decoded path without the root path, which not every server includes.
+
+    An encoded slash stays encoded: it belongs to its segment (RFC 3986, 2.2).
+    """
     path: str = scope["path"]
+    raw_path: bytes = scope.get("raw_path") or b""
+    if b"%" in raw_path:
+        path = "/".join(unquote(part).replace("/", "%2F") for part in raw_path.decode("latin-1").split("/"))
     if not (root_path := scope.get("root_path")):
         return path
     root_path = root_path.rstrip("/")
@@ -122,22 +139,26 @@ def _document_pages(document: Document, config: SwaggerUIConfig) -> dict[str, Pa
     """Return the pages of the document: unchanged, or with the base path that clients of a proxy use."""
 
     @lru_cache(maxsize=MAX_CACHED_ROOT_PATHS)
-    def as_json(root_path: str) -> bytes:
-        return _json(document.with_base_path(root_path + document.base_path) if root_path else document.root)
+    def as_json(root_path: str) -> Asset:
+        root = document.with_base_path(root_path + document.base_path) if root_path else document.root
+        return Asset(_json(root), JSON)
 
     @lru_cache(maxsize=MAX_CACHED_ROOT_PATHS)
-    def as_yaml(root_path: str) -> bytes:
+    def as_yaml(root_path: str) -> Asset:
         if root_path:
-            return dump(document.with_base_path(root_path + document.base_path))
-        return dump(document.root) if document.source is None else document.source
+            return Asset(dump(document.with_base_path(root_path + document.base_path)), YAML)
+        return Asset(dump(document.root) if document.source is None else document.source, YAML)
 
-    def page(text: Callable[[str], bytes], media_type: str) -> Page:
-        return _page(lambda request: Response(text(_root_path(request)), media_type=media_type))
+    def page(asset: Callable[[str], Asset]) -> Page:
+        return _page(lambda request: asset(_root_path(request)).respond(request))
 
     path = f"{document.base_path}{config.openapi_spec_path}"
-    pages = {path: page(as_json, "application/json")}
+    pages = {path: page(as_json)}
+    as_json("")
     if path.endswith("json"):
-        pages[f"{path.removesuffix('json')}yaml"] = page(as_yaml, "application/yaml")
+        pages[f"{path.removesuffix('json')}yaml"] = page(as_yaml)
+        if document.source is not None:  # A document without a source may have values that YAML has not.
+            as_yaml("")
     return pages
 
 
@@ -152,6 +173,7 @@ def _start_page(base_path: str, config: SwaggerUIConfig) -> Page:
     """Return the page rendered from the folder's template, with Connexion's variables."""
     templates = Jinja2Templates(directory=config.swagger_ui_template_dir)
     templates.get_template(TEMPLATE)  # Fails at startup when it is malformed.
+    templates.env.auto_reload = False  # Otherwise each request looks for a newer file.
     configuration = {"configUrl": CONFIGURATION} if config.swagger_ui_config else {}
 
     def render(request: Request) -> Response:
@@ -160,21 +182,6 @@ def _start_page(base_path: str, config: SwaggerUIConfig) -> Page:
         return templates.TemplateResponse(request, TEMPLATE, variables)
 
     return _page(render)
-
-
-def _names(files: StaticFiles) -> set[str]:
-    """Return the relative paths of the files in all folders, with slashes."""
-    folders = map(Path, files.all_directories)
-    return {
-        file.relative_to(folder).as_posix()
-        for folder in folders
-        for file in folder.rglob("*")
-        if file.is_file()
-    }
-
-
-async def _file(files: StaticFiles, name: str, request: Request) -> Response:
-    return await files.get_response(name, request.scope)
 
 
 def _page(endpoint: Endpoint) -> Page:

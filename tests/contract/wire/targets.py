@@ -249,6 +249,9 @@ TARGETS = {
     "the documentation has no file with NUL": one(get("/ui/%00"), fail(404, "Not Found")),
     "the documentation has no file with a long name": one(get("/ui/" + "a" * 5000), fail(404, "Not Found")),
     "the documentation has no file with invalid UTF-8": one(get("/ui/%ff"), fail(404, "Not Found")),
+    "the documentation with an encoded slash is another path": one(get("/ui%2f"), fail(404, NO_PATH)),
+    "the documentation with another encoded slash is another path": one(get("/ui%2F"), fail(404, NO_PATH)),
+    "the percent-encoded documentation is the same path": one(head("HEAD /%75i/"), empty(200)),
     "the documentation has no doubled slash": one(get("/ui//etc/passwd"), fail(404, "Not Found")),
     "the root leads to the documentation, whatever the host": one(
         get("/", host="Host: evil.example"), empty(307, location="/ui/")
