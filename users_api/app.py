@@ -39,6 +39,7 @@ PAGE_HEADERS: Final = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
+    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -52,7 +53,12 @@ def create_app() -> App:
         DocumentError: the document uses a feature that the engine cannot enforce, or a handler is missing.
     """
     settings = load_settings()
-    pages = Pages(PAGE_HEADERS, packages=[("flask_swagger_ui", "dist")], unused=UNUSED_SCRIPTS)
+    pages = Pages(
+        PAGE_HEADERS,
+        of_tagged={"Cache-Control": "no-cache"},
+        packages=[("flask_swagger_ui", "dist")],
+        unused=UNUSED_SCRIPTS,
+    )
     app = App(
         "users_api",
         lifespan=partial(_lifespan, settings),

@@ -1,4 +1,7 @@
-"""The JSON envelope of every response: `status`, with optional `message`, `data` and `errors`."""
+"""The JSON envelope of every response: `status`, with optional `message`, `data` and `errors`.
+
+The headers let a cache store only a response with an entity tag, and only if it validates each use.
+"""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -10,7 +13,10 @@ import orjson
 from users_api.engine.failures import FieldError
 from users_api.engine.responses import Response
 
+NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 JSON_CONTENT_TYPE: Final = (b"content-type", b"application/json")
+NOT_STORED: Final = [JSON_CONTENT_TYPE, NO_SNIFFING, (b"cache-control", b"no-store")]
+VALIDATED: Final = [JSON_CONTENT_TYPE, NO_SNIFFING, (b"cache-control", b"no-cache")]
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -28,14 +34,14 @@ def success(
     if data is not None:
         envelope["data"] = data
     body = orjson.dumps(envelope, option=orjson.OPT_UTC_Z)
-    return Response(
-        status, [*_encode_headers(headers), JSON_CONTENT_TYPE] if headers else [JSON_CONTENT_TYPE], body
-    )
+    if not headers:
+        return Response(status, NOT_STORED, body)
+    return Response(status, _encode_headers(headers) + (VALIDATED if "ETag" in headers else NOT_STORED), body)
 
 
 def not_modified(headers: Mapping[str, str]) -> Response:
     """Return 304, which has no body (RFC 9110, 15.4.5)."""
-    return Response(HTTPStatus.NOT_MODIFIED, _encode_headers(headers))
+    return Response(HTTPStatus.NOT_MODIFIED, _encode_headers(headers) + VALIDATED)
 
 
 def failure(
@@ -43,9 +49,8 @@ def failure(
 ) -> Response:
     """Return a response whose envelope's status is `fail` for a 4xx status and `error` for a 5xx status."""
     body = failure_body(status, message, errors)
-    return Response(
-        status, [*_encode_headers(headers), (b"content-length", b"%d" % len(body)), JSON_CONTENT_TYPE], body
-    )
+    length = b"content-length", b"%d" % len(body)
+    return Response(status, [*_encode_headers(headers), length, *NOT_STORED], body)
 
 
 def failure_body(status: int, message: str, errors: Sequence[FieldError] = ()) -> bytes:

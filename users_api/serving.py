@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from users_api.server.configuration import ServerOptions
+from users_api.server.failures import Headers
 from users_api.server.protocol import Limits
 
 if TYPE_CHECKING:  # The development server imports this module while config.py may be broken.
@@ -13,11 +14,17 @@ if TYPE_CHECKING:  # The development server imports this module while config.py 
 
 SPARE_DESCRIPTORS: Final = 128  # For sockets, pipes and log files of a worker, and files that it reads.
 
+FAILURE_HEADERS: Final[Headers] = [
+    (b"content-type", b"application/json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
 
-def render_failure(status: HTTPStatus, message: str) -> tuple[bytes, str]:
-    """Return the body and the media type of an error response."""
+
+def render_failure(status: HTTPStatus, message: str) -> tuple[bytes, Headers]:
+    """Return the body and the headers of an error response, as `envelope.failure` does."""
     outcome = "error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "fail"
-    return orjson.dumps({"status": outcome, "message": message}), "application/json"
+    return orjson.dumps({"status": outcome, "message": message}), FAILURE_HEADERS
 
 
 def server_options(settings: "type[Config]") -> ServerOptions:

@@ -161,6 +161,19 @@ def test_shorter_paths_lead_to_the_user_interface(path, service):
     )
 
 
+def test_responses_with_entity_tags_have_further_headers():
+    pages = Pages({"Cache-Control": "no-store", "A": "b"}, of_tagged={"Cache-Control": "no-cache"})
+    pages.add_api(Document.load(DOCUMENT))
+    etag = request(pages, "/openapi.json").headers["etag"]
+
+    tagged = [request(pages, "/openapi.json"), request(pages, "/openapi.json", if_none_match=etag)]
+    others = [request(pages, "/ui"), request(pages, "/ui/")]
+
+    for responses, control in ((tagged, "no-cache"), (others, "no-store")):
+        assert [each.headers["cache-control"] for each in responses] == [control] * 2
+        assert [each.headers["a"] for each in responses] == ["b"] * 2
+
+
 def test_a_page_of_the_program_is_served(service):
     assert request(service, "/metrics").body == b"requests_total 0"
 

@@ -9,6 +9,7 @@ from connexion import FlaskApp
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from tests.support.cache_headers import is_guarded
 from tests.support.postgres import free_port
 from tests.support.waiting import until
 from users_api.app import MIGRATIONS, create_app
@@ -66,6 +67,7 @@ def test_an_unavailable_database_results_in_503(
 
     assert (response.status_code, response.json()) == (503, AWAY)
     assert response.headers["Retry-After"] == "1"
+    assert is_guarded(response.headers)
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health/live"])
@@ -100,6 +102,7 @@ def test_a_missing_migration_results_in_503(
 
     assert (response.status_code, response.json()) == (503, AWAY)
     assert response.headers["Retry-After"] == "1"
+    assert is_guarded(response.headers)
 
 
 def test_the_log_names_the_command_that_migrates(
@@ -135,6 +138,7 @@ def test_an_unhandled_exception_exposes_no_details(
     response = client_with_bug.request(method, path, **body_of(method))
 
     assert (response.status_code, response.json()) == (500, FAULT)
+    assert is_guarded(response.headers)
     assert "users" in caplog.text
     assert "hermanmu@gmail.com" not in caplog.text
 
@@ -178,3 +182,4 @@ def test_violation_of_an_unknown_constraint_results_in_500(app: FlaskApp, client
 
     run(app, "DROP INDEX uq_users_username")
     assert (response.status_code, response.json()) == (500, FAULT)
+    assert is_guarded(response.headers)

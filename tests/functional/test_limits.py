@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -99,10 +99,16 @@ def test_a_client_that_stops_reading_is_disconnected(
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     end.register(client, 0)
 
+    def has_ended() -> bool:
+        """Send a byte, since a full receive buffer may drop the reset, but not the response to the byte."""
+        with suppress(ConnectionError):
+            client.send(b"\n")
+        return bool(end.poll(0))
+
     client.sendall(BIG * MAX_PIPELINED)
 
     assert [httpx.get(f"{strict.url}/ping").status_code for _ in range(10)] == [200] * 10
-    assert end.poll(30_000) == [(client.fileno(), select.POLLERR | select.POLLHUP)]
+    until(has_ended)
 
 
 def test_a_client_that_reads_is_not_disconnected(

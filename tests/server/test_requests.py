@@ -253,9 +253,9 @@ async def test_a_client_that_stops_reading_is_disconnected() -> None:
 
 
 def test_the_default_format_of_failures_is_problem_json() -> None:
-    body, media_type = render_problem(HTTPStatus.BAD_REQUEST, "No.")
+    body, headers = render_problem(HTTPStatus.BAD_REQUEST, "No.")
 
-    assert media_type == "application/problem+json"
+    assert headers == [(b"content-type", b"application/problem+json")]
     assert json.loads(body) == {"type": "about:blank", "title": "Bad Request", "detail": "No.", "status": 400}
 
 

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from users_api import cli, development, serving
+from users_api import cli, development, envelope, serving
 from users_api.config import DevelopmentConfig, SettingsError
 from users_api.development import describe_error
-from users_api.envelope import failure_body
 from users_api.server.development import ErrorApp
 from users_api.server.protocol import Limits
 
@@ -44,7 +43,11 @@ def test_a_syntax_error_outside_the_package_is_explained_in_one_line() -> None:
 
 @pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE])
 def test_the_server_renders_errors_in_the_services_envelope(status: HTTPStatus) -> None:
-    assert serving.render_failure(status, "No.") == (failure_body(status, "No."), "application/json")
+    body, headers = serving.render_failure(status, "No.")
+
+    expected = envelope.failure(status, "No.")
+    assert body == expected.body
+    assert sorted([*headers, (b"content-length", b"%d" % len(body))]) == sorted(expected.headers)
 
 
 def test_wrong_settings_result_in_default_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,8 @@ MAX_CACHED_ROOT_PATHS: Final = 8  # The number of root paths for which a documen
 class Pages:
     """Serves pages by exact path, each with the same extra headers; range requests are not supported.
 
+    A response with an `ETag` also has the headers `of_tagged`, which take precedence.
+
     Documents and files are held in memory, compressed when the application is built: serving them opens no
     file. `packages` are folders inside packages, such as `("flask_swagger_ui", "dist")`, for files of the
     user interface that are missing from the folder in the options. `unused` are the relative paths of files
@@ -48,11 +50,13 @@ class Pages:
         self,
         headers: Mapping[str, str] | None = None,
         *,
+        of_tagged: Mapping[str, str] | None = None,
         packages: Sequence[tuple[str, str]] = (),
         unused: Iterable[str] = (),
     ) -> None:
         """Start without pages."""
         self._headers = dict(headers or {})
+        self._headers_of_tagged = self._headers | dict(of_tagged or {})
         self._packages: list[str | tuple[str, str]] = list(packages)
         self._unused = frozenset(unused)
         self._pages: dict[str, Page] = {}
@@ -95,7 +99,7 @@ class Pages:
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ALLOW})
         scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
         response = await page(Request(scope, receive))
-        response.headers.update(self._headers)
+        response.headers.update(self._headers_of_tagged if "ETag" in response.headers else self._headers)
         del response.headers["Accept-Ranges"]
         await response(scope, receive, send)
 

@@ -47,7 +47,8 @@ class ErrorApp:
 
     def __init__(self, reason: str, render: Render = render_problem) -> None:
         """Render the response once."""
-        self._body, self._media_type = render(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        self._body, headers = render(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        self._headers = [*headers, (b"content-length", b"%d" % len(self._body))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response, or complete the lifespan's start-up and shutdown."""
@@ -57,11 +58,6 @@ class ErrorApp:
                 pass
             await send({"type": "lifespan.shutdown.complete"})
             return
-        headers = [
-            (b"content-type", self._media_type.encode()),
-            (b"content-length", b"%d" % len(self._body)),
-        ]
-        await send(
-            {"type": "http.response.start", "status": HTTPStatus.SERVICE_UNAVAILABLE, "headers": headers}
-        )
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        await send({"type": "http.response.start", "status": status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body})

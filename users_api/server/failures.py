@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from http import HTTPStatus
 
-Render = Callable[[HTTPStatus, str], tuple[bytes, str]]
-"""Turns a status and a message into a response body and its media type."""
+Headers = list[tuple[bytes, bytes]]
+Render = Callable[[HTTPStatus, str], tuple[bytes, Headers]]
+"""Turns a status and a message into a response's body and headers, without its Content-Length."""
 
 
 class RequestFailure(Exception):  # noqa: N818 -- exceptions here are named for what happened.
@@ -60,10 +61,10 @@ class HeadTimeout(RequestFailure):
         self.message = f"The request line and the headers did not arrive within {seconds:g} seconds."
 
 
-def render_problem(status: HTTPStatus, message: str) -> tuple[bytes, str]:
+def render_problem(status: HTTPStatus, message: str) -> tuple[bytes, Headers]:
     """Return the failure as `application/problem+json` (RFC 9457)."""
     problem = {"type": "about:blank", "title": status.phrase, "detail": message, "status": status}
-    return json.dumps(problem).encode(), "application/problem+json"
+    return json.dumps(problem).encode(), [(b"content-type", b"application/problem+json")]
 
 
 def format_size(size: int) -> str:

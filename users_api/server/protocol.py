@@ -378,11 +378,11 @@ class Protocol(HttpToolsProtocol):
         self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)
 
     def _send_failure(self, failure: RequestFailure) -> None:
-        body, media_type = self._render(failure.status, failure.message)
+        body, rendered = self._render(failure.status, failure.message)
         headers = [
             *self.server_state.default_headers,
             *failure.headers,
-            (b"content-type", media_type.encode()),
+            *rendered,
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]

@@ -8,6 +8,7 @@ from io import BufferedReader
 from select import select
 
 from tests.contract.wire.case import Pause, get, success
+from tests.support.cache_headers import is_guarded
 
 SECONDS = 20
 PONG = success(message="pong")
@@ -71,6 +72,7 @@ def _read(stream, answer):
 def check(expected, received, words):
     """Check that the complete response is the expected one."""
     assert received.status == expected.status, received.body
+    assert is_guarded(received.headers)
     for name, value in expected.headers:
         assert received.headers[name] == words.get(value, value)
     if expected.outcome:
