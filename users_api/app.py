@@ -20,6 +20,7 @@ from users_api.database import (
     db,
     engine_options,
     listen_to_engine_events,
+    newest_migration,
     run_in_greenlet,
     set_session_timeouts,
     wait_on_the_loop,
@@ -120,7 +121,12 @@ def configure(app: Flask, settings: type[Config]) -> None:
 
 @asynccontextmanager
 async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
-    """Connect database waits to the event loop and limit sessions, while the process serves requests."""
+    """Connect database waits to the event loop and limit sessions, while the process serves requests.
+
+    Raises:
+        MigrationsNotFound: the installation has no migrations.
+    """
+    newest_migration(str(MIGRATIONS))  # Cached here, because a request might find no free file descriptor.
     with app.app.app_context():
         wait_on_the_loop(db.engine)
         set_session_timeouts(

@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from yaml import MarkedYAMLError
 
 from users_api import seeds
-from users_api.app import create_flask_app
+from users_api.app import MIGRATIONS, create_flask_app
 from users_api.config import Config, SettingsError, load_settings
-from users_api.database import db, schema_is_newer, schema_is_newest
+from users_api.database import MigrationsNotFound, db, newest_migration, schema_is_newer, schema_is_newest
 from users_api.development import STARTUP_MESSAGE_VARIABLE, describe_error
 from users_api.document import document_path
 from users_api.engine.failures import DocumentError
@@ -59,7 +59,7 @@ class CommandGroup(AppGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (SettingsError, DocumentError, MarkedYAMLError) as error:
+        except (SettingsError, DocumentError, MarkedYAMLError, MigrationsNotFound) as error:
             raise click.ClickException(describe_error(error)) from None
         except DBAPIError as error:
             message = f"{_database_name(load_settings())} reports: {' '.join(str(error.orig).split())}"
@@ -216,6 +216,7 @@ def serve(port: int | None) -> None:
         click.echo(EVERY_HOST_NOTICE, err=True)
     _allow_connections(settings)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
+    newest_migration(str(MIGRATIONS))  # The same holds for MigrationsNotFound.
     environment = os.environ | {
         "PORT": str(port or settings.PORT),
         "WEB_CONCURRENCY": str(settings.WEB_CONCURRENCY),  # gunicorn rejects an empty value.

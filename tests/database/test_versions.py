@@ -8,7 +8,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import make_url, text
 
-from users_api.database import db, engine_options, schema_is_newer, schema_is_newest
+from users_api.database import (
+    MigrationsNotFound,
+    db,
+    engine_options,
+    newest_migration,
+    schema_is_newer,
+    schema_is_newest,
+)
 
 MIGRATION = 'revision = "{0:04}"\ndown_revision = {1}\n'
 
@@ -51,3 +58,14 @@ def test_the_schema_is_as_new_as_the_program_or_newer(current: str, *, newest: b
             connection.execute(text("INSERT INTO alembic_version VALUES (:current)"), {"current": current})
 
     assert (schema_is_newest(), schema_is_newer()) == (newest, newer)
+
+
+def test_a_directory_without_migrations_is_an_error_and_is_read_again(tmp_path: Path) -> None:
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    with pytest.raises(MigrationsNotFound, match=f"{tmp_path} has no migrations."):
+        newest_migration(str(tmp_path))
+
+    (versions / "0001.py").write_text(MIGRATION.format(1, None))
+
+    assert newest_migration(str(tmp_path)) == "0001"

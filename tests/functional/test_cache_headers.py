@@ -3,65 +3,15 @@
 import socket
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from tests.functional.exchanges import EXCHANGES, Exchange
 from tests.support.cache_headers import is_guarded
 from tests.support.service import Service, service
-
-JSON = {"Content-Type": "application/json"}
-ADA = b'{"username": "Ada", "email": "ada@example.org"}'
-BUNDLE = "/ui/swagger-ui-bundle.js"
-
-
-class Exchange(NamedTuple):
-    """A request and the status of its response."""
-
-    status: int
-    method: str
-    path: str
-    body: bytes = b""
-    headers: dict[str, str] = JSON
-
-
-EXCHANGES = [
-    Exchange(200, "GET", "/ping"),
-    Exchange(200, "GET", "/health/live"),
-    Exchange(200, "GET", "/health/ready"),
-    Exchange(404, "GET", "/users/1"),
-    Exchange(201, "POST", "/users", ADA),
-    Exchange(200, "GET", "/users/1"),
-    Exchange(200, "HEAD", "/users/1"),
-    Exchange(304, "GET", "/users/1", headers={"If-None-Match": "*"}),
-    Exchange(200, "GET", "/users?limit=1"),
-    Exchange(400, "GET", "/users?limit=0"),
-    Exchange(400, "POST", "/users", b"{"),
-    Exchange(400, "POST", "/users", ADA),
-    Exchange(415, "POST", "/users", ADA, {"Content-Type": "text/plain"}),
-    Exchange(413, "POST", "/users", b" " * (1024 * 1024 + 1)),
-    Exchange(200, "PUT", "/users/1", ADA),
-    Exchange(200, "PATCH", "/users/1", ADA),
-    Exchange(412, "PATCH", "/users/1", ADA, JSON | {"If-Match": '"1-0"'}),
-    Exchange(200, "DELETE", "/users/1"),
-    Exchange(404, "GET", "/users/blah"),
-    Exchange(404, "GET", "/nowhere"),
-    Exchange(405, "POST", "/ping"),
-    Exchange(307, "GET", "/"),
-    Exchange(307, "GET", "/ui"),
-    Exchange(200, "GET", "/ui/"),
-    Exchange(200, "HEAD", "/ui/"),
-    Exchange(200, "GET", BUNDLE),
-    Exchange(200, "GET", BUNDLE, headers={"Accept-Encoding": "gzip"}),
-    Exchange(304, "GET", BUNDLE, headers={"If-None-Match": "*"}),
-    Exchange(404, "GET", "/ui/nope"),
-    Exchange(405, "POST", "/ui/"),
-    Exchange(200, "GET", "/openapi.json"),
-    Exchange(200, "GET", "/openapi.yaml"),
-    Exchange(200, "GET", "/metrics"),
-]
 
 
 @pytest.fixture(scope="module")

@@ -228,6 +228,18 @@ def test_a_document_ahead_of_its_handlers_stops_every_command_with_one_line(
     assert "Traceback" not in stopped.stderr
 
 
+def test_an_installation_without_migrations_is_reported_in_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "versions").mkdir()
+    monkeypatch.setattr("users_api.cli.MIGRATIONS", tmp_path)
+
+    stopped = run("serve")
+
+    assert (stopped.exit_code, stopped.stdout) == (1, "")
+    assert stopped.stderr.splitlines()[-1] == f"Error: {tmp_path} has no migrations."
+
+
 def test_seed_db_requires_the_newest_migration(run: Run) -> None:
     refused = run("seed_db")
 

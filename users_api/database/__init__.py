@@ -9,17 +9,24 @@ from users_api.database.greenlets import run_in_greenlet
 from users_api.database.handle import Base, db, rows, transaction
 from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
 from users_api.database.statements import CannotBePrepared, PreparedStatement, prepare
-from users_api.database.versions import schema_is_newer, schema_is_newest
+from users_api.database.versions import (
+    MigrationsNotFound,
+    newest_migration,
+    schema_is_newer,
+    schema_is_newest,
+)
 
 __all__ = [
     "Base",
     "CannotBePrepared",
+    "MigrationsNotFound",
     "PreparedStatement",
     "db",
     "engine_options",
     "is_missing_schema_object",
     "is_unavailable",
     "listen_to_engine_events",
+    "newest_migration",
     "prepare",
     "rows",
     "run_in_greenlet",

@@ -9,10 +9,27 @@ from flask import current_app
 from users_api.database.handle import db
 
 
+class MigrationsNotFound(Exception):  # noqa: N818 -- exceptions here are named for what happened.
+    """The directory has no migrations, or cannot be read."""
+
+    def __init__(self, directory: str) -> None:
+        """Name the directory."""
+        super().__init__(f"{directory} has no migrations.")
+
+
 @cache
 def newest_migration(directory: str) -> str:
-    """Return the number of the newest migration in the directory."""
-    return str(ScriptDirectory(directory).get_current_head())
+    """Return the number of the newest migration in the directory, which is read once.
+
+    A program calls it at startup: while no file descriptor is free, the directory seems empty.
+
+    Raises:
+        MigrationsNotFound: there is no migration.
+    """
+    head = ScriptDirectory(directory).get_current_head()
+    if head is None:
+        raise MigrationsNotFound(directory)
+    return head
 
 
 def schema_is_newest() -> bool:
