@@ -1,6 +1,7 @@
 """uvicorn's server with this package's acceptor."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import closing
@@ -12,7 +13,7 @@ from uvicorn import Config
 
 from users_api.server.balance import WorkerLoad
 from users_api.server.protocol import Protocol
-from users_api.server.worker import BalancedServer, Worker
+from users_api.server.worker import ACCESS_LOGGER, BalancedServer, Worker, escape_fields
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SECONDS = 30
@@ -92,3 +93,12 @@ def test_a_worker_whose_application_fails_to_start_reports_it_to_its_master() ->
             asyncio.run(worker._serve())  # noqa: SLF001 -- gunicorn would fork first.
 
     assert ended.value.code == Arbiter.WORKER_BOOT_ERROR
+
+
+def test_the_access_log_escapes_the_fields_of_a_line() -> None:
+    fields = ("::1:5000", 'a"\\ \x85\x1b\x7f\xa0\xff\u2028', 200)
+    record = logging.LogRecord(ACCESS_LOGGER, logging.INFO, "", 0, '%s "%s" %d', fields, None)
+
+    assert escape_fields(record)
+
+    assert record.getMessage() == r'::1:5000 "a\x22\x5c\x20\x85\x1b\x7f\xa0\xff\x2028" 200'

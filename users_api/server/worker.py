@@ -1,16 +1,36 @@
 """gunicorn's worker: uvicorn on uvloop, with this package's protocol and load balancing."""
 
 import asyncio
+import logging
+import re
 import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from uvicorn import Config, Server
 from uvicorn_worker import UvicornWorker
 
 from users_api.server.balance import Acceptor, WorkerLoad
+
+ACCESS_LOGGER: Final = "uvicorn.access"
+UNSAFE: Final = re.compile(r"[^!#-\[\]-~]")  # All but visible ASCII characters, and what delimits the fields.
+
+
+def escape_fields(record: logging.LogRecord) -> bool:
+    """Escape what could end a field or a line of the access log, or control a terminal; a logging filter.
+
+    The client's address is any text that a trusted proxy passes on in X-Forwarded-For.
+    """
+    record.args = tuple(
+        UNSAFE.sub(_escape, field) if isinstance(field, str) else field for field in record.args or ()
+    )
+    return True
+
+
+def _escape(character: re.Match[str]) -> str:
+    return f"\\x{ord(character[0]):02x}"
 
 
 class BalancedServer(Server):
@@ -42,6 +62,11 @@ class Worker(UvicornWorker):
 
     load: WorkerLoad
     slot: int
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Accept the arguments of the base class, which connects uvicorn's loggers with gunicorn's."""
+        super().__init__(*arguments, **options)
+        logging.getLogger(ACCESS_LOGGER).addFilter(escape_fields)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
