@@ -70,7 +70,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         CheckConstraint(f"length(username) BETWEEN 1 AND {LONGEST_USERNAME}", name="username"),
         CheckConstraint(f"length(email) BETWEEN 1 AND {LONGEST_EMAIL}", name="email"),
         Index("uq_users_email", func.lower(email), unique=True),
-        Index("ix_users_username_id", "username", "id"),
+        Index("ix_users_username_active_id", "username", "active", "id"),
         Index("ix_users_active_id", "active", "id"),
         {"sqlite_autoincrement": True},
     )

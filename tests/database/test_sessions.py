@@ -254,6 +254,16 @@ def test_serializable_sets_the_isolation_level(one: One, backend: str) -> None:
     assert one(handler) == "serializable"
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite is never asked for it.
+def test_a_connection_may_ask_for_autocommit(one: One) -> None:
+    def handler() -> None:
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CREATE INDEX CONCURRENTLY ix_notes_topic_id ON notes (topic_id)"))
+            connection.execute(text("DROP INDEX CONCURRENTLY ix_notes_topic_id"))
+
+    one(handler)
+
+
 def test_a_session_that_reads_first_may_write_after_another_has_written(serve: Serve, one: One) -> None:
     def handler(name: str) -> None:
         db.session.scalars(select(Note.id)).all()

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import CheckConstraint
 
 from users_api import handlers, schemas
 from users_api.config import Config
+from users_api.database import page_indexes, select_page
 from users_api.document import document_path, load_document
 from users_api.engine.body_reader import BodyTimeout, BodyTooLarge
 from users_api.engine.document import Document
@@ -210,6 +212,22 @@ def test_every_filter_of_the_list_is_a_column() -> None:
     parameters = {resolved(each)["name"] for each in load_document()["paths"]["/users"]["get"]["parameters"]}
 
     assert parameters - {"limit", "after"} <= set(User.__table__.columns.keys())
+
+
+def test_every_combination_of_filters_has_an_index() -> None:
+    parameters = {resolved(each)["name"] for each in load_document()["paths"]["/users"]["get"]["parameters"]}
+    filters = parameters - {"limit", "after", "email"}  # An email belongs to one user.
+    together = [names for length in range(len(filters) + 1) for names in combinations(filters, length)]
+
+    statements = {names: str(select_page(User.__table__, names, "postgresql")) for names in together}
+
+    assert [names for names, statement in statements.items() if "(SELECT" not in statement] == []
+
+
+def test_the_indexes_of_pages_begin_with_different_columns() -> None:
+    first = [columns[0].name for columns in page_indexes(User.__table__) if columns]
+
+    assert sorted(first) == sorted(set(first))
 
 
 def test_the_documents_examples_name_the_default_limits() -> None:

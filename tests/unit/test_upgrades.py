@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from flask.cli import ScriptInfo
 
-from users_api.app import create_flask_app
+from users_api.app import MIGRATIONS, create_flask_app
 from users_api.cli import main
 
 SQUAWK = Path(sys.executable).with_name("squawk")
@@ -21,16 +21,23 @@ def lint(statements: str) -> str:
     ).stdout
 
 
-def test_squawk_accepts_every_migration() -> None:
+MIGRATION_NUMBERS = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("*.py"))
+
+
+@pytest.mark.parametrize("number", MIGRATION_NUMBERS)
+def test_squawk_accepts_every_migration(number: str) -> None:
     environment = {
         "APP_SETTINGS": "users_api.config.DevelopmentConfig",
         "DATABASE_URL": "postgresql://users@127.0.0.1:9/users",
     }
     fresh = ScriptInfo(create_app=create_flask_app, set_debug_flag=False)
+    steps = f"{int(number) - 1:04}:{number}".replace("0000", "base")
 
-    statements = CliRunner().invoke(main, ["db", "upgrade", "--sql"], env=environment, obj=fresh).stdout
+    statements = (
+        CliRunner().invoke(main, ["db", "upgrade", steps, "--sql"], env=environment, obj=fresh).stdout
+    )
 
-    assert "CREATE TABLE users" in statements
+    assert f"'{number}'" in statements
     assert lint(statements) == ""
 
 

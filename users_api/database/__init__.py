@@ -8,6 +8,7 @@ from users_api.database.driver_errors import is_missing_schema_object, is_unavai
 from users_api.database.greenlets import run_in_greenlet
 from users_api.database.handle import Base, db, rows, transaction
 from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
+from users_api.database.pages import page_indexes, select_page
 from users_api.database.statements import CannotBePrepared, PreparedStatement, prepare
 from users_api.database.versions import (
     MigrationsNotFound,
@@ -27,11 +28,13 @@ __all__ = [
     "is_unavailable",
     "listen_to_engine_events",
     "newest_migration",
+    "page_indexes",
     "prepare",
     "rows",
     "run_in_greenlet",
     "schema_is_newer",
     "schema_is_newest",
+    "select_page",
     "set_session_timeouts",
     "transaction",
     "violated_constraint",

@@ -85,10 +85,12 @@ def wait_on_the_loop(engine: Engine) -> None:
 
 
 def leave_autocommit(connection: Connection) -> None:
-    """Let psycopg2 begin a transaction with the next statement.
+    """Let psycopg2 begin a transaction with the next statement, unless the program asked for autocommit.
 
     The attribute changes nothing on the server; another isolation level would cost a SET before and after.
     """
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
     driver_connection: Any = connection.connection.driver_connection
     if driver_connection.autocommit:
         driver_connection.autocommit = False

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
-from users_api.database import rows
+from users_api.database import db, rows, select_page
 from users_api.engine import Response
 from users_api.envelope import not_modified, success
 from users_api.errors import PreconditionFailed, UserNotFound
@@ -34,7 +34,8 @@ def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
     Each filter is the name of a column, in the order of the query, which the link to the next page keeps.
     """
     values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
-    found = rows(_page_statement(*filters), more=limit + 1, after=after, **values)
+    statement = _page_statement(db.engine.dialect.name, *filters)
+    found = rows(statement, more=limit + 1, after=after, **values)
     link = _next_path(limit, found[limit - 1].id, filters) if len(found) > limit else None
     headers = {"Link": f'<{link}>; rel="next"'} if link else {}
     return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
@@ -70,12 +71,15 @@ def delete_user(user_id: int, if_match: str | None = None) -> Response:
 
 
 @cache
-def _page_statement(*filters: str) -> Select[Any]:
+def _page_statement(dialect: str, *filters: str) -> Select[Any]:
     """Return the statement for a page with these filters, cached because building it is expensive.
 
+    An email belongs to one user, so every planner looks that user up and then checks the other filters.
     `list_users` lowercases the email in Python: the database's `lower` may depend on its locale, the index's
     does not.
     """
+    if "email" not in filters:
+        return select_page(users, filters, dialect)
     email = func.lower(users.c.email) == bindparam("email")
     conditions = [email if name == "email" else users.c[name] == bindparam(name) for name in filters]
     return (

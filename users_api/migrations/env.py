@@ -10,7 +10,7 @@ from alembic import context
 from alembic.script import write_hooks
 from sqlalchemy import TypeDecorator
 
-from users_api.database import db, transaction
+from users_api.database import db
 
 RUFF_ARGUMENTS: Final = (("check", "--quiet", "--fix", "--select=F401,I"), ("format", "--quiet"))
 TIMEOUTS: Final = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0"
@@ -51,8 +51,13 @@ def print_sql() -> None:
 
 
 def run() -> None:
-    """Run all migrations in one transaction, so that PostgreSQL rolls all of them back if one fails."""
-    with transaction(serializable=True) as connection, warnings.catch_warnings():
+    """Run all migrations in one transaction, up to and from those that end it to work outside of one.
+
+    PostgreSQL rolls back what it has not committed if one fails. SQLite has a transaction for each migration.
+    """
+    postgresql = db.engine.dialect.name == "postgresql"
+    options = {"isolation_level": "SERIALIZABLE"} if postgresql else {}
+    with db.engine.connect().execution_options(**options) as connection, warnings.catch_warnings():
         # SQLAlchemy cannot reflect these from SQLite, and warns.
         warnings.filterwarnings("ignore", ".*expression-based index")
         context.configure(
