@@ -1,5 +1,6 @@
 """The tables; their constraints reject invalid rows."""
 
+import secrets
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from sqlalchemy import (
     Integer,
     String,
     TypeDecorator,
+    bindparam,
+    cast,
     func,
     text,
 )
@@ -23,6 +26,7 @@ from users_api.database import db
 LARGEST_ID: Final = 9007199254740991
 LONGEST_USERNAME: Final = 128
 LONGEST_EMAIL: Final = 128
+VERSIONS: Final = 2**31
 
 
 class UtcDateTimeType(TypeDecorator[datetime]):
@@ -45,8 +49,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def random_version() -> int:
+    """Return a version other than 0, which as a step leads from any version to another one.
+
+    Two writes, of which a restored backup has lost one, give a user the same version with a probability of
+    one in 2,147,483,647; versions that count would repeat.
+    """
+    return secrets.randbelow(VERSIONS - 1) + 1
+
+
 class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy creates this base at run time.
-    """A user of the directory; each update increments `version`."""
+    """A user of the directory; each update changes `version` to one that cannot be foreseen."""
 
     __tablename__ = "users"
 
@@ -63,7 +76,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         default=utc_now,
         server_default=func.now(),
     )
-    version: Mapped[int] = mapped_column(Integer, default=1, server_default=text("1"))
+    version: Mapped[int] = mapped_column(Integer, default=random_version, server_default=text("1"))
 
     __table_args__ = (
         CheckConstraint(f"id BETWEEN 1 AND {LARGEST_ID}", name="id"),
@@ -74,6 +87,9 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         Index("ix_users_active_id", "active", "id"),
         {"sqlite_autoincrement": True},
     )
+
+
+NEXT_VERSION: Final = (cast(User.version, BigInteger) + bindparam("step", type_=BigInteger)) % VERSIONS
 
 
 def etag(user: Any) -> str:

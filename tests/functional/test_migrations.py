@@ -1,6 +1,7 @@
 """The migrations: upgrade, downgrade, and a schema that matches the models."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -173,6 +174,21 @@ def test_the_table_has_defaults() -> None:
         ).one()
 
     assert tuple(user) == (1, True, 1, True)
+
+
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # The page is about PostgreSQL's backups.
+def test_the_operators_statement_skips_ids(root: Path) -> None:
+    page = (root / "docs" / "operations.md").read_text()
+    (statement,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    insert = text("INSERT INTO users (username, email) VALUES ('ada', :email) RETURNING id")
+
+    with db.engine.begin() as connection:
+        before = connection.scalar(insert, {"email": "1@example.org"})
+        connection.execute(text(statement))
+        after = connection.scalar(insert, {"email": "2@example.org"})
+
+    assert after - before > 1_000_000
 
 
 @pytest.mark.usefixtures("migrated")

@@ -4,7 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from connexion import FlaskApp
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
+
+from users_api.database import rows
+from users_api.models import User
 
 MakeUser = Callable[..., dict[str, Any]]
 
@@ -56,6 +61,45 @@ def test_an_update_returns_the_new_etag(client: TestClient, path: str, etag: str
 
     assert response.status_code == 200
     assert response.headers["ETag"] == client.get(path).headers["ETag"] != etag
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_version_that_a_restore_has_lost_stays_stale(
+    app: FlaskApp, client: TestClient, path: str, method: str
+) -> None:
+    with app.app.app_context():
+        (backup,) = rows(select(User.__table__))
+    lost = client.patch(path, json={"username": "lost"}).headers["ETag"]
+    with app.app.app_context():
+        rows(update(User.__table__), **backup._asdict())
+    kept = client.patch(path, json={"username": "kept"}).headers["ETag"]
+
+    response = change(client, method, path, lost)
+
+    assert (response.status_code, response.json()) == (412, STALE)
+    assert client.get(path).headers["ETag"] == kept
+
+
+def test_a_new_user_has_an_unforeseeable_version(client: TestClient, make_user: MakeUser) -> None:
+    users = [make_user()["id"] for _ in range(3)]
+
+    versions = {client.get(f"/users/{user}").headers["ETag"].partition("-")[0] for user in users}
+
+    assert len(versions) == 3
+
+
+@pytest.mark.parametrize("version", [1, 2**31 - 1])
+def test_the_version_is_followed_by_another_one(
+    app: FlaskApp, client: TestClient, path: str, version: int
+) -> None:
+    with app.app.app_context():
+        rows(update(User.__table__), version=version)
+    tag = client.get(path).headers["ETag"]
+
+    response = change(client, "PATCH", path, tag)
+
+    assert response.status_code == 200
+    assert response.headers["ETag"] != tag
 
 
 @pytest.mark.parametrize("tags", ["{0}", '"other", {0}', "*"])

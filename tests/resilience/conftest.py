@@ -111,9 +111,10 @@ def under_load(request: pytest.FixtureRequest) -> UnderLoad:
         fault: str, running: Service, *, port: int = 0, broken: int = 0, gone: bool = False
     ) -> Iterator[Load]:
         """Name the fault; `port` overrides the service's, `broken` connections close, it may be `gone`."""
-        with Load(f"load{next(NUMBERS)}", port or running.port) as load:
+        url = running.environment["DATABASE_URL"]
+        with Load(f"load{next(NUMBERS)}", port or running.port, url) as load:
             yield load
-        lost, doubled = load.balance(running.environment["DATABASE_URL"])
+        lost, doubled = load.balance()
         answers = load.answers
         pooled = "pooler" in request.fixturenames and request.getfixturevalue("pooler") is not None
         row = Row(

@@ -14,15 +14,26 @@ from tests.resilience.write_log import Discrepancies, Stored, balance
 from tests.support.waiting import until
 
 WRITERS = 8
+RECORD_CHANGES = """
+    CREATE TABLE IF NOT EXISTS changes (user_id bigint NOT NULL);
+    CREATE INDEX IF NOT EXISTS ix_changes_user_id ON changes (user_id);
+    CREATE OR REPLACE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO changes VALUES (NEW.id); RETURN NULL; END';
+    CREATE OR REPLACE TRIGGER record_change AFTER UPDATE ON users
+        FOR EACH ROW EXECUTE FUNCTION record_change()
+"""
+STORED = """
+    SELECT email, username, (SELECT count(*) FROM changes WHERE user_id = id) FROM users WHERE email LIKE %s
+"""
 ENOUGH = 5
 
 
 class Load:
     """Writers that run inside the `with` block."""
 
-    def __init__(self, name: str, port: int) -> None:
+    def __init__(self, name: str, port: int, url: str) -> None:
         """Create writers for the service on this port; the name is part of their users' email addresses."""
-        self.name = name
+        self.name, self.url = name, url
         self.over = Event()
         self.began = self.ended = 0.0
         self.fault_ended: float | None = None
@@ -30,7 +41,9 @@ class Load:
         self.witness = Witness(port, self.over)
 
     def __enter__(self) -> Self:
-        """Start, and return when every writer is running."""
+        """Let the database count the changes of each user, start, and return when every writer is running."""
+        with closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(RECORD_CHANGES)
         self.began = time.monotonic()
         for thread in (*self.writers, self.witness):
             thread.start()
@@ -103,12 +116,10 @@ class Load:
         ends = [self.began, *(answer.ended for answer in self.answers if is_acknowledged(answer)), self.ended]
         return max(after - before for before, after in pairwise(ends))
 
-    def balance(self, url: str) -> Discrepancies:
+    def balance(self) -> Discrepancies:
         """Compare the record with the database."""
-        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT email, username, version FROM users WHERE email LIKE %s", [f"{self.name}.%"]
-            )
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(STORED, [f"{self.name}.%"])
             stored = {email: Stored(*rest) for email, *rest in cursor}
         found = balance((entry for writer in self.writers for entry in writer.entries), stored)
         lost = [text for writer in self.writers for text in writer.lost]

@@ -102,7 +102,7 @@ def inject_faults(ground: Environment, seconds: float) -> list[str]:
 
 def judge(ground: Environment, observer: Observer, faults: list[str]) -> list[str]:
     """Print the results and return the problems."""
-    load, (lost, doubled) = ground.load, ground.load.balance(ground.url)
+    load, (lost, doubled) = ground.load, ground.load.balance()
     since = (load.began + load.ended) / 2
     half = [sample for moment, sample in observer.samples if moment > since]
     first, last = (
@@ -143,7 +143,7 @@ def main() -> int:
         url = postgres.create("users_soak")
         with network(url) as (net, way), service(way) as running:
             until(lambda: running.output().count("Application startup complete.") == 2)
-            with Load("soak", running.port) as load:
+            with Load("soak", running.port, url) as load:
                 ground = Environment(postgres, url, net, running, load, random.Random(options.seed))  # noqa: S311 -- not a secret.
                 observer = Observer(ground)
                 observer.start()

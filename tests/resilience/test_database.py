@@ -64,7 +64,7 @@ def test_every_connection_is_terminated(
 def test_idle_connections_that_are_terminated_fail_no_request(
     under_load: UnderLoad, running: Service, sql: Callable[[str], list[Any]]
 ) -> None:
-    with Load("before", running.port):
+    with Load("before", running.port, running.environment["DATABASE_URL"]):
         pass
     sql(TERMINATE)
     until(lambda: not sql(f"SELECT 1 {OURS}"))

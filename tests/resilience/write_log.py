@@ -9,7 +9,7 @@ class Stored(NamedTuple):
     """The stored state of a user."""
 
     username: str
-    version: int
+    changes: int
 
 
 class Discrepancies(NamedTuple):
@@ -37,21 +37,20 @@ class Entry:
         self.unknown += not acknowledged
 
     def balance(self, stored: Stored | None) -> Discrepancies:
-        """Compare with the stored state; each change increments the version."""
+        """Compare with the stored state and the changes that it has had."""
         if stored is None:
             return Discrepancies(
                 [f"{self.email} was acknowledged"] if self.created and self.deleted is False else [], []
             )
         lost = [f"{self.email} was deleted"] if self.deleted else []
-        changes = stored.version - 1
-        if changes < self.acknowledged or stored.username not in self.names:
+        if stored.changes < self.acknowledged or stored.username not in self.names:
             lost.append(
                 f"{self.email} should have {self.acknowledged} changes to {self.names}, but is {stored}"
             )
-        doubled = changes > self.acknowledged + self.unknown
+        doubled = stored.changes > self.acknowledged + self.unknown
         return Discrepancies(
             lost,
-            [f"{self.email} has had {changes} changes, not {self.acknowledged}+{self.unknown}"]
+            [f"{self.email} has had {stored.changes} changes, not {self.acknowledged}+{self.unknown}"]
             if doubled
             else [],
         )

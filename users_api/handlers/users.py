@@ -12,17 +12,14 @@ from users_api.database import db, rows, select_page
 from users_api.engine import Response
 from users_api.envelope import not_modified, success
 from users_api.errors import PreconditionFailed, UserNotFound
-from users_api.models import User, etag
+from users_api.models import NEXT_VERSION, User, etag, random_version
 from users_api.schemas import dump_user
 
 users: Final = User.__table__
 FIND: Final = select(users).where(users.c.id == bindparam("user_id"))
 ADD: Final = insert(users).returning(users)
 CHANGE: Final = (
-    update(users)
-    .where(users.c.id == bindparam("user_id"))
-    .values(version=users.c.version + 1)
-    .returning(users)
+    update(users).where(users.c.id == bindparam("user_id")).values(version=NEXT_VERSION).returning(users)
 )
 REMOVE: Final = delete(users).where(users.c.id == bindparam("user_id")).returning(users.c.email)
 VERSION_MATCHES: Final = users.c.version == bindparam("seen")
@@ -57,7 +54,7 @@ def get_user(user_id: int, if_none_match: str | None = None) -> Response:
 
 def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Response:
     """Update the given properties in one statement: of two concurrent updates the last one wins."""
-    user = _write(CHANGE, user_id, if_match, body)
+    user = _write(CHANGE, user_id, if_match, body | {"step": random_version()})
     return _user_response(user, f"{user.id} was updated!")
 
 
@@ -102,16 +99,16 @@ def _find(user_id: int) -> Any:
     raise UserNotFound(user_id)
 
 
-def _write(statement: Any, user_id: int, if_match: str | None, body: dict[str, Any]) -> Any:
+def _write(statement: Any, user_id: int, if_match: str | None, values: dict[str, Any]) -> Any:
     """Execute the statement if the user's version matches If-Match; `*` matches every version."""
     unconditional = if_match is None or parse_etags(if_match).star_tag
     if unconditional:
-        written = rows(statement, user_id=user_id, **body)
+        written = rows(statement, user_id=user_id, **values)
     else:
         user = _find(user_id)
         if etag(user) not in parse_etags(if_match):
             raise PreconditionFailed
-        written = rows(_if_version_matches(statement), user_id=user_id, seen=user.version, **body)
+        written = rows(_if_version_matches(statement), user_id=user_id, seen=user.version, **values)
     for user in written:
         return user
     raise UserNotFound(user_id) if unconditional else PreconditionFailed
