@@ -13,7 +13,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from users_api.database import is_missing_schema_object, is_unavailable, violated_constraint
+from users_api.database import (
+    is_missing_schema_object,
+    is_sequence_exhausted,
+    is_unavailable,
+    violated_constraint,
+)
 from users_api.engine import App, Response
 from users_api.engine.failures import (
     InvalidParameter,
@@ -27,6 +32,7 @@ from users_api.envelope import failure
 RETRY_AFTER: Final = MappingProxyType({"Retry-After": "1"})
 INTERNAL_ERROR_MESSAGE: Final = "Something went wrong on our side."
 UNAVAILABLE_MESSAGE: Final = "The service is unavailable for the moment. Please try again."
+IDS_EXHAUSTED_MESSAGE: Final = "Nothing can be added: the ids are exhausted."
 PATH_NOT_FOUND_MESSAGE: Final = "There is nothing at this path. See /ui/ for what there is."
 METHOD_NOT_ALLOWED_MESSAGE: Final = "Method not allowed. See the Allow header for what this path has."
 UNSUPPORTED_MEDIA_TYPE_MESSAGE: Final = (
@@ -91,6 +97,7 @@ class SchemaOutdated(Rejection):
 
 
 REJECTIONS_BY_CONSTRAINT: Final[Mapping[str, type[Rejection]]] = {"uq_users_email": EmailTaken}
+ID_CONSTRAINTS: Final = {"ck_users_id"}  # Only a new id can violate them, after the largest one.
 REJECTIONS_BY_PATH_PARAMETER: Final[Mapping[str, type[Rejection]]] = {"user_id": UserNotFound}
 
 
@@ -138,12 +145,23 @@ def invalid_path_parameter(error: InvalidPathParameter) -> Response:
 
 def constraint_violated(error: IntegrityError) -> Response:
     """Return the response for the violated constraint, or 500 for one that no client can violate."""
-    rejection = REJECTIONS_BY_CONSTRAINT.get(violated_constraint(error))
+    constraint = violated_constraint(error)
+    if constraint in ID_CONSTRAINTS:
+        return ids_exhausted(error)
+    rejection = REJECTIONS_BY_CONSTRAINT.get(constraint)
     return failure(rejection.status, rejection.message) if rejection else internal_error(error)
 
 
+def ids_exhausted(error: DBAPIError) -> Response:
+    """Return 503: reading and changing still work, and only an operator can make room for more ids."""
+    outage_logger.error("Ids exhausted: %s", str(error.orig).partition("\n")[0])
+    return failure(503, IDS_EXHAUSTED_MESSAGE, RETRY_AFTER)
+
+
 def database_failed(error: DBAPIError) -> Response:
-    """Return 503 when the database is unavailable or needs a migration, otherwise 500."""
+    """Return 503 when the database is unavailable, full or needs a migration, otherwise 500."""
+    if is_sequence_exhausted(error):
+        return ids_exhausted(error)
     if is_missing_schema_object(error):
         reason = str(error.orig).partition("\n")[0]
         outage_logger.error("The database needs a migration, run `users-api db upgrade`: %s", reason)

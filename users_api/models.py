@@ -82,6 +82,11 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         CheckConstraint(f"id BETWEEN 1 AND {LARGEST_ID}", name="id"),
         CheckConstraint(f"length(username) BETWEEN 1 AND {LONGEST_USERNAME}", name="username"),
         CheckConstraint(f"length(email) BETWEEN 1 AND {LONGEST_EMAIL}", name="email"),
+        # Python has no later or earlier dates; a day at each end is left for the time zone of the session.
+        CheckConstraint(
+            "created_date >= '0001-01-02 00:00:00+00' AND created_date < '9999-12-31 00:00:00+00'",
+            name="created_date",
+        ).ddl_if(dialect="postgresql"),
         Index("uq_users_email", func.lower(email), unique=True),
         Index("ix_users_username_active_id", "username", "active", "id"),
         Index("ix_users_active_id", "active", "id"),

@@ -15,6 +15,7 @@ from tests.support.waiting import until
 from users_api.app import MIGRATIONS, create_app
 from users_api.database import db
 from users_api.database.versions import newest_migration
+from users_api.models import LARGEST_ID
 
 FAULT = {"status": "error", "message": "Something went wrong on our side."}
 AWAY = {"status": "error", "message": "The service is unavailable for the moment. Please try again."}
@@ -31,6 +32,10 @@ MISFIT = {
             "created_date text, version integer)"
         ),
     ),
+}
+LAST_ID = {
+    "sqlite": f"INSERT INTO sqlite_sequence VALUES ('users', {LARGEST_ID})",  # noqa: S608 -- a constant.
+    "postgresql": f"SELECT setval('users_id_seq', {LARGEST_ID})",
 }
 OPERATIONS = [
     ("GET", "/users"),
@@ -172,6 +177,23 @@ def test_a_database_without_the_newest_migration_is_not_ready(
         "message": "The database schema is not at the newest migration: run `users-api db upgrade`.",
     }
     assert client.get("/health/ready").json() == {"status": "success", "message": "ready"}
+
+
+def test_exhausted_ids_result_in_503(
+    app: FlaskApp, client: TestClient, backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(app, LAST_ID[backend])
+    until(lambda: bool(client.post("/users", json=USER).is_error and caplog.records))
+
+    response = client.post("/users", json=USER)
+
+    assert (response.status_code, response.json()) == (
+        503,
+        {"status": "error", "message": "Nothing can be added: the ids are exhausted."},
+    )
+    assert response.headers["Retry-After"] == "1"
+    assert caplog.messages[0].startswith("Ids exhausted: ")
+    assert client.get("/users").status_code == 200
 
 
 def test_violation_of_an_unknown_constraint_results_in_500(app: FlaskApp, client: TestClient) -> None:

@@ -144,6 +144,30 @@ def test_an_interrupted_index_is_built_again() -> None:
 
 
 @pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite could only copy the table.
+@pytest.mark.parametrize("date", ["infinity", "-infinity", "10000-01-01", "0001-01-01 12:00 BC"])
+def test_a_date_that_python_cannot_read_is_rejected_and_stops_the_migration(
+    date: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    insert = text(
+        "INSERT INTO users (username, email, created_date) VALUES ('ada', 'ada@example.org', :date)"
+    )
+    with pytest.raises(IntegrityError, match="ck_users_created_date"), db.engine.begin() as connection:
+        connection.execute(insert, {"date": date})
+    downgrade(revision="0001")
+    with db.engine.begin() as connection:
+        connection.execute(insert, {"date": date})
+
+    with pytest.raises(SystemExit):
+        upgrade()
+
+    assert caplog.messages[-1].endswith(
+        "has a created_date that no program can read: correct it, and try again."
+    )
+    assert not schema_is_newest()
+
+
+@pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize(
     "row",
     [

@@ -4,7 +4,12 @@ It knows no tables, imports nothing from the service and reads no settings.
 """
 
 from users_api.database.connections import wait_on_the_loop
-from users_api.database.driver_errors import is_missing_schema_object, is_unavailable, violated_constraint
+from users_api.database.driver_errors import (
+    is_missing_schema_object,
+    is_sequence_exhausted,
+    is_unavailable,
+    violated_constraint,
+)
 from users_api.database.greenlets import run_in_greenlet
 from users_api.database.handle import Base, db, rows, transaction
 from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
@@ -25,6 +30,7 @@ __all__ = [
     "db",
     "engine_options",
     "is_missing_schema_object",
+    "is_sequence_exhausted",
     "is_unavailable",
     "listen_to_engine_events",
     "newest_migration",

@@ -13,6 +13,7 @@ from users_api.database.handle import Base
 
 UNDEFINED_SQLSTATES: Final = {"42P01", "42703"}  # PostgreSQL's undefined_table and undefined_column.
 SQLITE_UNDEFINED_MESSAGE: Final = re.compile("no such (table|column): |table .* has no column named ")
+EXHAUSTED_SQLSTATE: Final = "2200H"  # PostgreSQL's sequence_generator_limit_exceeded.
 NOT_NULL_SQLSTATE: Final = "23502"
 SQLITE_VIOLATION_MESSAGE: Final = re.compile(
     "(UNIQUE|CHECK|NOT NULL) constraint failed: (?:index '(.*)'|(.*))", re.DOTALL
@@ -41,6 +42,11 @@ def is_missing_schema_object(error: DBAPIError) -> bool:
         getattr(cause, "pgcode", None) in UNDEFINED_SQLSTATES
         or SQLITE_UNDEFINED_MESSAGE.match(str(cause)) is not None
     )
+
+
+def is_sequence_exhausted(error: DBAPIError) -> bool:
+    """Return whether a sequence has no further number; SQLite has no sequences but the checks of a table."""
+    return getattr(error.orig, "pgcode", None) == EXHAUSTED_SQLSTATE
 
 
 def is_unavailable(error: BaseException) -> bool:
