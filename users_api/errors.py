@@ -171,7 +171,8 @@ def database_failed(error: DBAPIError) -> Response:
 
 def database_unavailable(error: Exception) -> Response:
     """Return 503, when the database is unavailable, overloaded or too slow."""
-    outage_logger.error("Database unavailable: %s", str(error) or "no response in time")
+    reason = " ".join(str(getattr(error, "orig", error)).split())
+    outage_logger.error("Database unavailable: %s", reason or "no response in time")
     return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
 
 

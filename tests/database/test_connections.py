@@ -18,7 +18,12 @@ from tests.database.conftest import POOL_SIZE, SECONDS
 from tests.database.tables import TEXTS
 from tests.support.postgres import PostgreSQL
 from users_api.database import db, rows, run_in_greenlet
-from users_api.database.connections import LoopConnection, return_to_autocommit, socket_ready
+from users_api.database.connections import (
+    LoopConnection,
+    require_encoding,
+    return_to_autocommit,
+    socket_ready,
+)
 from users_api.database.greenlets import waiting_greenlet
 
 
@@ -43,6 +48,22 @@ def test_a_wait_may_be_cancelled_when_its_socket_becomes_ready() -> None:
 
 
 on_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has no server.
+
+
+class UnreportedEncoding(psycopg2.extensions.connection):
+    """A connection through a pooler that does not report the server's parameters."""
+
+    def get_parameter_status(self, _parameter: str) -> None:
+        return None
+
+
+def test_an_encoding_that_is_not_reported_is_asked_for(postgres: PostgreSQL) -> None:
+    with closing(
+        psycopg2.connect(postgres.url("postgres"), connection_factory=UnreportedEncoding)
+    ) as connection:
+        require_encoding(connection, None)
+
+        assert not connection.closed
 
 
 @on_postgresql

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from select import select
-from typing import Any
+from typing import Any, Final
 
 import psycopg2.extensions
 import psycopg2.extras
@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Engine
 
 from users_api.database.greenlets import SharedLock, running_loop, waiting_greenlet
 from users_api.database.sqlalchemy_internals import replace_first_connection_lock
+
+ENCODING: Final = "UTF8"
 
 
 class LoopConnection(psycopg2.extensions.connection):
@@ -76,6 +78,27 @@ class LoopConnection(psycopg2.extensions.connection):
         elif self._loop and select([self._descriptor], [], [], 0)[0]:
             self.stale = True
             self.stop_watching()
+
+
+def require_encoding(connection: psycopg2.extensions.connection, _record: Any) -> None:
+    """Refuse a database that cannot store every text; PostgreSQL reports its encoding when it connects.
+
+    Raises:
+        OperationalError: the database's encoding is not UTF8.
+    """
+    encoding = connection.get_parameter_status("server_encoding") or _ask_for_encoding(connection)
+    if encoding != ENCODING:
+        connection.close()
+        message = f"the database's encoding is {encoding}; create it with ENCODING '{ENCODING}'"
+        raise psycopg2.OperationalError(message)
+
+
+def _ask_for_encoding(connection: psycopg2.extensions.connection) -> str:
+    """Return the encoding that a connection pooler has not reported."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        ((encoding,),) = cursor.fetchall()
+    return str(encoding)
 
 
 def wait_on_the_loop(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from users_api.database.connections import LoopConnection
+from users_api.database.connections import ENCODING, LoopConnection, require_encoding
 from users_api.database.pool import GreenletPool
 from users_api.database.sqlite import RetryingConnection, prepare_connection
 
@@ -52,6 +52,7 @@ def _is_file(url: URL) -> bool:
 def _libpq_options(application_name: str, connect_timeout: float) -> dict[str, Any]:
     return {
         "application_name": application_name,
+        "client_encoding": ENCODING,  # Takes precedence over PGCLIENTENCODING.
         "connection_factory": partial(LoopConnection, connect_seconds=connect_timeout),
         "connect_timeout": ceil(connect_timeout),
         # A cut network is noticed only when acknowledgements are missing; with several hosts libpq then
@@ -64,9 +65,9 @@ def _libpq_options(application_name: str, connect_timeout: float) -> dict[str, A
 
 
 def listen_to_engine_events(engine: Engine) -> None:
-    """Prepare SQLite's connections, and disconnect from a PostgreSQL server that has become read-only."""
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", prepare_connection)
+    """Prepare SQLite's connections, check PostgreSQL's, and leave a server that has become read-only."""
+    is_sqlite = engine.dialect.name == "sqlite"
+    event.listen(engine, "connect", prepare_connection if is_sqlite else require_encoding)
     event.listen(engine, "handle_error", _disconnect_from_read_only)
 
 
