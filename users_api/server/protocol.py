@@ -111,8 +111,7 @@ class Protocol(HttpToolsProtocol):
             self._parse(data)
             self._check_limits()
         except (HttpParserError, HeadTooLarge) as error:
-            failure = error if isinstance(error, RequestFailure) else error.__context__
-            self._stop_reading(failure if isinstance(failure, RequestFailure) else InvalidRequest())
+            self._stop_reading(_find_failure(error))  # In a variable it would keep this frame alive.
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps its own half open.
         """Finish the pending responses to a client that has closed only its own half of the connection."""
@@ -388,3 +387,9 @@ class Protocol(HttpToolsProtocol):
         ]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[failure.status] + lines + b"\r\n" + body)
+
+
+def _find_failure(error: Exception) -> RequestFailure:
+    """Return the failure that a callback of the parser raised, or that of invalid bytes."""
+    failure = error if isinstance(error, RequestFailure) else error.__context__
+    return failure if isinstance(failure, RequestFailure) else InvalidRequest()
