@@ -11,10 +11,11 @@ import psutil
 import pytest
 
 from tests.resilience.load import Load
-from tests.resilience.proxies import Program, pgbouncer
+from tests.resilience.proxies import pgbouncer
 from tests.resilience.report import TABLE
 from tests.support.fault_table import Row, table
 from tests.support.postgres import PostgreSQL, postgresql
+from tests.support.programs import Program
 from tests.support.service import Service, service
 from tests.support.waiting import until
 

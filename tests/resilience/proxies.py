@@ -1,19 +1,16 @@
 """The proxies: PgBouncer in front of PostgreSQL, and HAProxy in front of two instances."""
 
 import re
-import shutil
-import socket
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
 
-from tests.support.postgres import PostgreSQL, free_port
+from tests.support.postgres import PostgreSQL
+from tests.support.programs import Program, run
 from tests.support.service import Service
-from tests.support.waiting import until
 
 SCALING = Path(__file__).parent.parent.parent / "docs" / "scaling.md"
 ROLE = re.compile(r"^ALTER ROLE users SET .*;$", re.MULTILINE)
@@ -55,34 +52,6 @@ backend instances
 """
 
 
-class Program:
-    """A server from Debian's packages with the tests' configuration."""
-
-    def __init__(self, name: str, folder: Path, configuration: str, owner: Mapping[str, object]) -> None:
-        self.port = free_port()
-        self.owner, self.log = owner, folder / "log"
-        folder.chmod(0o755)
-        (folder / "configuration").write_text(configuration.replace("{port}", str(self.port)))
-        self.command = [shutil.which(name), *(["-f"] if name == "haproxy" else []), folder / "configuration"]
-
-    def start(self) -> None:
-        """Start it, and return when it listens."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd="/", **self.owner)
-        until(lambda: self.process.poll() is not None or self._listens())
-        assert self.process.poll() is None, self.log.read_text()
-
-    def kill(self) -> None:
-        """Kill it."""
-        self.process.kill()
-        self.process.wait()
-
-    def _listens(self) -> bool:
-        with suppress(ConnectionRefusedError), closing(socket.create_connection(("127.0.0.1", self.port))):
-            return True
-        return False
-
-
 @contextmanager
 def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
     """Start PgBouncer in transaction mode in front of the server.
@@ -93,11 +62,12 @@ def pgbouncer(postgres: PostgreSQL) -> Iterator[Program]:
     _execute(postgres, "".join(ROLE.findall(SCALING.read_text())))
     with tempfile.TemporaryDirectory(prefix="users-pgbouncer-") as folder:
         (Path(folder) / "users").write_text('"users" ""\n')
-        settings = PGBOUNCER.replace("{target}", str(postgres.port)).replace("{folder}", folder)
-        program = Program("pgbouncer", Path(folder), settings, postgres.owner)
+        settings = PGBOUNCER.replace("{target}", str(postgres.port))
+        program = Program(Path(folder), settings, "pgbouncer", **postgres.owner)
         postgres.entrance = program.port
         try:
-            yield from _run(program)
+            with run(program):
+                yield program
         finally:
             postgres.entrance = postgres.port
             _execute(postgres, "ALTER ROLE users RESET ALL")
@@ -119,12 +89,6 @@ def haproxy(*instances: Service) -> Iterator[Program]:
         f"    server instance{instance.port} 127.0.0.1:{instance.port}" for instance in instances
     )
     with tempfile.TemporaryDirectory(prefix="users-haproxy-") as folder:
-        yield from _run(Program("haproxy", Path(folder), HAPROXY.replace("{servers}", servers), {}))
-
-
-def _run(program: Program) -> Iterator[Program]:
-    program.start()
-    try:
-        yield program
-    finally:
-        program.kill()
+        settings = HAPROXY.replace("{servers}", servers)
+        with run(Program(Path(folder), settings, "haproxy", "-f")) as program:
+            yield program

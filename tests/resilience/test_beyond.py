@@ -8,9 +8,10 @@ import pytest
 
 from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad, kill
 from tests.resilience.load import WRITERS
-from tests.resilience.proxies import Program, haproxy
+from tests.resilience.proxies import haproxy
 from tests.resilience.standby import standby
 from tests.support.postgres import postgresql
+from tests.support.programs import Program
 from tests.support.service import Service, service
 
 

@@ -16,8 +16,8 @@ from tests.resilience.callers import AWAY, CALLER_SECONDS, is_served
 from tests.resilience.conftest import RECOVERY_SECONDS, UnderLoad
 from tests.resilience.flood import flood
 from tests.resilience.load import WRITERS
-from tests.resilience.proxies import Program
 from tests.support.postgres import PostgreSQL
+from tests.support.programs import Program
 from tests.support.service import Service, service
 from tests.support.waiting import until
 

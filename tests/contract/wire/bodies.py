@@ -1,6 +1,7 @@
 """Bodies: media types, charsets, invalid JSON, and values out of bounds."""
 
-from tests.contract.wire.case import JSON, NO_JSON, NO_USER, PAYLOAD, fail, one, send, success
+from tests.contract.wire.case import NO_JSON, NO_USER, PAYLOAD, fail, one, success
+from tests.support.raw_http import JSON, send
 
 USER = '{"username": "Ada", "email": "<new>"}'
 BOTH = ("username", "email")

@@ -1,10 +1,8 @@
 """A case: the bytes to send, and the expected responses."""
 
-from itertools import count
 from typing import NamedTuple
 
 EMAIL = "ada@wire.example"
-JSON = "Content-Type: application/json"
 NO_USER = "User does not exist"
 NO_PATH = "There is nothing at this path. See /ui/ for what there is."
 NO_METHOD = "Method not allowed. See the Allow header for what this path has."
@@ -65,37 +63,6 @@ def empty(status, **headers):
 
 
 REFUSED = fail(400, NO_HTTP, connection="close")
-numbers = count(1)
-
-
-def wire(text):
-    """Return the bytes of a text with characters below U+0100: `\xff` is the byte 255."""
-    return text if isinstance(text, bytes) else text.encode("latin-1")
-
-
-def head(line, *headers, version="HTTP/1.1", host="Host: users.example"):
-    return b"".join(
-        wire(part) + b"\r\n" for part in (f"{line} {version}".rstrip(), *filter(None, (host, *headers)), "")
-    )
-
-
-def get(target, *headers, **how):
-    return head(f"GET {target}", *headers, **how)
-
-
-def send(line, body, *headers, **how):
-    """Return a request with its correct length; the body is JSON unless the headers say otherwise.
-
-    `<new>` is replaced by an email address that no other case uses.
-    """
-    body = wire(body).replace(b"<new>", b"user%d@wire.example" % next(numbers))
-    return head(line, *(headers or (JSON,)), f"Content-Length: {len(body)}", **how) + body
-
-
-def chunked(line, *chunks, **how):
-    """Return a request with the body in these chunks."""
-    framed = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*map(wire, chunks), b""))
-    return head(line, JSON, "Transfer-Encoding: chunked", **how) + framed
 
 
 def one(request, *answers, **how):

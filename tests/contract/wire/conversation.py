@@ -3,26 +3,15 @@
 import json
 import socket
 from contextlib import suppress
-from http.client import HTTPResponse
-from io import BufferedReader
 from select import select
 
-from tests.contract.wire.case import Pause, get, success
+from tests.contract.wire.case import Pause, success
 from tests.support.cache_headers import is_guarded
+from tests.support.raw_http import Stream, get, read_response
 
 SECONDS = 20
 PONG = success(message="pong")
 LAST_PONG = success(message="pong", connection="close")
-
-
-class Stream(BufferedReader):
-    """The incoming bytes of a connection; http.client would close it after one response."""
-
-    def makefile(self, _mode):
-        return self
-
-    def close(self):
-        """Keep the connection open for the next response."""
 
 
 def converse(port, case, words):
@@ -63,10 +52,7 @@ def _spell(piece, words):
 
 
 def _read(stream, answer):
-    response = HTTPResponse(stream, method="HEAD" if answer.outcome is None else "GET")
-    response.begin()
-    response.body = response.read()
-    return response
+    return read_response(stream, "HEAD" if answer.outcome is None else "GET")
 
 
 def check(expected, received, words):

@@ -2,7 +2,6 @@
 
 from tests.contract.wire.case import (
     HEAD_TOO_LARGE,
-    JSON,
     NO_JSON,
     NO_METHOD,
     NO_PATH,
@@ -12,118 +11,23 @@ from tests.contract.wire.case import (
     TOO_LARGE,
     Case,
     Pause,
-    chunked,
     empty,
     fail,
-    get,
-    head,
     one,
-    send,
     success,
-    wire,
 )
+from tests.support.hostile import AMBIGUOUS, BROKEN_CHUNKS, BROKEN_LINES
+from tests.support.raw_http import CHUNKED, JSON, chunked, get, head, send, wire
 
 MIB = 1024 * 1024
 USER = '{"username": "Ada", "email": "<new>"}'
-HOST = "Host: users.example"
 SMUGGLED = b"GET /users/0 HTTP/1.1\r\nHost: users.example\r\n\r\n"
-LENGTH = f"Content-Length: {len(SMUGGLED) + 5}"
-CHUNKED = "Transfer-Encoding: chunked"
-
-AMBIGUOUS = {
-    "Content-Length before Transfer-Encoding": (LENGTH, CHUNKED),
-    "Transfer-Encoding before Content-Length": (CHUNKED, LENGTH),
-    "two different lengths": ("Content-Length: 5", LENGTH),
-    "the same length twice": (LENGTH, LENGTH),
-    "a list of lengths": (f"{LENGTH}, 5",),
-    "a list of the same length": (f"{LENGTH}, {len(SMUGGLED) + 5}",),
-    "a length with a plus": ("Content-Length: +5",),
-    "a negative length": ("Content-Length: -1",),
-    "a length in hexadecimal": ("Content-Length: 0x5",),
-    "a length with an underscore": ("Content-Length: 1_0",),
-    "a length that is a fraction": ("Content-Length: 5.0",),
-    "a length with an exponent": ("Content-Length: 1e1",),
-    "a length that is not a number": ("Content-Length: many",),
-    "an empty length": ("Content-Length:",),
-    "a length with a space inside": ("Content-Length: 1 0",),
-    "a length over 2^64": (f"Content-Length: {2**64 + 5}",),
-    "a length of 5000 digits": ("Content-Length: " + "9" * 5000,),
-    "a length in Arabic digits": ("Content-Length: \xd9\xa5",),
-    "a length in two lines, one with a space before its colon": ("Content-Length: 5", "Content-Length : 6"),
-    "a coding with a space before its colon": ("Transfer-Encoding : chunked",),
-    "a coding with a tab before its colon": ("Transfer-Encoding\t: chunked",),
-    "a coding on a folded line": ("Transfer-Encoding:\r\n chunked",),
-    "a coding behind a folded line": ("X: y\r\n Transfer-Encoding: chunked",),
-    "a coding behind a vertical tab": ("Transfer-Encoding: \x0bchunked",),
-    "a coding in quotes": ('Transfer-Encoding: "chunked"',),
-    "a coding with a parameter": ("Transfer-Encoding: chunked;q=1",),
-    "a coding that is not the last": ("Transfer-Encoding: chunked, identity",),
-    "a coding with a prefix": ("Transfer-Encoding: xchunked",),
-    "a coding with a NUL": ("Transfer-Encoding: chunked\x00",),
-    "a coding behind a bare LF": ("X: y\nTransfer-Encoding: chunked",),
-    "a coding behind a bare CR": ("X: y\rTransfer-Encoding: chunked",),
-    "a coding behind a NUL": ("X: y\x00Transfer-Encoding: chunked",),
-    "the coding identity": ("Transfer-Encoding: identity",),
-    "an empty coding": ("Transfer-Encoding:",),
-    "the coding gzip": ("Transfer-Encoding: gzip",),
-    "the coding gzip before chunked": ("Transfer-Encoding: gzip, chunked",),
-    "the coding gzip on a line before chunked": ("Transfer-Encoding: gzip", CHUNKED),
-    "chunked twice": ("Transfer-Encoding: chunked, chunked",),
-    "chunked on two lines": (CHUNKED, CHUNKED),
-}
-
-BROKEN_CHUNKS = {
-    "a size that is not a number": "zz\r\n{}\r\n0\r\n\r\n",
-    "a size with 0x": "0x2\r\n{}\r\n0\r\n\r\n",
-    "a negative size": "-2\r\n{}\r\n0\r\n\r\n",
-    "a size with a plus": "+2\r\n{}\r\n0\r\n\r\n",
-    "a size with an underscore": "1_0\r\n{}\r\n0\r\n\r\n",
-    "a size with a leading space": " 2\r\n{}\r\n0\r\n\r\n",
-    "a size over 2^64": "1" + "0" * 16 + "\r\n{}\r\n0\r\n\r\n",
-    "an empty size": "\r\n{}\r\n0\r\n\r\n",
-    "a size without an end": "2" * 5000,
-    "more data than the size says": "2\r\n{}x\r\n0\r\n\r\n",
-    "a bare LF behind the size": "2\n{}\r\n0\r\n\r\n",
-    "a bare LF behind the data": "2\r\n{}\n0\r\n\r\n",
-    "a bare CR behind the size": "2\r{}\r\n0\r\n\r\n",
-    "a NUL in an extension": "2;a=\x00\r\n{}\r\n0\r\n\r\n",
-    "a bare LF in an extension": "2;a=b\n{}\r\n0\r\n\r\n",
-    "a trailer that is not a header": "2\r\n{}\r\n0\r\nno header\r\n\r\n",
-    "a trailer with a space before its colon": "2\r\n{}\r\n0\r\nX : y\r\n\r\n",
-}
-
-BROKEN_LINES = {
-    "nothing but a word": b"hello\r\n\r\n",
-    "NUL bytes": b"\x00" * 1000,
-    "random bytes": bytes(range(128, 256)) * 8,
-    "a TLS client hello": bytes.fromhex("16030100a5010000a10303") + b"\x00" * 64,
-    "the HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-    "an answer in place of a request": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    "the greeting of an SSH client": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
-    "a command of Redis": b"*1\r\n$4\r\nPING\r\n",
-    "a command of SMTP": b"EHLO evil.example\r\n\r\n",
-    "a PROXY protocol line": b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\nGET /ping HTTP/1.1\r\nHost: a\r\n\r\n",
-    "a leading space": b" GET /ping HTTP/1.1\r\nHost: a\r\n\r\n",
-    "bare LF line ends": b"GET /ping HTTP/1.1\nHost: a\n\n",
-    "bare CR line ends": b"GET /ping HTTP/1.1\rHost: a\r\r",
-    "a tab for a space": b"GET\t/ping HTTP/1.1\r\nHost: a\r\n\r\n",
-    "words behind the version": b"GET /ping HTTP/1.1 please\r\nHost: a\r\n\r\n",
-    "a folded first header": b"GET /ping HTTP/1.1\r\n Host: a\r\n\r\n",
-    "the version HTTP/3.0": get("/ping", version="HTTP/3.0"),
-    "the version HTTP/1.2": get("/ping", version="HTTP/1.2"),
-    "the version HTTP/1.10": get("/ping", version="HTTP/1.10"),
-    "the version HTTP/11": get("/ping", version="HTTP/11"),
-    "the version http/1.1": get("/ping", version="http/1.1"),
-    "the version HTTP/1": get("/ping", version="HTTP/1"),
-    "the version HTTP/9.9": get("/ping", version="HTTP/9.9"),
-    "the version ICE/1.0": get("/ping", version="ICE/1.0"),
-    "a NUL in the version": get("/ping", version="HTTP/1.1\x00"),
-}
+LENGTH = b"%d" % (len(SMUGGLED) + 5)
 
 FRAMING = {
     **{
         f"{name} is refused and smuggles nothing": one(
-            head("POST /users", JSON, *lines) + b"0\r\n\r\n" + SMUGGLED, REFUSED
+            head("POST /users", JSON, *lines).replace(b"<length>", LENGTH) + b"0\r\n\r\n" + SMUGGLED, REFUSED
         )
         for name, lines in AMBIGUOUS.items()
     },

@@ -9,32 +9,13 @@ from tests.contract.wire.case import (
     STALE,
     empty,
     fail,
-    get,
-    head,
     one,
-    send,
     success,
 )
+from tests.support.hostile import HOSTS, NO_HEADER
+from tests.support.raw_http import get, head, send
 
 KIB = 1024
-
-NO_HEADER = {
-    "a name with a space": "X Y: z",
-    "a name with a space behind it": "X : z",
-    "an empty name": ": z",
-    "a line without a colon": "no colon",
-    "a name with NUL": "X\x00Y: z",
-    "a name with bytes above ASCII": "X-\xc3\xa9: z",
-    "a name with a control character": "X\x01: z",
-    "a name in brackets": "[X]: z",
-    "a value with NUL": "X: a\x00b",
-    "a value with a control character": "X: a\x01b",
-    "a value with DEL": "X: a\x7fb",
-    "a value with a bare CR": "X: a\rb",
-    "a value with a bare LF": "X: a\nb",
-    "a folded line": "X: a\r\n b",
-    "a line with a space in front": " X: a",
-}
 
 SERVED = {
     "a value with bytes above ASCII": "X: \xff\xfe\xc3\xa9",
@@ -108,11 +89,6 @@ CHANGES = {
     "PUT": '{"username": "Ada", "email": "ada@wire.example"}',
     "PATCH": '{"username": "Ada"}',
     "DELETE": "{}",
-}
-HOSTS = {
-    "no host": (),
-    "two hosts": ("Host: users.example", "Host: evil.example"),
-    "the same host twice": ("Host: users.example", "Host: users.example"),
 }
 
 

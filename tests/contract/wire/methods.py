@@ -1,18 +1,7 @@
 """All methods on all paths."""
 
-from tests.contract.wire.case import (
-    NO_METHOD,
-    NO_PATH,
-    NO_USER,
-    REFUSED,
-    empty,
-    fail,
-    get,
-    head,
-    one,
-    send,
-    success,
-)
+from tests.contract.wire.case import NO_METHOD, NO_PATH, NO_USER, REFUSED, empty, fail, one, success
+from tests.support.raw_http import get, head, send
 
 READ = "GET, HEAD"
 ALLOW = {

@@ -1,6 +1,7 @@
 """Slow clients: each case takes as long as the timeout that it triggers, so they run in parallel."""
 
-from tests.contract.wire.case import JSON, SLOW_BODY, SLOW_HEAD, Case, Pause, fail, get, head, success
+from tests.contract.wire.case import SLOW_BODY, SLOW_HEAD, Case, Pause, fail, success
+from tests.support.raw_http import JSON, get, head
 
 TRICKLE = (b"x", Pause(1)) * 12
 

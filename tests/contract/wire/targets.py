@@ -1,18 +1,7 @@
 """Request targets: paths, ids, percent-encoding, queries, and target forms for proxies."""
 
-from tests.contract.wire.case import (
-    NO_PATH,
-    NO_USER,
-    PARAMETER,
-    REFUSED,
-    empty,
-    fail,
-    get,
-    head,
-    one,
-    send,
-    success,
-)
+from tests.contract.wire.case import NO_PATH, NO_USER, PARAMETER, REFUSED, empty, fail, one, success
+from tests.support.raw_http import get, head, send
 
 NO_USERS_PATH = {
     "a trailing slash": "/users/",

@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.contract.wire.bodies import BODIES
-from tests.contract.wire.case import EMAIL, get, one, send
+from tests.contract.wire.case import EMAIL, one
 from tests.contract.wire.conversation import PONG, check, converse
 from tests.contract.wire.framing import FRAMING
 from tests.contract.wire.headers import HEADERS
 from tests.contract.wire.methods import METHODS
 from tests.contract.wire.slow import SLOW
 from tests.contract.wire.targets import TARGETS
+from tests.support.raw_http import get, send
 
 QUICK = (TARGETS, METHODS, FRAMING, HEADERS, BODIES)
 CASES = {name: case for cases in (*QUICK, SLOW) for name, case in cases.items()}
