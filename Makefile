@@ -24,7 +24,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
-.PHONY: delivery image push release resilience faults soak proxies
+.PHONY: delivery image push release resilience faults soak desync proxies front-ends
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ faults: ## Write the results of the last `make resilience` to docs/safety.md and
 soak: .venv/dev.stamp ## Inject random faults under mixed load for ten minutes (ARGS="--seconds 60 --seed 1": shorter, repeatable)
 	@$(BIN)/python -m tests.resilience.soak $(ARGS)
 
+desync: .venv/dev.stamp front-ends ## Smuggle requests through HAProxy, nginx and Caddy: no client affects the responses to another one
+	@$(BIN)/python -m pytest $(or $(ARGS),tests/desync)
+
 delivery: .venv/dev.stamp ## Rehearse image, Compose, pipeline, release and deployment (needs a Docker Engine; DOCKER_SANDBOX is a command that provides one)
 	@$(DOCKER_SANDBOX) $(BIN)/python -m pytest $(or $(ARGS),tests/delivery)
 
@@ -130,6 +133,12 @@ proxies:
 		echo "Installing PgBouncer and HAProxy (once) …"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends pgbouncer haproxy >/dev/null; }
 	@{ command -v pgbouncer && command -v haproxy; } >/dev/null || { echo "These tests need pgbouncer and haproxy in PATH: please install them"; exit 1; }
+
+front-ends:
+	@{ command -v haproxy && command -v nginx && command -v caddy; } >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+		echo "Installing HAProxy, nginx and Caddy (once) …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends haproxy nginx caddy >/dev/null; }
+	@{ command -v haproxy && command -v nginx && command -v caddy; } >/dev/null || { echo "These tests need haproxy, nginx and caddy in PATH: please install them"; exit 1; }
 
 chromium:
 	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \

@@ -13,7 +13,7 @@ from tests.delivery.pipeline import jobs, jobs_in
 
 ALWAYS = {"CI_DEFAULT_BRANCH": "main", "HEROKU_APP": "directory"}
 BRANCH = {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "faster"}
-TESTS = ["build", "check", "test", "contract", "resilience", "bench-guard"]
+TESTS = ["build", "check", "test", "contract", "resilience", "desync", "bench-guard"]
 
 
 @pytest.fixture(scope="module")
