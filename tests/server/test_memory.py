@@ -52,3 +52,20 @@ def test_one_response_may_exceed_the_budget() -> None:
     MemoryBudget(200).hold_response(Client("only", dropped), 1000)
 
     assert dropped == []
+
+
+def test_relief_is_reported_once_nothing_is_held_after_a_lot_was() -> None:
+    reliefs: list[bool] = []
+    budget, client = MemoryBudget(200, lambda: reliefs.append(True)), Client("first", [])
+
+    budget.hold_body(50)
+    budget.release_body(50)
+    assert reliefs == []
+    budget.hold_body(51)
+    budget.hold_response(client, 51)
+    budget.release_body(51)
+    assert reliefs == []
+    budget.release_response(client)
+    budget.release_response(client)
+
+    assert reliefs == [True]

@@ -1,5 +1,6 @@
 """gunicorn's configuration, built from options that the service passes in."""
 
+import asyncio
 import ctypes
 import gc
 import os
@@ -24,6 +25,7 @@ from users_api.server.worker import Worker
 
 GC_THRESHOLD: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
+RELIEF_SECONDS: Final = 1
 M_MMAP_THRESHOLD: Final = -3
 LARGE_BYTES: Final = 64 * 1024
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a tmpfs for gunicorn's heartbeat, not a file of ours.
@@ -65,7 +67,7 @@ class ServerOptions:
     @property
     def protocol(self) -> Callable[..., Protocol]:
         """The protocol with these options, as uvicorn's option `http` takes it."""
-        budget = MemoryBudget(self.limits.memory_bytes)
+        budget = MemoryBudget(self.limits.memory_bytes, return_free_memory)
         return partial(Protocol, limits=self.limits, budget=budget, render=self.render)
 
 
@@ -164,6 +166,12 @@ def freeze_startup_objects(_worker: Worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+
+
+def return_free_memory() -> None:
+    """Return what glibc keeps for later to the system, once the connections have ended too (malloc_trim(3))."""
+    with suppress(AttributeError):
+        asyncio.get_running_loop().call_later(RELIEF_SECONDS, ctypes.CDLL(None).malloc_trim, 0)
 
 
 def _release_slot(_arbiter: Any, worker: Worker) -> None:

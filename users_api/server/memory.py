@@ -1,5 +1,6 @@
 """The memory of a worker that clients may hold: bodies of requests in progress, and unread responses."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 FREE_BYTES: Final = 16 * 1024
@@ -19,20 +20,22 @@ class MemoryBudget:
     pass. Their number is limited by the number of connections.
     """
 
-    def __init__(self, limit: int) -> None:
-        """Start empty; the limit is in bytes."""
-        self._limit = limit // 2
+    def __init__(self, limit: int, on_relief: Callable[[], None] = lambda: None) -> None:
+        """Start empty; the limit is in bytes. `on_relief` is called when nothing is held after a lot was."""
+        self._limit, self._on_relief, self._was_high = limit // 2, on_relief, False
         self._bodies = self._responses = 0
         self._readers: dict[Reader, int] = {}
 
     def hold_body(self, size: int) -> bool:
         """Count bytes of a body; return whether the budget has room for them."""
         self._bodies += size
+        self._was_high = self._was_high or self._bodies > self._limit // 2
         return self._bodies <= self._limit
 
     def release_body(self, size: int) -> None:
         """Count bytes as released."""
         self._bodies -= size
+        self._check_relief()
 
     def hold_response(self, reader: Reader, size: int) -> None:
         """Count a response that is not read yet; the clients that have been reading longest make room for it.
@@ -42,6 +45,7 @@ class MemoryBudget:
         self.release_response(reader)
         self._readers[reader] = size
         self._responses += size
+        self._was_high = self._was_high or self._responses > self._limit // 2
         while self._responses > self._limit and len(self._readers) > 1:
             slowest = next(iter(self._readers))
             self.release_response(slowest)
@@ -50,3 +54,9 @@ class MemoryBudget:
     def release_response(self, reader: Reader) -> None:
         """Count a response as read, if it is counted at all."""
         self._responses -= self._readers.pop(reader, 0)
+        self._check_relief()
+
+    def _check_relief(self) -> None:
+        if self._was_high and not (self._bodies or self._responses):
+            self._was_high = False
+            self._on_relief()

@@ -100,6 +100,7 @@ class Protocol(HttpToolsProtocol):
         self._cancel_send_timer()
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
+        self.transport.connection_lost()  # type: ignore[attr-defined]  # it is a LingeringTransport.
 
     def data_received(self, data: bytes) -> None:
         """Parse the data; ignore it after the last request of the connection."""

@@ -37,10 +37,12 @@ class LingeringTransport:
 
     def write(self, data: bytes) -> None:
         """Send the data, or keep it until the next call if it is the head of a response."""
+        if self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
+            return
         cycle = self._protocol.cycle
         if cycle is not self._responding_cycle and cycle.response_started:
             self._head, self._responding_cycle = data, cycle
-        elif not self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
+        else:
             self._transport.write(self._head + data)
             self._head = b""
 
@@ -52,6 +54,10 @@ class LingeringTransport:
     def is_closing(self) -> bool:
         """Return whether the connection is closed or no longer accepts responses."""
         return self._closing or self._transport.is_closing()
+
+    def connection_lost(self) -> None:
+        """Release the protocol, so that both are freed at once instead of by the garbage collector."""
+        del self._protocol, self._is_receiving
 
     def close_now(self) -> None:
         """Close the connection without waiting for the rest of a request; the response may be lost."""
