@@ -184,6 +184,15 @@ def test_at_most_100_errors_of_a_form_are_reported():
     ]
 
 
+def test_a_multipart_body_begins_with_its_boundary():
+    bodies, body = make(MULTIPART, closed(**FIELDS)), multipart(part("text", "a"))
+
+    assert submit(bodies, b"\r\n" * 512 + body).value["text"] == "a"
+    assert rejected(bodies, b"\r\n" * 513 + body) == [
+        ("", "must be multipart/form-data with the boundary of its Content-Type")
+    ]
+
+
 @pytest.mark.parametrize(
     "head", [";" * 10_000, ";a=b" * 10_000, "\r\nX: y" * 5_000, r'; filename="\"' * 5_000]
 )

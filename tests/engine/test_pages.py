@@ -330,7 +330,7 @@ def test_a_root_path_is_escaped_in_the_page():
         ("/a", "/b", "/a"),
         ("/b/a", "/b/", "/a"),
         ("/bc", "/b", "/bc"),
-        ("/b/%61%2fc", "/b", "/a%2Fc"),
+        ("/b/%61%2fc", "/b", "/%61%2fc"),
     ],
 )
 def test_the_path_below_the_root_path_is_found(path, root_path, below):

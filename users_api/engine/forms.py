@@ -1,11 +1,9 @@
 """Forms as request bodies: `application/x-www-form-urlencoded` and `multipart/form-data` (RFC 7578)."""
 
-import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import islice
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from connexion.uri_parsing import AbstractURIParser, OpenAPIURIParser
 from werkzeug.datastructures import Headers
@@ -15,13 +13,14 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
 from users_api.engine.fields import FieldCompiler, FormValues, MalformedFieldError, Part, Resolve, SchemaNodes
 from users_api.engine.messages import MAX_ERRORS
+from users_api.engine.percent import decode_form
 from users_api.engine.schemas import Direction, Schemas
 from users_api.engine.styles import SchemaConjunction, Types
 from users_api.engine.yaml_source import child_pointer
 
 MAX_FIELDS: Final = 12_000
 MAX_PARTS: Final = 1000  # Flask's default limit.
-INVALID_PERCENT_ENCODING: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+MAX_PREAMBLE: Final = 1_024  # Bytes; browsers and HTTP clients send none.
 MAX_HEAD_SEPARATORS: Final = 10_000  # A usual part has about six.
 HEAD_SEPARATORS: Final = (b"\n", b"\r", b";", b"\\")
 LARGE_HEADS: Final = "must have fewer headers and parameters in its parts"
@@ -136,14 +135,12 @@ def parse_urlencoded(body: bytes, _parameters: Mapping[str, str]) -> Parts:
         raise MalformedFieldError(TOO_MANY_FIELDS)
     parts: Parts = {}
     try:
-        text = body.decode()
-        if not INVALID_PERCENT_ENCODING.search(text):
-            for name, value in parse_qsl(text, keep_blank_values=True, errors="strict"):
-                parts.setdefault(name, []).append(Part(value, None, NO_HEADERS))
-            return parts
-    except UnicodeDecodeError:
-        pass
-    raise MalformedFieldError(NOT_URLENCODED)
+        for pair in filter(None, body.decode().split("&")):
+            name, _, value = pair.partition("=")
+            parts.setdefault(decode_form(name), []).append(Part(decode_form(value), None, NO_HEADERS))
+    except ValueError:
+        raise MalformedFieldError(NOT_URLENCODED) from None
+    return parts
 
 
 def parse_multipart(body: bytes, parameters: Mapping[str, str]) -> Parts:
@@ -174,6 +171,8 @@ def parse_multipart(body: bytes, parameters: Mapping[str, str]) -> Parts:
 
 def _events(body: bytes, boundary: bytes) -> Iterator[tuple[Field | File, bytes]]:
     """Yield the head and the content of each part."""
+    if body.find(b"--" + boundary) > MAX_PREAMBLE:
+        raise MalformedFieldError(NOT_MULTIPART)
     decoder = BoundedDecoder(boundary, max_parts=MAX_PARTS)
     decoder.receive_data(body)
     decoder.receive_data(None)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import orjson
 from connexion.options import SwaggerUIConfig, SwaggerUIOptions
@@ -127,12 +127,13 @@ class Pages:
 def path_below_root(scope: Scope) -> str:
     """Return the decoded path without the root path, which not every server includes.
 
-    An encoded slash stays encoded: it belongs to its segment (RFC 3986, 2.2).
+    A path with an encoded slash stays encoded, so that it is no page's: the slash belongs to its segment
+    (RFC 3986, 2.2).
     """
     path: str = scope["path"]
     raw_path: bytes = scope.get("raw_path") or b""
-    if b"%" in raw_path:
-        path = "/".join(unquote(part).replace("/", "%2F") for part in raw_path.decode("latin-1").split("/"))
+    if b"%2f" in raw_path.lower():
+        path = raw_path.decode("latin-1")
     if not (root_path := scope.get("root_path")):
         return path
     root_path = root_path.rstrip("/")

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
-from urllib.parse import unquote
 
 from users_api.engine.failures import FieldError
 from users_api.engine.json_text import InvalidJsonError, duplicate_name_errors, parse_json
+from users_api.engine.percent import decode_percent
 from users_api.engine.schemas import Schema
 from users_api.engine.sizes import limit_items
 from users_api.engine.styles import (
@@ -28,7 +28,6 @@ Definition = Mapping[str, Any]
 Lines = list[tuple[bytes, bytes]]
 Pairs = list[tuple[str, str]]
 Read = Callable[[Any, Decode], Any]
-BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 JSON: Final = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 NOT_ENCODED: Final = "must be percent-encoded UTF-8"
 TOO_DEEP: Final = "is nested too deeply"
@@ -234,11 +233,7 @@ def json_reader(max_items: int) -> Read:
 
 def percent_decode(text: str) -> str:
     """Decode a percent-encoded text; raise Malformed if an escape is invalid or the text is not UTF-8."""
-    if "%" not in text:
-        return text
-    if BROKEN_ESCAPE.search(text):
-        raise Malformed(NOT_ENCODED)
     try:
-        return unquote(text, errors="strict")
-    except UnicodeDecodeError:
+        return decode_percent(text)
+    except ValueError:
         raise Malformed(NOT_ENCODED) from None

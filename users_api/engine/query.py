@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
-from urllib.parse import unquote_plus
 
 from users_api.engine.failures import FieldError
 from users_api.engine.messages import MAX_ERRORS
@@ -16,8 +15,8 @@ from users_api.engine.parameter_readers import (
     ExplodedObject,
     Pairs,
     Parameter,
-    percent_decode,
 )
+from users_api.engine.percent import decode_form, decode_percent
 from users_api.engine.styles import (
     MAX_DEPTH,
     REPEATED,
@@ -161,7 +160,7 @@ def _parse_query(query: bytes) -> tuple[Pairs, Decode]:
     text = query.decode("ascii")
     decode: Decode = str
     if "%" in text or "+" in text:
-        percent_decode(text)
-        decode = unquote_plus
+        decode_percent(text)
+        decode = decode_form
     pairs = [piece.partition("=") for piece in text.split("&") if piece]
     return [(decode(name), value) for name, _, value in pairs], decode

@@ -4,7 +4,7 @@ Connexion tries every route in turn; here the cost does not depend on the number
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -19,6 +19,7 @@ from users_api.engine.operation import Operation
 from users_api.engine.responses import Response, from_starlette
 
 NAME: Final = re.compile(r"\{([^}]+)\}")
+MAX_LITERAL_LENGTH: Final = 4_096  # Of an encoded segment that may be a literal one: decoding takes a while.
 NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 Match = tuple[Operation, Mapping[str, str]]  # An operation, and its path parameters, still percent-encoded.
@@ -70,18 +71,20 @@ class Node:
         return pattern.node
 
     def find_all(
-        self, segments: list[str], raw: list[str], at: int
+        self, segments: list[str], at: int, decode: Callable[[str], str]
     ) -> Iterator[tuple["Node", Mapping[str, str]]]:
         """Yield each node whose path matches, the most literal first, with its parameters."""
         if at == len(segments):
             if self.operations:
                 yield self, NO_PARAMETERS
             return
-        if literal := self.literals.get(segments[at]):
-            yield from literal.find_all(segments, raw, at + 1)
+        segment = segments[at]
+        is_short = len(segment) <= MAX_LITERAL_LENGTH
+        if literal := self.literals.get(decode(segment) if is_short else segment):
+            yield from literal.find_all(segments, at + 1, decode)
         for pattern in self.patterns:
-            if (texts := pattern.match(raw[at])) is not None:
-                for node, more in pattern.node.find_all(segments, raw, at + 1):
+            if (texts := pattern.match(segment)) is not None:
+                for node, more in pattern.node.find_all(segments, at + 1, decode):
                     yield node, {**texts, **more}
 
 
@@ -160,12 +163,9 @@ class Routes:
                 and (operation := last[1].get(scope["method"]))
             ):
                 return operation, {last[0]: text}
-            segments = raw = path.split("/")
-        else:
-            text = raw_path.decode("latin-1")
-            raw = text.removeprefix(root).split("/") if root else text.split("/")
-            segments = [unquote(segment) for segment in raw]
-        return self._match(segments, raw, scope["method"])
+            return self._match(path.split("/"), scope["method"], str)
+        text = raw_path.decode("latin-1")
+        return self._match((text.removeprefix(root) if root else text).split("/"), scope["method"], unquote)
 
     def redirect(self, scope: Scope) -> Response | None:
         """Return a redirect that adds or removes the trailing slash, as Connexion does unless strict."""
@@ -182,9 +182,10 @@ class Routes:
             return None
         return from_starlette(RedirectResponse(str(URL(scope=other))))
 
-    def _match(self, segments: list[str], raw: list[str], method: str) -> Match:
+    def _match(self, segments: list[str], method: str, decode: Callable[[str], str]) -> Match:
+        """Return the match of encoded segments, which are decoded to compare them with literal ones."""
         allowed: set[str] = set()
-        for node, texts in self._candidates(segments, raw):
+        for node, texts in self._candidates(segments, decode):
             if (operation := node.operations.get(method)) and operation.takes(texts):
                 return operation, texts
             allowed |= {name for name, each in node.operations.items() if each.takes(texts)}
@@ -196,10 +197,12 @@ class Routes:
             raise PathNotFound
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(allowed))})
 
-    def _candidates(self, segments: list[str], raw: list[str]) -> Iterator[tuple[Node, Mapping[str, str]]]:
-        yield from self._root.find_all(segments, raw, 0)
+    def _candidates(
+        self, segments: list[str], decode: Callable[[str], str]
+    ) -> Iterator[tuple[Node, Mapping[str, str]]]:
+        yield from self._root.find_all(segments, 0, decode)
         if self._spanning:
-            path = "/".join(raw)
+            path = "/".join(segments)
             for spanning in self._spanning.values():
                 if found := spanning.expression.fullmatch(path):
                     yield spanning.node, dict(zip(spanning.names, found.groups(), strict=True))

@@ -169,7 +169,7 @@ def freeze_startup_objects(_worker: Worker) -> None:
 
 
 def return_free_memory() -> None:
-    """Return what glibc keeps for later to the system, once the connections have ended too (malloc_trim(3))."""
+    """Return what glibc keeps for later to the system, once the connections have ended (malloc_trim(3))."""
     with suppress(AttributeError):
         asyncio.get_running_loop().call_later(RELIEF_SECONDS, ctypes.CDLL(None).malloc_trim, 0)
 
