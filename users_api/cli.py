@@ -41,6 +41,7 @@ STARTED_MESSAGE: Final = """
 NEWER_SCHEMA_HELP: Final = (
     "If a newer version has already migrated the database, the command reports that and changes nothing."
 )
+FORCE_HELP: Final = "Allow it with production settings."
 DEVELOPMENT_NOTICE: Final = (
     "Serving {database} with development settings on all interfaces; "
     "set APP_SETTINGS and DATABASE_URL for production."
@@ -102,6 +103,13 @@ def _skip_on_newer_schema(command: click.Command) -> click.Command:
     return _with_help(command, f"{command.help}\n\n{NEWER_SCHEMA_HELP}", invoke)
 
 
+def _refuse_without(force: bool, consequence: str) -> None:  # noqa: FBT001 -- the condition itself.
+    """Raise unless `--force` is given or the settings are not those of production."""
+    if not (force or current_app.debug or current_app.testing):
+        message = f"{consequence}; pass --force to run it with production settings."
+        raise click.ClickException(message)
+
+
 def _with_help(
     command: click.Command, text: str, callback: Callable[..., Any] | None = None
 ) -> click.Command:
@@ -111,8 +119,25 @@ def _with_help(
     )
 
 
+def _require_force(command: click.Command) -> click.Command:
+    """Return the command that reverts migrations, which requires `--force` with production settings."""
+
+    @with_appcontext
+    def invoke(*, force: bool, **options: Any) -> None:
+        if not options["sql"]:
+            _refuse_without(force, "db downgrade reverts migrations and may delete all users")
+        click.get_current_context().invoke(command, **options)
+
+    result = _with_help(
+        command, f"{command.help}\n\nReverting the first migration deletes all users.", invoke
+    )
+    result.params = [*command.params, click.Option(["--force"], is_flag=True, help=FORCE_HELP)]
+    return result
+
+
 for name in ("upgrade", "current"):
     migrations.add_command(_skip_on_newer_schema(migrations.commands[name]))
+migrations.add_command(_require_force(migrations.commands["downgrade"]))
 main.add_command(migrations)
 main.add_command(_with_help(shell_command, "Start a Python shell with `app`, `db` and `User` defined."))
 main.add_command(
@@ -244,12 +269,10 @@ def _allow_connections(settings: type[Config]) -> None:
 
 
 @main.command("recreate_db")
-@click.option("--force", is_flag=True, help="Allow it with production settings.")
+@click.option("--force", is_flag=True, help=FORCE_HELP)
 def recreate_db(*, force: bool) -> None:
     """Drop all tables and create them again; deletes all users."""
-    if not (force or current_app.debug or current_app.testing):
-        message = "recreate_db deletes all users; pass --force to run it with production settings."
-        raise click.ClickException(message)
+    _refuse_without(force, "recreate_db deletes all users")
     db.drop_all()
     Table("alembic_version", MetaData()).drop(db.engine, checkfirst=True)
     upgrade()

@@ -160,6 +160,33 @@ def test_recreate_db_requires_force_with_production_settings(
     assert (forced.exit_code, users()) == (0, [])
 
 
+def test_db_downgrade_requires_force_with_production_settings(
+    run: Run, users: Callable[[], list[str]]
+) -> None:
+    production = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
+    run("db", "upgrade")
+    run("seed_db")
+
+    refused = run("db", "downgrade", "base", **production)
+    kept = users()
+    printed = run("db", "downgrade", "--sql", "head:base", **production)
+    forced = run("db", "downgrade", "--force", "base", **production)
+
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (
+        1,
+        "",
+        (
+            "Error: db downgrade reverts migrations and may delete all users; "
+            "pass --force to run it with production settings.\n"
+        ),
+    )
+    assert len(kept) == 2
+    assert (printed.exit_code, "DROP TABLE users" in printed.stdout) == (0, True)
+    assert forced.exit_code == 0
+    with pytest.raises(DatabaseError):
+        users()
+
+
 def test_db_upgrades_and_downgrades(run: Run, users: Callable[[], list[str]]) -> None:
     up = run("db", "upgrade")
     there = users()
