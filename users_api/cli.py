@@ -41,6 +41,7 @@ STARTED_MESSAGE: Final = """
 NEWER_SCHEMA_HELP: Final = (
     "If a newer version has already migrated the database, the command reports that and changes nothing."
 )
+PASSWORDS: Final = ("password", "sslpassword")  # libpq also reads them from the query.
 FORCE_HELP: Final = "Allow it with production settings."
 DEVELOPMENT_NOTICE: Final = (
     "Serving {database} with development settings on all interfaces; "
@@ -210,12 +211,12 @@ def _browser_host(host: str) -> str:
 
 
 def _database_location(settings: type[Config]) -> str:
-    """Return the file or the URL of the database, without the password."""
+    """Return the file or the URL of the database, without passwords."""
     url = make_url(settings.SQLALCHEMY_DATABASE_URI)
     # Flask-SQLAlchemy's paths are relative to Flask's instance folder.
     if url.get_backend_name() == "sqlite":
         return f"the SQLite file {Path(Flask('users_api').instance_path, url.database or '')}"
-    return url.set(drivername="postgresql").render_as_string()
+    return url.set(drivername="postgresql").difference_update_query(PASSWORDS).render_as_string()
 
 
 def _database_name(settings: type[Config]) -> str:

@@ -67,6 +67,9 @@ def database_url(text: str) -> str:
         raise ValueError(message) from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
         url = url.set(drivername="postgresql+psycopg2")
+        if text.count("@") > 1:  # Part of the password would become the host, which messages name.
+            message = "has more than one @; write %40 for each but the one before the host"
+            raise ValueError(message)
     elif url.drivername != "sqlite":
         message = f"names the database {url.drivername!r}; only postgresql:// and sqlite:// are supported"
         raise ValueError(message)

@@ -22,6 +22,7 @@ from tests.support.waiting import until
 from users_api.app import create_flask_app
 from users_api.cli import main
 from users_api.database import db
+from users_api.development import STARTUP_MESSAGE_VARIABLE
 from users_api.document import document_path
 
 Run = Callable[..., Result]
@@ -300,6 +301,24 @@ def test_an_unavailable_database_is_reported_in_one_line(run: Run) -> None:
     assert away.stderr.startswith("Error: ")
     assert "Connection refused" in away.stderr
     assert away.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("sign", ["@", "/", "#", "?", ":", ",", "[", "%", " ", "@/", "@?", "?@", "/,"])
+@pytest.mark.parametrize("hosts", ["127.0.0.1:9", "127.0.0.1:9,127.0.0.1:10"])
+@pytest.mark.parametrize("command", [["seed_db"], ["run", "--port", "5009"]])
+def test_no_part_of_a_password_is_printed(
+    run: Run, command: list[str], hosts: str, sign: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed: list[Any] = []
+    monkeypatch.setattr(os, "execve", lambda *arguments: executed.append(arguments))
+    url = f"postgresql://users:first{sign}second{sign}third@{hosts}/users?password=fourth&sslpassword=fifth"
+
+    done = run(*command, DATABASE_URL=url)
+
+    started = str([arguments[2][STARTUP_MESSAGE_VARIABLE] for arguments in executed])
+    assert done.exit_code == (0 if executed else 1)
+    for part in ("first", "second", "third", "fourth", "fifth"):
+        assert part not in f"{done.stdout}{done.stderr}{started}"
 
 
 def test_serve_with_development_settings_names_the_database(

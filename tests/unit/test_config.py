@@ -106,6 +106,17 @@ def test_libpq_receives_all_hosts_of_a_url(
     )
 
 
+@pytest.mark.parametrize("password", ["p/ss", "p#ss", "p?ss", "p:ss", "p,ss", "p ss", "p%40ss"])
+def test_every_other_character_may_be_part_of_a_password(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://ada:{password}@db/users")
+
+    url = make_url(load_settings().SQLALCHEMY_DATABASE_URI)
+
+    assert (url.password, url.host) == (password.replace("%40", "@"), "db")
+
+
 def test_docs_and_help_list_every_setting(root: Path) -> None:
     page, help_text = (root / "docs" / "settings.md").read_text(), main.help
     variables = {
@@ -141,6 +152,13 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "", "Set DATABASE_URL to the database"),
         ("DATABASE_URL", "users", "DATABASE_URL is not a database URL"),
         ("DATABASE_URL", "postgresql://db:port/users", "DATABASE_URL is not a database URL"),
+        (
+            "DATABASE_URL",
+            "postgresql://u:p@ss@db/users",
+            "DATABASE_URL has more than one @; write %40 for each but the one before the host",
+        ),
+        ("DATABASE_URL", "postgresql://u:p@s/s@db/users", "DATABASE_URL has more than one @; write %40"),
+        ("DATABASE_URL", "postgres://u:p@ss@one,two/users", "DATABASE_URL has more than one @; write %40"),
         ("DATABASE_URL", "mysql://db/users", "DATABASE_URL names the database 'mysql'"),
         ("SECRET_KEY", "my_precious", "SECRET_KEY must have at least 32 characters"),
         ("SECRET_KEY", "short", "SECRET_KEY must have at least 32 characters"),
