@@ -60,3 +60,44 @@ class MemoryBudget:
         if self._was_high and not (self._bodies or self._responses):
             self._was_high = False
             self._on_relief()
+
+
+class HeldBodies:
+    """The bodies that one connection holds: one that arrives, and those of earlier pipelined requests."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        """Count against the budget."""
+        self._budget = budget
+        self.size = 0
+        """The size of the body that arrives, held or not."""
+        self._last = self._earlier = 0
+
+    def begin(self) -> None:
+        """Begin the next body."""
+        self._earlier += self._last
+        self.size = self._last = 0
+
+    def add(self, size: int) -> bool:
+        """Add bytes to the body; return whether the budget has room for them."""
+        self.size += size
+        if self.size <= FREE_BYTES:
+            return True
+        self._last += size
+        return self._budget.hold_body(size)
+
+    def release_last(self) -> None:
+        """Release the body that arrived last."""
+        if self._last:
+            self._budget.release_body(self._last)
+            self._last = 0
+
+    def release_earlier(self) -> None:
+        """Release all other bodies."""
+        if self._earlier:
+            self._budget.release_body(self._earlier)
+            self._earlier = 0
+
+    def release(self) -> None:
+        """Release all bodies."""
+        self.release_last()
+        self.release_earlier()

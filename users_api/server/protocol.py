@@ -20,7 +20,8 @@ from users_api.server.failures import (
     RequestFailure,
     render_problem,
 )
-from users_api.server.memory import FREE_BYTES, MemoryBudget
+from users_api.server.heads import head_size, is_valid_head, take_host_from_target
+from users_api.server.memory import HeldBodies, MemoryBudget
 from users_api.server.transport import LingeringTransport
 
 IDLE_CLOSE_SECONDS: Final = 1
@@ -62,8 +63,7 @@ class Protocol(HttpToolsProtocol):
     _first_received = 0  # Bytes received at once with the first byte of the head.
     _idle_since = 0.0
     _partial_since: float | None = None  # When the part of a request arrived whose rest is still missing.
-    _body_bytes = _chunks = _discarded = 0
-    _held_bytes = _held_earlier = 0  # By the body that arrives, and by those of earlier requests.
+    _chunks = _discarded = 0
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
     _shutting_down = False
@@ -84,6 +84,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._limits, self._render = limits or Limits(), render
         self._budget = budget or MemoryBudget(self._limits.memory_bytes)
+        self._bodies = HeldBodies(self._budget)
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, for as long as a head may take."""
@@ -94,7 +95,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers, and release what the connection holds."""
-        self._release_bodies()
+        self._bodies.release()
         self._budget.release_response(self)
         self._cancel_head_timer()
         self._cancel_send_timer()
@@ -125,18 +126,15 @@ class Protocol(HttpToolsProtocol):
         self.phase, self._overhead = Phase.HEAD, -self._received
 
     def on_headers_complete(self) -> None:
-        """Call the application.
-
-        Reject a head that is too large or not HTTP/1.1, which requires exactly one Host (RFC 9112, 3.2).
-        Reject transfer codings other than chunked, whose result the parser would pass on as the body
-        (RFC 9112, 6.1).
-        """
-        if self._first_received + self._overhead + self._received > self._limits.head_bytes:
-            self._check_head_size()
-        if not self._is_valid_head() or len(self.pipeline) >= MAX_PIPELINED:
+        """Call the application; reject a head that is too large, or that parsers could read differently."""
+        limit = self._limits.head_bytes
+        is_large = self._first_received + self._overhead + self._received > limit
+        if is_large and head_size(self.url, self.headers) > limit:
+            raise HeadTooLarge(limit)
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if not is_valid_head(method, version, self.headers) or len(self.pipeline) >= MAX_PIPELINED:
             raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
-        if not self.url.startswith(b"/") and b"://" in self.url:
-            self._take_host_from_target()
+        take_host_from_target(self.url, self.headers)
         if not self.parser.should_upgrade():
             previous = self.cycle
             super().on_headers_complete()
@@ -145,27 +143,23 @@ class Protocol(HttpToolsProtocol):
             # Trailers: the request ignores them, since they could contradict its headers (RFC 9110, 6.5.1).
             self.headers = []
             self._cancel_head_timer()
-            self._body_bytes = self._chunks = self._discarded = 0
-            self._held_earlier += self._held_bytes
-            self._held_bytes = 0
+            self._chunks = self._discarded = 0
+            self._bodies.begin()
 
     def on_chunk_header(self) -> None:
         """Reject many small chunks; the parser calls back for each."""
         self._chunks += 1
-        if (self._chunks - FREE_CHUNKS) * MIN_CHUNK_BYTES > self._body_bytes:
+        if (self._chunks - FREE_CHUNKS) * MIN_CHUNK_BYTES > self._bodies.size:
             raise ChunksTooSmall
 
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on, or discard it if the response is complete."""
         super().on_body(body)
         self._overhead = -self._received
-        self._body_bytes += len(body)
         if self.cycle.response_complete:
             self._discard(len(body))
-        elif self._body_bytes > FREE_BYTES:
-            self._held_bytes += len(body)
-            if not self._budget.hold_body(len(body)):
-                raise Overloaded
+        elif not self._bodies.add(len(body)):
+            raise Overloaded
 
     def on_message_complete(self) -> None:
         """Finish the request, unless its head is about to be parsed again without its upgrade."""
@@ -181,9 +175,9 @@ class Protocol(HttpToolsProtocol):
             if self.pipeline:
                 self.flow.pause_reading()
             else:
-                self._release_earlier_bodies()
+                self._bodies.release_earlier()
             return
-        self._release_bodies()
+        self._bodies.release()
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -261,30 +255,6 @@ class Protocol(HttpToolsProtocol):
         else:
             self.loop.call_later(IDLE_CLOSE_SECONDS, super().shutdown)
 
-    def _check_head_size(self) -> None:
-        if (
-            len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            > self._limits.head_bytes
-        ):
-            raise HeadTooLarge(self._limits.head_bytes)
-
-    def _take_host_from_target(self) -> None:
-        """Replace the Host header by the host of a target in absolute form (RFC 9112, 3.2.2)."""
-        authority = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
-        host = authority.rpartition(b"@")[2]
-        self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
-
-    def _is_valid_head(self) -> bool:
-        version = self.parser.get_http_version()
-        hosts = 0
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-                return False
-        known = version == "1.0" or (version == "1.1" and hosts == 1)
-        return known and self.parser.get_method() != b"CONNECT"
-
     def _is_receiving(self) -> bool:
         """Return whether part of a request is still to arrive."""
         return self.phase is not Phase.IDLE
@@ -303,15 +273,6 @@ class Protocol(HttpToolsProtocol):
             self.parser = HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self._parse(b"\r\n".join([request_line, *lines, b"\r\n"]) + data[upgrade.args[0] :])
-
-    def _release_bodies(self) -> None:
-        self._held_earlier, self._held_bytes = self._held_earlier + self._held_bytes, 0
-        self._release_earlier_bodies()
-
-    def _release_earlier_bodies(self) -> None:
-        if self._held_earlier:
-            self._budget.release_body(self._held_earlier)
-            self._held_earlier = 0
 
     def _discard(self, size: int) -> None:
         """Close the connection of a client that goes on sending a request after the response to it."""
@@ -373,8 +334,7 @@ class Protocol(HttpToolsProtocol):
         """Report the disconnection to the application; drop a request that still waits in the pipeline."""
         cycle.disconnected, cycle.body = True, bytearray()
         cycle.message_event.set()
-        self._budget.release_body(self._held_bytes)
-        self._held_bytes = 0
+        self._bodies.release_last()
         self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)
 
     def _send_failure(self, failure: RequestFailure) -> None:
