@@ -1,12 +1,16 @@
 """Paths: concrete before templated, text around parameters, several parameters, encoded slashes, 404, 405."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.engine.programs import operation, path_parameter, program
 from users_api.engine.failures import DocumentError
+from users_api.engine.routing import Node
 
 ID = path_parameter("id", type="integer")
 NAME = path_parameter("name")
@@ -236,3 +240,58 @@ def test_a_query_is_rejected_where_there_are_no_parameters() -> None:
 
     assert client.get("/plain").json() == {"operation": "plain"}
     assert client.get("/plain?unknown=1").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("template", "segment", "texts"),
+    [
+        ("{a}.{b}", "x.y.z", {"a": "x.y", "b": "z"}),
+        ("{a}.{b}", ".", None),
+        ("{a}.{b}", "x.", None),
+        ("{a}.{b}", ".x", None),
+        ("{a}.{b}", "..x", {"a": ".", "b": "x"}),
+        ("{a}.{b}", "", None),
+        ("{a}{b}", "xyz", {"a": "xy", "b": "z"}),
+        ("{a}{b}", "x", None),
+        ("{a}-{b}-{c}", "1-2-3-4", {"a": "1-2", "b": "3", "c": "4"}),
+        ("{a}--{b}", "1---2", {"a": "1-", "b": "2"}),
+        ("v{a}", "v", None),
+        ("v{a}v", "v", None),
+        ("v{a}v", "vv", None),
+        ("v{a}v", "vxv", {"a": "x"}),
+        ("v{a}v", "xv", None),
+        ("{a}", "x", {"a": "x"}),
+        ("{a}", "", None),
+    ],
+)
+def test_the_parameters_of_a_segment_are_found(template, segment, texts):
+    node = Node()
+    node.child(template)
+    (pattern,) = node.patterns
+
+    assert pattern.match(segment) == texts
+
+
+@given(
+    st.text("a.-", max_size=8),
+    st.sampled_from(["{a}.{b}", "{a}{b}", "{a}.-{b}-{c}", "a{a}.{b}a", "{a}--{b}."]),
+)
+def test_the_parameters_of_a_segment_are_those_of_a_regular_expression(segment, template):
+    node = Node()
+    node.child(template)
+    (pattern,) = node.patterns
+    expression = "([^/]+)".join(map(re.escape, pattern.literals))
+
+    found = re.fullmatch(expression, segment)
+
+    assert pattern.match(segment) == (found and dict(zip(pattern.names, found.groups(), strict=True)))
+
+
+def test_a_long_path_that_two_parameters_may_share_is_not_found():
+    where = [path_parameter(name, type="string", format="path") for name in ("a", "b")]
+    paths = {"/{a}/x/{b}/y": {"get": operation("both", *where)}}
+    client = program(paths, echo("both")).test_client()
+
+    short, long = (client.get(f"/{'x/' * count}x/1/y") for count in (900, 1_100))
+
+    assert (short.status_code, long.status_code) == (200, 404)

@@ -6,6 +6,7 @@ Connexion tries every route in turn; here the cost does not depend on the number
 import re
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from users_api.engine.operation import Operation
 from users_api.engine.responses import Response, from_starlette
 
 NAME: Final = re.compile(r"\{([^}]+)\}")
+MAX_AMBIGUOUS_LENGTH: Final = 2_000  # Characters of a path, which take about 20 ms at worst.
 MAX_LITERAL_LENGTH: Final = 4_096  # Of an encoded segment that may be a literal one: decoding takes a while.
 NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
@@ -28,17 +30,31 @@ Match = tuple[Operation, Mapping[str, str]]  # An operation, and its path parame
 class Pattern(NamedTuple):
     """A path segment with parameters, such as `{name}.{extension}`; without literals it matches anything."""
 
-    literal: int
     names: tuple[str, ...]
-    expression: re.Pattern[str] | None
+    literals: tuple[str, ...]
+    """The texts around the parameters, one more than there are parameters."""
     node: "Node"
 
+    @property
+    def weight(self) -> int:
+        """The length of all literals: the pattern with the longest ones is tried first."""
+        return sum(map(len, self.literals))
+
     def match(self, segment: str) -> Mapping[str, str] | None:
-        """Return the texts of the parameters, or None."""
-        if self.expression is None:
-            return {self.names[0]: segment} if segment else None
-        found = self.expression.fullmatch(segment)
-        return dict(zip(self.names, found.groups(), strict=True)) if found else None
+        """Return the texts of the parameters, or None; each but the last is as long as possible.
+
+        A regular expression would do the same, but takes quadratic time for two parameters.
+        """
+        first, *between, last = self.literals
+        if not (segment.startswith(first) and segment.endswith(last)):
+            return None
+        end, texts = len(segment) - len(last), []
+        for literal in reversed(between):
+            at = segment.rfind(literal, 0, max(0, end - 1))
+            texts.append(segment[at + len(literal) : end] if at >= 0 else "")
+            end = at
+        texts.append(segment[len(first) : max(0, end)])
+        return dict(zip(self.names, reversed(texts), strict=True)) if all(texts) else None
 
 
 class Node:
@@ -57,17 +73,13 @@ class Node:
         names = tuple(NAME.findall(template))
         if not names:
             return self.literals.setdefault(template, Node())
-        literal = NAME.sub("", template)
-        text = "".join(
-            re.escape(part) if at % 2 == 0 else "([^/]+)" for at, part in enumerate(NAME.split(template))
-        )
-        expression = re.compile(text) if literal or len(names) > 1 else None
+        literals = tuple(NAME.split(template)[::2])
         for pattern in self.patterns:
-            if pattern.expression == expression and pattern.names == names:  # `re.compile` caches patterns.
+            if pattern.literals == literals and pattern.names == names:
                 return pattern.node
-        pattern = Pattern(len(literal), names, expression, Node())
+        pattern = Pattern(names, literals, Node())
         self.patterns.append(pattern)
-        self.patterns.sort(key=lambda each: -each.literal)
+        self.patterns.sort(key=lambda each: -each.weight)
         return pattern.node
 
     def find_all(
@@ -94,6 +106,8 @@ class MultiSegmentPath(NamedTuple):
     expression: re.Pattern[str]
     names: tuple[str, ...]
     node: Node
+    longest: float
+    """How long a path may be: with several such parameters, matching takes quadratic time."""
 
 
 class Routes:
@@ -204,7 +218,7 @@ class Routes:
         if self._spanning:
             path = "/".join(segments)
             for spanning in self._spanning.values():
-                if found := spanning.expression.fullmatch(path):
+                if len(path) <= spanning.longest and (found := spanning.expression.fullmatch(path)):
                     yield spanning.node, dict(zip(spanning.names, found.groups(), strict=True))
 
 
@@ -218,4 +232,5 @@ def _spanning(path: str, names: tuple[str, ...], wide: frozenset[str]) -> MultiS
     groups = ["(.+)" if part in wide else "([^/]+)" for part in parts[1::2]]
     texts = [re.escape(part) for part in parts[::2]]
     text = texts[0] + "".join(group + literal for group, literal in zip(groups, texts[1:], strict=True))
-    return MultiSegmentPath(re.compile(text), names, Node())
+    longest = MAX_AMBIGUOUS_LENGTH if len(wide) > 1 else inf
+    return MultiSegmentPath(re.compile(text), names, Node(), longest)
