@@ -5,6 +5,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
+from time import thread_time
 from typing import Any
 from urllib.parse import unquote
 
@@ -131,9 +132,30 @@ def test_the_files_of_both_folders_are_served_whole(path, file, media_type, serv
     assert sha256(answer.body).digest() == sha256(file.read_bytes()).digest()
     assert answer.headers["content-type"] == media_type
     assert [name for name, _ in answer.raw_headers if name != b"vary"] == [
-        *(b"content-type", b"content-length", b"last-modified", b"etag"),
+        *(b"content-type", b"content-length", b"etag"),
         *(name for name, _ in POLICY_SENT),
     ]
+
+
+@pytest.mark.parametrize("date", ["yesterday", "Fri, 27 Nov 99999999999999999999 14:26:18 GMT"])
+def test_dates_do_not_matter(service, date):
+    assert request(service, "/ui/", if_modified_since=date).status == 200
+
+
+@pytest.mark.parametrize("name", ["accept_encoding", "if_none_match"])
+def test_a_long_list_of_codings_or_tags_is_ignored(service, name):
+    plain, usual = (
+        request(service, "/ui/swagger-ui.css"),
+        request(service, "/ui/swagger-ui.css", accept_encoding="gzip"),
+    )
+    matching = {"accept_encoding": "gzip", "if_none_match": plain.headers["etag"]}[name]
+
+    start = thread_time()
+    ignored = request(service, "/ui/swagger-ui.css", **{name: f"{matching}, {'a;q=1,' * 10_000}"})
+
+    assert thread_time() - start < 0.03
+    assert (ignored.status, ignored.body) == (200, plain.body)
+    assert len(usual.body) < len(plain.body)
 
 
 def test_a_file_that_a_client_has_is_not_sent_again(service):

@@ -78,6 +78,16 @@ def test_a_head_without_an_end_is_too_large_as_soon_as_it_exceeds_the_limit() ->
     assert wire.responses == [TOO_LARGE]
 
 
+@pytest.mark.parametrize(("size", "status"), [(1024, 200), (1025, 431)])
+def test_every_byte_of_a_head_counts(size: int, status: int) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: \r\n" * 150 + b"X: %b\r\n\r\n"
+    request = head % (b"x" * (size - len(head % b"")))
+
+    first = exchange(request + GET).responses[0]
+
+    assert first[0] == status
+
+
 def test_the_rest_of_a_rejected_request_is_ignored() -> None:
     assert exchange(b"nonsense\r\n\r\n", GET).responses == [INVALID]
 

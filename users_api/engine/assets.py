@@ -11,9 +11,10 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from werkzeug.http import is_resource_modified, parse_accept_header
+from werkzeug.http import parse_accept_header, parse_etags, quote_etag
 
 COMPRESSION_LEVEL: Final = 9
+MAX_LENGTH: Final = 1_024
 TAG_BYTES: Final = 16
 SOURCE_MAP_SUFFIX: Final = ".map"  # Larger than the script, and needed only to debug it.
 
@@ -24,8 +25,8 @@ class Coding:
     def __init__(self, body: bytes, *, varies: bool) -> None:
         """Compute the entity tag, which differs between forms because their bytes do (RFC 9110, 8.8.3)."""
         self.body = body
-        self.etag = f'"{blake2b(body, digest_size=TAG_BYTES).hexdigest()}"'
-        self.headers = {"ETag": self.etag} | ({"Vary": "Accept-Encoding"} if varies else {})
+        self.tag = blake2b(body, digest_size=TAG_BYTES).hexdigest()
+        self.headers = {"ETag": quote_etag(self.tag)} | ({"Vary": "Accept-Encoding"} if varies else {})
 
 
 class Asset:
@@ -35,11 +36,11 @@ class Asset:
     megabyte.
     """
 
-    def __init__(self, body: bytes, content_type: str, last_modified: str | None = None) -> None:
+    def __init__(self, body: bytes, content_type: str) -> None:
         """Compress the body once; the compressed form is kept if it is smaller."""
         compressed = gzip.compress(body, COMPRESSION_LEVEL, mtime=0)
         is_smaller = len(compressed) < len(body)
-        self._content_type, self._last_modified = content_type, last_modified
+        self._content_type = content_type
         self._plain = Coding(body, varies=is_smaller)
         self._gzip = Coding(compressed, varies=True) if is_smaller else None
 
@@ -48,16 +49,9 @@ class Asset:
         coding = self._plain
         if self._gzip is not None and _prefers_gzip(request.headers):
             coding = self._gzip
-        conditions = {
-            "REQUEST_METHOD": "GET",
-            "HTTP_IF_NONE_MATCH": _joined(request.headers, "if-none-match"),
-            "HTTP_IF_MODIFIED_SINCE": request.headers.get("if-modified-since"),
-        }
-        if not is_resource_modified(conditions, coding.etag, last_modified=self._last_modified):
+        if parse_etags(_joined(request.headers, "if-none-match")).contains_weak(coding.tag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=coding.headers)
         headers = {"Content-Type": self._content_type, "Content-Length": str(len(coding.body))}
-        if self._last_modified:
-            headers["Last-Modified"] = self._last_modified
         if coding is self._gzip:
             headers["Content-Encoding"] = "gzip"
         body = b"" if request.method == "HEAD" else coding.body
@@ -84,8 +78,7 @@ def read_folders(folders: Iterable[Path], *, without: Collection[str] = ()) -> d
 @cache
 def _read(file: Path, _modified: int) -> Asset:
     """Return a file's asset, cached because the APIs of a program usually share one user interface."""
-    described = FileResponse(file, stat_result=file.stat()).headers
-    return Asset(file.read_bytes(), described["Content-Type"], described["Last-Modified"])
+    return Asset(file.read_bytes(), FileResponse(file).headers["Content-Type"])
 
 
 def _prefers_gzip(headers: Headers) -> bool:
@@ -96,5 +89,9 @@ def _prefers_gzip(headers: Headers) -> bool:
 
 
 def _joined(headers: Headers, name: str) -> str | None:
-    """Return the value of a list header, which may have several lines (RFC 9110, 5.3)."""
-    return ", ".join(headers.getlist(name)) or None
+    """Return the value of a list header, which may have several lines (RFC 9110, 5.3), or None.
+
+    A value of more than MAX_LENGTH characters is ignored, because parsing it takes a while.
+    """
+    value = ", ".join(headers.getlist(name))
+    return value if 0 < len(value) <= MAX_LENGTH else None

@@ -1,13 +1,17 @@
 """The heads of requests: which of them are HTTP/1.1, and which host they address."""
 
 from collections.abc import Iterable
+from typing import Final
 
+LINE_BYTES: Final = 4
+OTHER_BYTES: Final = 14  # The spaces and the version in the request line, its end, and the empty line.
 Header = tuple[bytes, bytes]
 
 
-def head_size(target: bytes, headers: Iterable[Header]) -> int:
-    """Return the number of bytes in the target, the names and the values."""
-    return len(target) + sum(len(name) + len(value) for name, value in headers)
+def head_size(method: bytes, target: bytes, headers: Iterable[Header]) -> int:
+    """Return the number of bytes in a head whose lines have a space after the colon and end with CRLF."""
+    lines = sum(len(name) + len(value) + LINE_BYTES for name, value in headers)
+    return len(method) + len(target) + OTHER_BYTES + lines
 
 
 def is_valid_head(method: bytes, version: str, headers: Iterable[Header]) -> bool:

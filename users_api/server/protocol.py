@@ -129,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         """Call the application; reject a head that is too large, or that parsers could read differently."""
         limit = self._limits.head_bytes
         is_large = self._first_received + self._overhead + self._received > limit
-        if is_large and head_size(self.url, self.headers) > limit:
+        if is_large and head_size(self.parser.get_method(), self.url, self.headers) > limit:
             raise HeadTooLarge(limit)
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if not is_valid_head(method, version, self.headers) or len(self.pipeline) >= MAX_PIPELINED:
