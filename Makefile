@@ -24,7 +24,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
-.PHONY: delivery image push release resilience faults soak desync proxies front-ends
+.PHONY: costs delivery image push release resilience faults soak desync proxies front-ends
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ contract: .venv/dev.stamp chromium lint compat sdk ## Test the engine, the docum
 
 fuzz: .venv/dev.stamp ## Fuzz the service on PostgreSQL until Ctrl-C (ARGS="--max-time 60" and other options of Schemathesis)
 	@$(BIN)/python -m tests.contract.fuzz.run $(ARGS)
+
+costs: .venv/dev.stamp ## Search for requests that cost more than their budget, and add them to the tests (ARGS=600: seconds)
+	@$(BIN)/python -m tests.performance.costs.search $(ARGS)
 
 mutants: .venv/dev.stamp ## Change each constraint of the document in turn, and check that the change is detected
 	@$(BIN)/python -m pytest tests/contract/mutants --all-mutants
