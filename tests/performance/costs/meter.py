@@ -20,7 +20,7 @@ from users_api.server.protocol import Protocol
 REFERENCE = ("keywords", "POST /strings")
 RUNS = 6
 VALID_RUNS = 3
-FACTOR = 6
+FACTOR = 10
 PER_KIB = 250
 MOST = 1000
 MEASURED = "users_api.engine."
