@@ -211,6 +211,10 @@ def test_a_shape_fills_a_size(unit: str, size: int):
     assert size / 2 < sizes[1] or shape.count > 1
 
 
+def test_an_empty_unit_is_not_repeated():
+    assert Shape("").filling(100) == Shape("")
+
+
 def test_numbers_make_units_differ():
     assert Shape("a#", 3, ",", start="[", end="]", depth=1, opening="{", closing="}").text() == "{[a0,a1,a2]}"
 

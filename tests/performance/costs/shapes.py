@@ -23,7 +23,7 @@ class Shape(NamedTuple):
     def filling(self, size: int) -> Self:
         """Return the same shape with as many units as fit into a text of this many bytes, at least one."""
         rest = size - len(_encode(self._replace(count=0).text()))
-        unit = len(_encode(self.unit + self.joint))
+        unit = len(_encode(self.unit + self.joint)) or size  # An empty unit fills nothing.
         count = max(1, rest // unit)
         if COUNTER in self.unit:
             while count > 1 and count * (unit - 1) + _digits(count) > rest:
