@@ -1,5 +1,6 @@
 """Rejects requests to other hosts, which a web page can send by DNS rebinding."""
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -7,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from users_api.envelope import failure
 
+HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*?)\.?(?::[0-9]*)?")
 MISDIRECTED_MESSAGE: Final = "Misdirected request."
 
 
@@ -34,5 +36,5 @@ class AllowedHosts:
 def _host_name(host: bytes) -> str:
     """Return the name in a Host header, in lower case, without the port and without the root's dot."""
     text = host.decode("latin-1").lower()
-    address, bracket, _ = text.partition("]")
-    return address + bracket if text.startswith("[") else text.partition(":")[0].removesuffix(".")
+    found = HOST.fullmatch(text)
+    return found[1] if found else text

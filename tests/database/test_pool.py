@@ -3,13 +3,14 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from functools import partial
 from threading import Thread
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from users_api.database.greenlets import run_in_greenlet
+from users_api.database.greenlets import run_in_greenlet, waiting_greenlet
 from users_api.database.pool import FairQueue, GreenletPool
 from users_api.database.sqlalchemy_internals import Empty
 
@@ -24,6 +25,67 @@ def test_a_recreated_pool_has_the_same_options() -> None:
     with closing(pool.connect()), pytest.raises(PoolTimeout, match="0 requests are already waiting"):
         pool.connect()
     pool.dispose()
+
+
+def test_writes_leave_connections_for_reads() -> None:
+    async def main() -> list[str]:
+        pool, events = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=4, max_overflow=0), []
+        release = asyncio.Event()
+
+        def write(number: int) -> None:
+            with pool.write_slot(), closing(pool.connect()):
+                events.append(f"write {number}")
+                waiting_greenlet().wait_for(release.wait())
+
+        def read() -> None:
+            with closing(pool.connect()):
+                events.append("read")
+
+        writes = [
+            asyncio.create_task(run_in_greenlet(partial(write, number), SECONDS)) for number in range(4)
+        ]
+        await asyncio.sleep(0)
+        await run_in_greenlet(read, SECONDS)
+        release.set()
+        await asyncio.gather(*writes)
+        pool.dispose()
+        return events
+
+    assert asyncio.run(main()) == ["write 0", "write 1", "write 2", "read", "write 3"]
+
+
+def test_a_write_that_gets_no_slot_in_time_fails() -> None:
+    async def main() -> None:
+        pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, seconds=0.01)
+
+        def write() -> None:
+            with pool.write_slot():
+                pass
+
+        with pool.write_slot(), pytest.raises(PoolTimeout, match="all connections for writes are in use"):
+            await run_in_greenlet(write, SECONDS)
+        await run_in_greenlet(write, SECONDS)
+
+    asyncio.run(main())
+
+
+def test_writes_and_reads_that_wait_are_counted_together() -> None:
+    async def main() -> None:
+        pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, max_waiting=1)
+
+        def write() -> None:
+            with pool.write_slot():
+                pass
+
+        with closing(pool.connect()), pool.write_slot():
+            waiting_write = asyncio.create_task(run_in_greenlet(write, SECONDS))
+            await asyncio.sleep(0)
+            with pytest.raises(PoolTimeout, match="1 requests are already waiting"):
+                await run_in_greenlet(pool.connect, SECONDS)
+        await waiting_write
+        pool.dispose()
+
+    asyncio.run(main())
 
 
 def test_the_caller_that_has_waited_longest_gets_the_next_connection() -> None:

@@ -67,6 +67,8 @@ def test_loopback_by_ipv6_is_an_allowed_host(ask: Ask) -> None:
         "localhost localhost",
         "[::2]",
         "[::1",
+        "localhost:evil.example",
+        "localhost:80:80",
         "\xe9",
     ],
 )

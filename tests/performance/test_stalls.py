@@ -90,12 +90,15 @@ def test_a_request_that_waits_for_a_row_delays_no_other(path, one_worker, locked
     assert changing.result().status_code == 200
 
 
-def test_thirty_requests_that_wait_for_a_row_delay_no_other(one_worker, locked_user, wait_for_lock, change):
+@pytest.mark.parametrize("path", ["/ping", "/users/1"])
+def test_thirty_requests_that_wait_for_a_row_delay_no_other(
+    path, one_worker, locked_user, wait_for_lock, change
+):
     user_id, holder = locked_user
     changing = [change(user_id) for _ in range(30)]
     wait_for_lock()
 
-    p99 = _p99(f"{one_worker.url}/ping")
+    p99 = _p99(f"{one_worker.url}{path}")
     holder.commit()
 
     outcomes = {

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from math import ceil
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -17,6 +20,7 @@ from users_api.database.sqlalchemy_internals import (
     replace_first_connection_lock,
 )
 
+READ_SHARE: Final = 0.25  # Of the connections, which writes may not use.
 Waiter = asyncio.Future[Any] | Future[Any]
 
 
@@ -31,6 +35,8 @@ class FairQueue(QueueCommon[Any]):
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:  # noqa: FBT001, FBT002 -- as the pool calls it.
         """Start empty."""
         self.maxsize, self.use_lifo, self.max_waiting = maxsize, use_lifo, 0
+        self.group = [self]
+        """The queues whose callers `max_waiting` counts together."""
         self._idle: deque[Any] = deque()
         self._waiters: deque[Waiter] = deque()
         self._lock = Lock()  # Never held during a wait.
@@ -76,8 +82,9 @@ class FairQueue(QueueCommon[Any]):
             if self._idle:
                 return self._idle.popleft()
             greenlet, loop = waiting_greenlet(), running_loop()
-            if len(self._waiters) >= self.max_waiting or (loop and not greenlet):
-                message = f"no connection is free and {len(self._waiters)} requests are already waiting"
+            waiting = sum(len(queue._waiters) for queue in self.group)  # noqa: SLF001 -- of this class.
+            if waiting >= self.max_waiting or (loop and not greenlet):
+                message = f"no connection is free and {waiting} requests are already waiting"
                 raise PoolTimeout(message)
             waiter: Waiter = loop.create_future() if loop else Future()
             self._waiters.append(waiter)
@@ -150,7 +157,30 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         whole seconds.
         """
         super().__init__(creator, **{"timeout": seconds} | options)
-        self.queue.max_waiting = max_waiting
+        self._write_slots = FairQueue()
+        self._write_slots.group = self.queue.group = [self.queue, self._write_slots]
+        self._write_slots.max_waiting = self.queue.max_waiting = max_waiting
+        for _ in range(max(1, self.size() - ceil(self.size() * READ_SHARE))):
+            self._write_slots.put_nowait(None)
+
+    @contextmanager
+    def write_slot(self) -> Iterator[None]:
+        """Wait for one of the connections that writes may use; the others are for reads.
+
+        A write may wait for the lock of a row for seconds, and holds its connection meanwhile.
+
+        Raises:
+            PoolTimeout: none became free within the pool's timeout, or too many callers wait already.
+        """
+        try:
+            self._write_slots.get(timeout=self.timeout())
+        except Empty:
+            message = "all connections for writes are in use"
+            raise PoolTimeout(message) from None
+        try:
+            yield
+        finally:
+            self._write_slots.put_nowait(None)
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Replace a connection that PostgreSQL closed while it was idle."""
@@ -160,6 +190,6 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
     def recreate(self) -> "GreenletPool":
         """Return a new pool with the same options; QueuePool copies only its own options."""
         pool: GreenletPool = super().recreate()  # type: ignore[assignment]  # it is of this pool's own class.
-        pool.queue.max_waiting = self.queue.max_waiting
+        pool.queue.max_waiting = pool._write_slots.max_waiting = self.queue.max_waiting
         replace_first_connection_lock(pool, SharedLock())
         return pool

@@ -5,7 +5,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn
 from weakref import ref
 
@@ -106,6 +106,10 @@ class CustomQueuePool(QueuePool):
         """Set the class of the queue."""
         super().__init_subclass__(**options)
         cls._queue_class = queue_class
+
+    def write_slot(self) -> AbstractContextManager[None]:
+        """Return the context of a statement that writes; a subclass may limit their number."""
+        return nullcontext()
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Look at an entry of the pool before it is used; one that is invalidated here connects again."""

@@ -43,6 +43,7 @@ class PreparedStatement:
         compiled = CompiledStatement(statement, dialect, names)
         for reason in _unsupported_features(statement, compiled, names):
             raise CannotBePrepared(reason)
+        self._is_write = isinstance(statement, UpdateBase)
         self._sql, self._positional_names, self._dialect = compiled.sql, compiled.positional_names, dialect
         defaults = list(compiled.defaults())
         self._values = compiled.values | {each.parameter: each.value for each in defaults if each.is_scalar}
@@ -74,6 +75,12 @@ class PreparedStatement:
             with engine.connect() as connection:
                 return self.run(connection, values)
         parameters = self._parameters(values)
+        if not self._is_write:
+            return self._run_on_pool(pool, engine, parameters)
+        with pool.write_slot():
+            return self._run_on_pool(pool, engine, parameters)
+
+    def _run_on_pool(self, pool: CustomQueuePool, engine: Engine, parameters: Any) -> list[Any]:
         entry, cursor = pool.take(engine), None
         try:
             cursor = entry.dbapi_connection.cursor()  # type: ignore[union-attr]  # it has one until it is returned.

@@ -17,8 +17,8 @@ def head_size(method: bytes, target: bytes, headers: Iterable[Header]) -> int:
 def is_valid_head(method: bytes, version: str, headers: Iterable[Header]) -> bool:
     """Return whether a head is one that no two parsers could interpret differently.
 
-    HTTP/1.1 requires exactly one Host (RFC 9112, 3.2). The parser would pass on the result of transfer
-    codings other than chunked as the body (RFC 9112, 6.1).
+    HTTP/1.1 requires exactly one Host, and HTTP/1.0 may have one (RFC 9112, 3.2). The parser would pass on
+    the result of transfer codings other than chunked as the body (RFC 9112, 6.1).
     """
     hosts = 0
     for name, value in headers:
@@ -26,7 +26,7 @@ def is_valid_head(method: bytes, version: str, headers: Iterable[Header]) -> boo
             hosts += 1
         elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
             return False
-    known = version == "1.0" or (version == "1.1" and hosts == 1)
+    known = (version == "1.1" and hosts == 1) or (version == "1.0" and hosts <= 1)
     return known and method != b"CONNECT"
 
 
