@@ -156,6 +156,7 @@ def test_at_most_100_errors_are_reported():
         ({"type": "string"}, 1_000),
         ({"type": "array", "maxItems": 2_000, "items": {"type": "integer"}}, 2_000),
         ({"type": "array", "maxItems": 50_000, "items": {"type": "integer"}}, 50_000),
+        ({"type": "array", "maxItems": 20_000}, 32_000),
     ],
 )
 def test_a_schema_limits_how_many_items_and_properties_are_parsed(schema, most):
@@ -166,6 +167,7 @@ def test_a_schema_limits_how_many_items_and_properties_are_parsed(schema, most):
     assert errors(bodies, allowed) != too_many
     assert errors(bodies, longer) == too_many
     assert errors(bodies, longer.replace(b"0", b'"[,{"')) == too_many
+    assert errors(bodies, b"[" + b",".join([b'["x"]'] * (most // 2 + 1)) + b"]") == too_many
 
 
 @pytest.mark.parametrize(

@@ -194,13 +194,13 @@ def test_a_multipart_body_begins_with_its_boundary():
 
 
 @pytest.mark.parametrize(
-    "head", [";" * 10_000, ";a=b" * 10_000, "\r\nX: y" * 5_000, r'; filename="\"' * 5_000]
+    "head", [";" * 10_000, ";a=b" * 10_000, "\r\nX: y" * 5_000, "x" * 2**17, r'; filename="\"' * 5_000]
 )
 def test_the_heads_of_parts_are_limited(head):
     body = b"--x\r\nContent-Disposition: form-data; name=text" + head.encode() + b"\r\n\r\na\r\n"
 
     assert rejected(make(MULTIPART, closed(**FIELDS)), multipart(body)) == [
-        ("", "must have fewer headers and parameters in its parts")
+        ("", "must have fewer or shorter headers in its parts")
     ]
 
 

@@ -121,12 +121,27 @@ def test_a_strict_query_reports_every_error(query, value):
     assert outcome(LISTING, query) == value
 
 
+def test_unknown_and_invalid_parameters_are_at_most_100_errors_together():
+    unknown = "&".join(f"x{number}" for number in range(120))
+
+    assert len(outcome(LISTING, f"limit=a&after=b&{unknown}")) == 100
+
+
 def test_a_query_of_too_many_parameters_has_one_error():
     many = compiled(parameter({"type": "array", "maxItems": 5_000, "items": {"type": "integer"}}))
 
     assert outcome(LISTING, "x&" * 4_000) == errors(("", "the query must have 4000 or fewer parameters"))
     assert outcome(many, "p=1&" * 4_999 + "p=1") == {"p": [1] * 5_000}
     assert outcome(many, "p=1&" * 5_000) == errors(("", "the query must have 5000 or fewer parameters"))
+
+
+def test_a_query_for_a_parser_has_fewer_parameters():
+    parameters = compiled(parameter(INTEGERS), uri_parser_class=OpenAPIURIParser)
+
+    assert outcome(parameters, "p=1&" * 999 + "p=1") == {"p": [1] * 1_000}
+    assert outcome(parameters, "p=1&" * 1_000 + "p=1") == errors(
+        ("", "the query must have 1000 or fewer parameters")
+    )
 
 
 def test_at_most_100_unknown_names_are_reported():

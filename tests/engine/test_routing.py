@@ -287,11 +287,17 @@ def test_the_parameters_of_a_segment_are_those_of_a_regular_expression(segment, 
     assert pattern.match(segment) == (found and dict(zip(pattern.names, found.groups(), strict=True)))
 
 
-def test_a_long_path_that_two_parameters_may_share_is_not_found():
+def test_two_parameters_of_format_path_in_one_path_are_refused():
     where = [path_parameter(name, type="string", format="path") for name in ("a", "b")]
-    paths = {"/{a}/x/{b}/y": {"get": operation("both", *where)}}
-    client = program(paths, echo("both")).test_client()
 
-    short, long = (client.get(f"/{'x/' * count}x/1/y") for count in (900, 1_100))
+    with pytest.raises(DocumentError, match="keep the format of one of them"):
+        program({"/{a}/x/{b}/y": {"get": operation("both", *where)}}, echo("both")).build()
+
+
+def test_a_path_with_several_parameters_and_one_of_format_path_has_a_longest_length():
+    parameters = [path_parameter("a", type="string", format="path"), path_parameter("b")]
+    client = program({"/{a}/x/{b}": {"get": operation("both", *parameters)}}, echo("both")).test_client()
+
+    short, long = (client.get(f"/{'x/' * count}x/1") for count in (900, 1_100))
 
     assert (short.status_code, long.status_code) == (200, 404)

@@ -1,7 +1,6 @@
 """Schemas are enforced as OpenAPI 3.0 and JSON Schema draft 4 define, with one message for each keyword."""
 
 from copy import deepcopy
-from math import inf
 from pathlib import Path
 from time import perf_counter, thread_time
 
@@ -443,29 +442,41 @@ TREE = {"type": "array", "maxItems": 2, "items": ref("Tree")}
 
 
 @pytest.mark.parametrize(
-    ("schema", "most"),
+    ("schema", "size"),
     [
-        ({}, inf),
-        (COUNTS, inf),
-        (ref("Tree"), inf),
-        ({"type": "array", "maxItems": 3}, inf),
-        ({"type": "array", "items": TEXT}, inf),
-        ({"maxItems": 3, "maxProperties": 3}, inf),
-        (TEXT, 0),
-        (PAIR, 2),
-        (PAIRS, 9),
-        (COUNTS | {"maxProperties": 5}, 5),
-        (COUNTS | {"maxProperties": 5, "properties": {"all": PAIRS}}, 50),
-        ({"type": "array", "maxItems": 0}, 0),
-        (PAIR | {"properties": {"id": {"type": "array", "readOnly": True}}}, 1),
-        ({"allOf": [PAIRS, ref("Tree")]}, 9),
-        ({"oneOf": [PAIR, PAIRS]}, 9),
-        ({"anyOf": [PAIR, COUNTS]}, inf),
-        ({"type": "array", "items": TEXT, "anyOf": [PAIR, PAIRS]}, 9),
+        ({}, (0, False)),
+        (COUNTS, (0, False)),
+        (ref("Tree"), (6, False)),
+        ({"type": "array", "maxItems": 3}, (3, False)),
+        ({"type": "array", "items": TEXT}, (0, False)),
+        ({"maxItems": 3, "maxProperties": 2}, (3, False)),
+        (TEXT, (0, True)),
+        (PAIR, (2, True)),
+        (PAIRS, (9, True)),
+        (PAIRS | {"items": {"type": "object", "properties": {"x": TEXT}}}, (6, False)),
+        ({"type": "object", "properties": {"all": PAIRS}}, (10, False)),
+        (COUNTS | {"maxProperties": 5}, (5, True)),
+        (COUNTS | {"maxProperties": 5, "properties": {"all": PAIRS}}, (50, True)),
+        ({"type": "object", "maxProperties": 0}, (0, True)),
+        ({"type": "array", "maxItems": 0}, (0, True)),
+        (PAIR | {"properties": {"id": {"type": "array", "readOnly": True}}}, (1, True)),
+        ({"allOf": [PAIRS, ref("Tree")]}, (9, True)),
+        ({"oneOf": [PAIR, PAIRS]}, (9, True)),
+        ({"anyOf": [PAIR, COUNTS]}, (2, False)),
+        ({"type": "array", "items": TEXT, "anyOf": [PAIR, PAIRS]}, (9, True)),
     ],
 )
-def test_a_schema_limits_the_number_of_items_and_properties(schema, most):
-    assert compiled(schema, Tree=TREE).most_items == most
+def test_a_schema_limits_the_number_of_items_and_properties(schema, size):
+    assert compiled(schema, Tree=TREE).size == size
+
+
+def test_an_alternative_is_judged_by_itself():
+    base = {"properties": {"a": {"default": 7}}}
+    either = {"anyOf": [{"allOf": [ref("Base")], "required": ["x"]}, {"allOf": [ref("Base")]}]}
+    schema = {"type": "object", "additionalProperties": False, "properties": {"v": either}}
+
+    assert compiled(schema, Base=base).fill_defaults({"v": {}}) == {"v": {"a": 7}}
+    assert errors(schema, {"v": {"a": 1}, "w": 3}, Base=base) == [("w", "is not a known property")]
 
 
 def test_checks_of_a_deep_value_take_linear_time():
@@ -522,6 +533,47 @@ def test_defaults_of_a_recursive_schema_are_filled_in_once_for_each_level():
 
     assert thread_time() - start < 1
     assert str(filled).count("'size': 1") == 61
+
+
+def test_the_search_for_errors_ends():
+    alternatives = {"oneOf": [{"type": "object", "required": [f"p{n}"]} for n in range(100)]}
+    valid, invalid = [{"p1": 1}] * 5_000, {"p": 1}
+    schema = compiled({"type": "object", "additionalProperties": {"items": alternatives}})
+
+    start = thread_time()
+    late, early = (
+        schema.errors({"first": first, "last": 1}) for first in ([*valid, invalid], [invalid, *valid])
+    )
+
+    assert late == [FieldError("", "must conform to the schema")]
+    assert early == [FieldError("first[0]", "must match exactly one of the allowed schemas")]
+    assert thread_time() - start < 1  # The whole search takes seconds.
+
+
+BACKTRACKING = [r"^(?=.*[0-9]).+$", r"^(?!a)", r"(?<=x)y.*z$", r"(a*)*\1b"]
+
+
+@pytest.mark.parametrize("pattern", BACKTRACKING)
+def test_a_pattern_that_needs_backtracking_limits_the_length(pattern):
+    start = thread_time()
+
+    limited, shorter, response = (
+        errors({"pattern": pattern} | own, value, direction=direction)
+        for own, value, direction in (
+            ({}, "xy1" * 100_000, Direction.REQUEST),
+            ({"maxLength": 3}, "xy11", Direction.REQUEST),
+            ({}, "1" * 10_001, Direction.RESPONSE),
+        )
+    )
+
+    assert ("", "must have 10000 or fewer characters") in limited
+    assert ("", "must have 3 or fewer characters") in shorter
+    assert ("", "must have 10000 or fewer characters") not in response
+    assert thread_time() - start < 0.5
+
+
+def test_a_pattern_in_linear_time_limits_no_length():
+    assert errors({"pattern": "^[a-z]+$"}, "x" * 100_000) == []
 
 
 def test_a_value_that_stands_at_two_places_has_errors_at_both():

@@ -19,7 +19,6 @@ from users_api.engine.json_text import (
 )
 from users_api.engine.media_types import ASCII, UTF8, is_json, parse_media_type
 from users_api.engine.schemas import Direction, Schemas
-from users_api.engine.sizes import MAX_LIMIT
 from users_api.engine.styles import SchemaConjunction, Types
 from users_api.engine.yaml_source import child_pointer
 
@@ -83,9 +82,17 @@ class PartHeader(NamedTuple):
 class FormField(ABC):
     """A field of a form; the checks that all kinds share: media type, headers, number of parts."""
 
-    def __init__(self, *, many: bool, strict: bool, content_type: str, headers: Sequence[PartHeader]) -> None:
+    def __init__(
+        self,
+        *,
+        many: bool,
+        strict: bool,
+        most_items: int,
+        content_type: str,
+        headers: Sequence[PartHeader],
+    ) -> None:
         """Store the field's encoding; `many` is whether its schema is an array."""
-        self._many, self._strict = many, strict
+        self._many, self._strict, self._most_items = many, strict, most_items
         self._content_type = content_type
         self._ranges = [each.strip().lower() for each in content_type.split(",") if each]
         self._headers = headers
@@ -133,8 +140,8 @@ class JsonField(FormField):
     def add_to(self, name: str, parts: list[Part], form: FormValues) -> None:
         """Add the value, or raise RejectedError if it is not JSON, repeats a name or is sent twice."""
         texts = [_bytes(part) for part in parts]
-        if has_more_items(b",".join(texts), MAX_LIMIT):
-            raise MalformedFieldError(too_many_items(MAX_LIMIT))
+        if has_more_items(b",".join(texts), self._most_items):
+            raise MalformedFieldError(too_many_items(self._most_items))
         values = [self._value(part) for part in parts]
         if not self._many and len(values) > 1:
             raise MalformedFieldError(DUPLICATE_MESSAGE)
@@ -145,7 +152,7 @@ class JsonField(FormField):
         self.check(part)
         text = _bytes(part)
         try:
-            value = parse_json(text, MAX_LIMIT)
+            value = parse_json(text, self._most_items)
         except InvalidJsonError as error:
             raise MalformedFieldError(str(error)) from None
         if repeated := duplicate_name_errors(text, value):
@@ -178,8 +185,8 @@ class TextField(FormField):
             raise MalformedFieldError(DUPLICATE_MESSAGE)
         if self._many:
             items = texts[-1].split(self._delimiter)
-            if len(items) > MAX_LIMIT:
-                raise MalformedFieldError(too_many_items(MAX_LIMIT))
+            if len(items) > self._most_items:
+                raise MalformedFieldError(too_many_items(self._most_items))
             return items
         return ",".join(texts)  # As Connexion joins repeated values.
 
@@ -214,11 +221,12 @@ class FieldCompiler:
         strict: bool,
         multipart: bool,
         uri_parser: Any,
+        most_items: int,
     ) -> None:
         """Store what the fields of the form have in common."""
         self._schemas, self._resolve, self._pointer = schemas, resolve, pointer
         self._strict, self._multipart, self._uri_parser = strict, multipart, uri_parser
-        self._types = Types(schemas, f"{pointer}/schema")
+        self._types = Types(schemas, f"{pointer}/schema", most_items=most_items)
 
     def compile(self, name: str, nodes: SchemaNodes, encoding: Mapping[str, Any]) -> FormField:
         """Return the field.
@@ -234,6 +242,7 @@ class FieldCompiler:
         options: dict[str, Any] = {
             "many": many,
             "strict": self._strict,
+            "most_items": self._types.most_items,
             "content_type": encoding.get("contentType", ""),
             "headers": self._headers(encoding, pointer),
         }

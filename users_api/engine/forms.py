@@ -21,9 +21,10 @@ from users_api.engine.yaml_source import child_pointer
 MAX_FIELDS: Final = 12_000
 MAX_PARTS: Final = 1000  # Flask's default limit.
 MAX_PREAMBLE: Final = 1_024  # Bytes; browsers and HTTP clients send none.
+MAX_HEAD_BYTES: Final = 128 * 1024
 MAX_HEAD_SEPARATORS: Final = 10_000  # A usual part has about six.
 HEAD_SEPARATORS: Final = (b"\n", b"\r", b";", b"\\")
-LARGE_HEADS: Final = "must have fewer headers and parameters in its parts"
+LARGE_HEADS: Final = "must have fewer or shorter headers in its parts"
 TOO_MANY_FIELDS: Final = f"must have {MAX_FIELDS} or fewer properties"
 TOO_MANY_PARTS: Final = f"must have {MAX_PARTS} or fewer parts"
 NOT_URLENCODED: Final = "must be percent-encoded UTF-8"
@@ -37,13 +38,14 @@ Parts = dict[str, list[Part]]
 
 
 class BoundedDecoder(MultipartDecoder):
-    """A decoder that limits the lines and parameters in the heads of all parts, which are slow to parse."""
+    """A decoder that limits the heads of all parts, which are slow to parse."""
 
-    _separators = 0
+    _bytes = _separators = 0
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        self._bytes += len(data)
         self._separators += sum(data.count(separator) for separator in HEAD_SEPARATORS)
-        if self._separators > MAX_HEAD_SEPARATORS:
+        if self._bytes > MAX_HEAD_BYTES or self._separators > MAX_HEAD_SEPARATORS:
             raise MalformedFieldError(LARGE_HEADS)
         return super()._parse_headers(data)
 
@@ -87,7 +89,13 @@ class Form:
         if uri_parser_class not in {None, OpenAPIURIParser}:
             uri_parser = uri_parser_class([], _definition(media, self._schema.schema, schemas))
         compiler = FieldCompiler(
-            schemas, resolve, pointer, strict=strict, multipart=multipart, uri_parser=uri_parser
+            schemas,
+            resolve,
+            pointer,
+            strict=strict,
+            multipart=multipart,
+            uri_parser=uri_parser,
+            most_items=max(MAX_FIELDS, self._schema.size.limit()),
         )
         self._fields = {
             name: compiler.compile(name, nodes, encodings.get(name, {})) for name, nodes in properties.items()

@@ -78,7 +78,8 @@ def _without_escapes(text: bytes) -> bytes:
 
 
 def _outside_strings(unescaped: bytes) -> bytes:
-    return b"".join(unescaped.split(b'"')[::2])
+    """Return the text with a quotation mark in place of each string."""
+    return b'"'.join(unescaped.split(b'"')[::2])
 
 
 def _is_too_deep(text: bytes, value: Any) -> bool:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from jsonschema_rs import Draft4Validator, EmailOptions
+from jsonschema_rs import Draft4Validator, EmailOptions, FancyRegexOptions, RegexOptions
 
 from users_api.engine.failures import DocumentError
 from users_api.engine.yaml_source import child_pointer
 
+MAX_BACKTRACKING_STEPS: Final = 10_000  # Of one pattern from one position of a value.
 OPTIONS: Final[dict[str, Any]] = {
+    "pattern_options": FancyRegexOptions(backtrack_limit=MAX_BACKTRACKING_STEPS),
     "validate_formats": True,
     "email_options": EmailOptions(allow_display_text=False),
 }
@@ -155,6 +157,16 @@ def _is_pattern(pattern: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@cache
+def needs_backtracking(pattern: str) -> bool:
+    """Return whether a pattern has look-around or back-references, which no linear-time engine supports."""
+    try:
+        Draft4Validator({"pattern": pattern}, pattern_options=RegexOptions())
+    except ValueError:
+        return True
+    return False
 
 
 def without_duplicates(values: list[Any]) -> list[Any]:

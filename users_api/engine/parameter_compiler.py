@@ -24,7 +24,6 @@ from users_api.engine.parameter_readers import (
     text_reader,
 )
 from users_api.engine.schemas import Direction, Schema, Schemas
-from users_api.engine.sizes import limit_items
 from users_api.engine.styles import (
     ANYTHING,
     DELIMITERS,
@@ -108,7 +107,7 @@ class ParameterCompiler:
 
     def _most_items(self, definition: Definition, pointer: str) -> int:
         schema = self._schemas.compile(definition["schema"], pointer, Direction.REQUEST)
-        return limit_items(schema.most_items, MAX_PIECES)
+        return schema.size.limit(MAX_PIECES)
 
     def _default(self, definition: Mapping[str, Any], schema: Schema, pointer: str) -> Any:
         """Return an absent parameter's value: its default, or its properties' defaults as in Connexion."""

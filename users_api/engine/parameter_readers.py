@@ -8,7 +8,6 @@ from users_api.engine.failures import FieldError
 from users_api.engine.json_text import InvalidJsonError, duplicate_name_errors, parse_json
 from users_api.engine.percent import decode_percent
 from users_api.engine.schemas import Schema
-from users_api.engine.sizes import limit_items
 from users_api.engine.styles import (
     MAX_DEPTH,
     REPEATED,
@@ -69,7 +68,7 @@ class Parameter:
         self.required = definition.get("required") is True
         self.read, self.check, self.is_nested = read, schema.errors, is_nested
         self.fill: Convert = schema.fill_defaults if is_nested else identity
-        self.most_items = limit_items(schema.most_items, MAX_PIECES)
+        self.most_items = schema.size.limit(MAX_PIECES)
         self.default: Any = MISSING
 
     def parse_into(

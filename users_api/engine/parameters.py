@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from users_api.engine.cookies import parse_cookies
 from users_api.engine.failures import FieldError, InvalidParameter, InvalidPathParameter
+from users_api.engine.messages import MAX_ERRORS
 from users_api.engine.parameter_compiler import ParameterCompiler, refuse
 from users_api.engine.parameter_readers import MISSING, Definition, Lines, Parameter, percent_decode
 from users_api.engine.query import REQUIRED, Query
@@ -95,7 +96,7 @@ class Parameters:
         if self._cookies:
             self._take_cookies(scope["headers"], found, errors)
         if errors:
-            raise InvalidParameter(errors)
+            raise InvalidParameter(errors[:MAX_ERRORS])
         return found
 
     def parse_path(self, texts: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from users_api.engine.json_text import InvalidJsonError, duplicate_name_errors, 
 from users_api.engine.media_types import ASCII, MULTIPART, URLENCODED, UTF8, is_json
 from users_api.engine.messages import MAX_ERRORS
 from users_api.engine.schemas import Direction, Schemas
-from users_api.engine.sizes import limit_items
 from users_api.engine.styles import SchemaConjunction, Types
 
 Parameters = Mapping[str, str]
@@ -101,7 +100,7 @@ class JsonBody(Body):
         """Compile the schema."""
         super().__init__(media, pointer, name, options)
         self._is_validated = name in options.validated_elsewhere
-        self._max_items = limit_items(self._schema.most_items)
+        self._max_items = self._schema.size.limit()
 
     def check(self, parameters: Parameters) -> None:
         """Raise UnsupportedMediaType for a charset that is not UTF-8 and, if strict, for other parameters."""

@@ -107,7 +107,7 @@ class MultiSegmentPath(NamedTuple):
     names: tuple[str, ...]
     node: Node
     longest: float
-    """How long a path may be: with several such parameters, matching takes quadratic time."""
+    """How long a path may be: with several parameters, matching takes quadratic time."""
 
 
 class Routes:
@@ -125,7 +125,8 @@ class Routes:
         """Add an operation under its full path; GET also serves HEAD unless the document defines HEAD.
 
         Raises:
-            DocumentError: another operation has the same method and an equivalent path.
+            DocumentError: another operation has the same method and an equivalent path, or two parameters
+                of the path may contain slashes.
         """
         shape = (NAME.sub("{}", operation.whole_path), operation.method.upper())
         if (other := self._shapes.setdefault(shape, operation)) is not operation:
@@ -141,6 +142,12 @@ class Routes:
 
     def _node(self, operation: Operation) -> Node:
         path, names = operation.whole_path, tuple(NAME.findall(operation.whole_path))
+        if len(operation.spanning_names) > 1:
+            raise DocumentError(
+                operation.pointer,
+                f"in {operation.whole_path} two parameters of format path may share a text in many ways",
+                "keep the format of one of them",
+            )
         if operation.spanning_names:
             return self._spanning.setdefault(path, _spanning(path, names, operation.spanning_names)).node
         node = self._root
@@ -232,5 +239,5 @@ def _spanning(path: str, names: tuple[str, ...], wide: frozenset[str]) -> MultiS
     groups = ["(.+)" if part in wide else "([^/]+)" for part in parts[1::2]]
     texts = [re.escape(part) for part in parts[::2]]
     text = texts[0] + "".join(group + literal for group, literal in zip(groups, texts[1:], strict=True))
-    longest = MAX_AMBIGUOUS_LENGTH if len(wide) > 1 else inf
+    longest = MAX_AMBIGUOUS_LENGTH if len(names) > 1 else inf
     return MultiSegmentPath(re.compile(text), names, Node(), longest)

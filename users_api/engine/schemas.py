@@ -9,9 +9,9 @@ from users_api.engine.discriminators import Discriminators
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
 from users_api.engine.keywords import OPTIONS
 from users_api.engine.messages import MAX_ERRORS, NOT_CONFORMING, NOT_UNICODE, TOO_DEEP
-from users_api.engine.sizes import Sizes
+from users_api.engine.sizes import Size, Sizes
 from users_api.engine.translation import DEFINITIONS_PREFIX, Direction, Translator
-from users_api.engine.validation_errors import CompiledSchema, CompiledSchemas, ErrorList
+from users_api.engine.validation_errors import CompiledSchema, CompiledSchemas, ErrorList, SearchTooLong
 
 __all__ = ["Direction", "Schema", "Schemas"]
 
@@ -71,7 +71,7 @@ class CombinedValidator:
 class Schema:
     """A compiled schema; `schema` is the document's, after following references to it."""
 
-    __slots__ = ("_column", "_outline", "_row", "_verdicts", "most_items", "schema")
+    __slots__ = ("_column", "_outline", "_row", "_verdicts", "schema", "size")
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class Schema:
         outline: CompiledSchema,
         verdicts: CombinedValidator,
         key: str,
-        most_items: float,
+        size: Size,
     ) -> None:
-        """Register the schema with the validator; `most_items` is the largest number that it allows."""
+        """Register the schema with the validator."""
         self.schema, self._outline, self._verdicts = schema, outline, verdicts
-        self.most_items = most_items
+        self.size = size
         self._row, self._column = verdicts.add(key)
 
     def errors(self, value: Any) -> list[FieldError]:
@@ -103,6 +103,8 @@ class Schema:
             self._outline.collect(value, "", found)
         except RecursionError:
             return [FieldError("", TOO_DEEP)]
+        except SearchTooLong:
+            pass
         "".join(
             error.field for error in found
         ).encode()  # Names that UTF-8 cannot encode would break the response.
@@ -151,9 +153,9 @@ class SchemaCompiler:
         self._check_defaults(translation.defaults)
         if (key := translation.key) not in self._compiled:
             resolved = self._references.follow(schema, pointer).schema
-            most_items = self._sizes.most_items(self._translator.definitions[key])
+            size = self._sizes.size(self._translator.definitions[key])
             outline = self._outlines.definition(key)
-            self._compiled[key] = Schema(resolved, outline, self.verdicts, key, most_items)
+            self._compiled[key] = Schema(resolved, outline, self.verdicts, key, size)
         return self._compiled[key]
 
     def _check_defaults(self, defaults: list[tuple[str, dict[str, Any]]]) -> None:

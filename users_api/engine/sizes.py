@@ -1,8 +1,7 @@
 """How large the values are that a schema allows: a larger one is rejected before it is parsed."""
 
-from collections.abc import Mapping
-from math import inf, isinf
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from users_api.engine.translation import DEFINITIONS_PREFIX
 
@@ -11,55 +10,77 @@ MAX_LIMIT: Final = 12_000
 Schema = Mapping[str, Any]
 
 
-def limit_items(most_items: float, unlimited: int = MAX_LIMIT) -> int:
-    """Return how many items and properties a client may send if the schema allows `most_items`.
+class Size(NamedTuple):
+    """The largest number of items and properties, nested ones included, where the schema limits them."""
 
-    `unlimited` is the limit of a value whose schema sets none.
-    """
-    return unlimited if isinf(most_items) else max(MIN_LIMIT, int(most_items))
+    items: int
+    is_limited: bool = True
+    """Whether nothing in the schema is without a limit."""
+
+    def limit(self, unlimited: int = MAX_LIMIT) -> int:
+        """Return how many items and properties to accept, `unlimited` of them in parts without a limit."""
+        if self.is_limited:
+            return max(MIN_LIMIT, self.items)
+        return unlimited if self.items <= MIN_LIMIT else unlimited + self.items
+
+
+UNLIMITED: Final = Size(0, is_limited=False)
 
 
 class Sizes:
-    """The largest number of items and properties, nested ones included, in values of translated schemas."""
+    """The sizes of the values of translated schemas."""
 
     def __init__(self, definitions: Mapping[str, Schema]) -> None:
         """Look references up in these definitions, to which more may be added later."""
         self._definitions = definitions
-        self._known: dict[str, float] = {}
+        self._known: dict[str, Size] = {}
 
-    def most_items(self, schema: Schema | None) -> float:
-        """Return the largest number that the schema allows; infinity if there is no schema or no limit."""
+    def size(self, schema: Schema | None) -> Size:
+        """Return the size; a schema that contains itself has no limit."""
         if not schema:
-            return inf
+            return UNLIMITED
         if "$ref" in schema:
-            return self._most_of_definition(schema["$ref"].removeprefix(DEFINITIONS_PREFIX))
+            return self._size_of_definition(schema["$ref"].removeprefix(DEFINITIONS_PREFIX))
         if schema.get("not") == {}:
-            return 0
-        limits = [self._own_limit(schema), *map(self.most_items, schema.get("allOf", ()))]
-        limits += [max(map(self.most_items, schema[word])) for word in ("anyOf", "oneOf") if word in schema]
-        return min(limits)
+            return Size(0)
+        sizes = [self._own_size(schema), *map(self.size, schema.get("allOf", ()))]
+        sizes += [_largest(map(self.size, schema[word])) for word in ("anyOf", "oneOf") if word in schema]
+        limited = [each for each in sizes if each.is_limited]
+        return min(limited) if limited else max(sizes)
 
-    def _most_of_definition(self, key: str) -> float:
+    def _size_of_definition(self, key: str) -> Size:
         if key not in self._known:
-            self._known[key] = inf  # A schema that contains itself has no limit.
-            self._known[key] = self.most_items(self._definitions[key])
+            self._known[key] = UNLIMITED
+            self._known[key] = self.size(self._definitions[key])
         return self._known[key]
 
-    def _own_limit(self, schema: Schema) -> float:
+    def _own_size(self, schema: Schema) -> Size:
         types = schema.get("type", ("array", "object"))
-        return max(
-            self._most_in_array(schema) if "array" in types else 0,
-            self._most_in_object(schema) if "object" in types else 0,
+        return _largest(
+            [
+                self._size_of_array(schema) if "array" in types else Size(0),
+                self._size_of_object(schema) if "object" in types else Size(0),
+            ]
         )
 
-    def _most_in_array(self, schema: Schema) -> float:
-        most: float = schema.get("maxItems", inf)
-        return most and most * (1 + self.most_items(schema.get("items")))
+    def _size_of_array(self, schema: Schema) -> Size:
+        most = schema.get("maxItems")
+        if most is None:
+            return UNLIMITED
+        items, is_limited = self.size(schema.get("items"))
+        return Size(int(most) * (1 + items), is_limited or not most)
 
-    def _most_in_object(self, schema: Schema) -> float:
-        declared = [1 + self.most_items(each) for each in schema.get("properties", {}).values()]
-        additional = schema.get("additionalProperties")
-        if additional is False:
-            return sum(declared)
-        most: float = schema.get("maxProperties", inf)
-        return most and most * max(1 + self.most_items(additional), *declared, 0)
+    def _size_of_object(self, schema: Schema) -> Size:
+        declared = [self.size(each) for each in schema.get("properties", {}).values()]
+        additional, most = schema.get("additionalProperties"), schema.get("maxProperties")
+        if additional is False or most is None:
+            is_limited = additional is False and all(each.is_limited for each in declared)
+            return Size(len(declared) + sum(each.items for each in declared), is_limited)
+        items, is_limited = _largest([self.size(additional), *declared])
+        return Size(int(most) * (1 + items), is_limited or not most)
+
+
+def _largest(sizes: Iterable[Size]) -> Size:
+    """Return the size of a value that has one of several."""
+    found = list(sizes)
+    return Size(max(each.items for each in found), all(each.is_limited for each in found))

@@ -270,7 +270,7 @@ class Types:
         An array or object with more than `most_items` texts is rejected.
         """
         self._schemas, self._pointer, self._deep, self._strict = schemas, pointer, deep, strict
-        self._most_items = most_items
+        self.most_items = most_items
         self._compiled: dict[tuple[tuple[int, ...], frozenset[int]], DeferredConversion] = {}
 
     def outline(self, view: SchemaConjunction) -> TypeOutline:
@@ -348,8 +348,8 @@ class Types:
         return convert
 
     def _check_length(self, raw: Sized) -> None:
-        if len(raw) > self._most_items:
-            raise Malformed(too_many_items(self._most_items))
+        if len(raw) > self.most_items:
+            raise Malformed(too_many_items(self.most_items))
 
     def _refuse_nesting(self, view: SchemaConjunction) -> None:
         if self.shapes(view) != {"primitive"}:

@@ -9,12 +9,13 @@ Siblings of `$ref` are ignored, as the specification requires.
 from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from users_api.engine.discriminators import Discriminators, Node, alternatives_keyword, is_reference, members
 from users_api.engine.failures import DocumentError
 from users_api.engine.formats import FORMATS
-from users_api.engine.keywords import without_duplicates
+from users_api.engine.keywords import needs_backtracking, without_duplicates
 from users_api.engine.messages import HIDDEN_MESSAGES, NOT_OBJECT
 from users_api.engine.yaml_source import child_pointer
 
@@ -23,6 +24,7 @@ COPIED: Final = (
     "uniqueItems", "minProperties", "maxProperties",
 )  # fmt: skip
 COMBINED: Final = ("allOf", "oneOf", "anyOf")
+MAX_BACKTRACKED_LENGTH: Final = 10_000  # Such a pattern may take quadratic time.
 NO_NAMES: Final[frozenset[str]] = frozenset()
 DEFINITIONS_PREFIX: Final = "#/definitions/"
 
@@ -169,6 +171,8 @@ class Translator:
         frame = frame._replace(omitted=frame.omitted | self._hidden_names(node))
         translated = {keyword: schema[keyword] for keyword in COPIED if keyword in schema}
         translated |= _rewritten_keywords(schema)
+        if self._hidden_by == Direction.REQUEST.value and needs_backtracking(schema.get("pattern", "")):
+            translated["maxLength"] = min(MAX_BACKTRACKED_LENGTH, schema.get("maxLength", inf))
         if required := [
             name for name in dict.fromkeys(schema.get("required", ())) if name not in frame.omitted
         ]:

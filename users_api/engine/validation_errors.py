@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence, Sized
 from copy import deepcopy
 from functools import partial
 from itertools import islice
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from jsonschema_rs import Draft4Validator
 
 from users_api.engine.failures import FieldError
-from users_api.engine.keywords import OPTIONS
+from users_api.engine.keywords import OPTIONS, needs_backtracking
 from users_api.engine.messages import MAX_ERRORS, MESSAGES, NOT_CONFORMING, REQUIRED, UNKNOWN_PROPERTY, one_of
 
 MAX_PATH_LENGTH: Final = 1_000  # Characters: each error in a deep value would repeat all the names above it.
@@ -21,9 +22,27 @@ EXCLUSIVE_KEYWORDS: Final = {"minimum": "exclusiveMinimum", "maximum": "exclusiv
 ALTERNATIVE_KEYWORDS: Final = ("oneOf", "anyOf", "not")
 NO_DEFAULT: Final = object()
 
+MAX_VISITS: Final = 20_000  # One for each schema of each value; twice as many take about 0.1 s.
 Check = Callable[[Any], bool]
-Verdicts = dict[tuple[int, int], bool]
-"""Whether an object or array conforms to a schema, by their identities."""
+
+
+class SearchTooLong(Exception):  # noqa: N818 -- not an error of the value: the search for errors ends.
+    """More than MAX_VISITS schemas of values were visited."""
+
+
+class Verdicts(dict[tuple[int, int], bool]):
+    """Whether an object or array conforms to a schema, by their identities; it also counts the visits."""
+
+    def __init__(self, max_visits: float = MAX_VISITS) -> None:
+        """Start empty."""
+        super().__init__()
+        self._left = max_visits
+
+    def count_visit(self) -> None:
+        """Count a visit; raise SearchTooLong if there were too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise SearchTooLong
 
 
 class ErrorList(list[FieldError]):
@@ -38,7 +57,7 @@ class ErrorList(list[FieldError]):
         super().__init__()
         self._is_verdict = verdicts is not None
         self._limit = 1 if self._is_verdict else MAX_ERRORS
-        self.verdicts: Verdicts = {} if verdicts is None else verdicts
+        self.verdicts = Verdicts() if verdicts is None else verdicts
         self._visited: set[tuple[int, int, str]] = set()
 
     @property
@@ -111,7 +130,14 @@ class CompiledSchema:
         return not errors
 
     def collect(self, value: Any, path: str, errors: ErrorList) -> None:
-        """Add the errors in the value, which is located at the path, until the list is full."""
+        """Add the errors in the value, which is located at the path, until the list is full.
+
+        Raises:
+            SearchTooLong: the errors found so far are in the list.
+        """
+        if errors.is_full:
+            return
+        errors.verdicts.count_visit()
         is_container = isinstance(value, (dict, list))
         if is_container and errors.knows(self, value, path):
             return
@@ -161,7 +187,7 @@ class CompiledSchema:
     def fill_defaults(self, value: Any) -> None:
         """Add the missing defaults at every depth; the value must conform."""
         waiting: list[tuple[CompiledSchema, Any]] = [(self, value)]
-        verdicts: Verdicts = {}
+        verdicts = Verdicts(inf)
         filled: set[tuple[int, int]] = set()
         while waiting:
             outline, inner = waiting.pop()
@@ -287,6 +313,8 @@ class CompiledSchemas:
         text = repr(rule)
         if (check := self._checks.get(text)) is None:
             check = self._checks[text] = _make_check(word, rule)
+        if word == "pattern" and "maxLength" in schema and needs_backtracking(schema[word]):
+            return partial(_is_long_or_valid, schema["maxLength"], check)
         return check
 
     def _link(self, outline: CompiledSchema) -> None:
@@ -323,6 +351,11 @@ def _make_check(word: str, rule: dict[str, Any]) -> Check:
         return validate
     of_containers = word != "enum"
     return lambda value: of_containers if isinstance(value, (dict, list)) else validate(value)
+
+
+def _is_long_or_valid(longest: int, validate: Check, value: Any) -> bool:
+    """Check a slow pattern only if the value is not too long anyway."""
+    return (isinstance(value, str) and len(value) > longest) or validate(value)
 
 
 def _has_type(types: Sequence[str], validate: Check, value: Any) -> bool:
