@@ -45,12 +45,12 @@ PASSWORDS: Final = ("password", "sslpassword")  # libpq also reads them from the
 FORCE_HELP: Final = "Allow it with production settings."
 DEVELOPMENT_NOTICE: Final = (
     "Serving {database} with development settings on all interfaces; "
-    "set APP_SETTINGS and DATABASE_URL for production."
+    "set APP_SETTINGS and DATABASE_URL for production, and ALLOWED_HOSTS for clients on other machines."
 )
 
 EVERY_HOST_NOTICE: Final = (
-    "Warning: ALLOWED_HOSTS allows every host, and there is no authentication: "
-    "set it to the host names of this service, separated by commas."
+    "Warning: every host is allowed and there is no authentication. "
+    "Set ALLOWED_HOSTS to the host names of this service, separated by commas."
 )
 
 

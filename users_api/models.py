@@ -52,8 +52,8 @@ def utc_now() -> datetime:
 def random_version() -> int:
     """Return a version other than 0, which as a step leads from any version to another one.
 
-    Two writes, of which a restored backup has lost one, give a user the same version with a probability of
-    one in 2,147,483,647; versions that count would repeat.
+    After a restore, a new version equals a lost one with a probability of one in 2,147,483,647; a counter
+    would repeat the lost versions.
     """
     return secrets.randbelow(VERSIONS - 1) + 1
 

@@ -331,6 +331,7 @@ def test_serve_with_development_settings_names_the_database(
 
     assert (
         "users.db with development settings on all interfaces; "
-        "set APP_SETTINGS and DATABASE_URL for production." in served.stderr
+        "set APP_SETTINGS and DATABASE_URL for production, and ALLOWED_HOSTS for clients on other machines."
+        in served.stderr
     )
     assert replaced[0][2]["PORT"] == "5009"

@@ -172,7 +172,7 @@ def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, command: str, *, b
 
 
 def test_serve_warns_if_every_host_is_allowed(postgres: PostgreSQL) -> None:
-    warning = "Warning: ALLOWED_HOSTS allows every host, and there is no authentication"
+    warning = "Warning: every host is allowed and there is no authentication."
     url = postgres.create("server_hosts")
     with service(url) as every, service(url, ALLOWED_HOSTS="localhost") as one:
         outputs = [every.output(), one.output()]
@@ -212,7 +212,7 @@ def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: P
     assert status == 200
     assert first == (
         f"Serving the SQLite file {tmp_path}/instance/users.db with development settings on all interfaces; "
-        "set APP_SETTINGS and DATABASE_URL for production.\n"
+        "set APP_SETTINGS and DATABASE_URL for production, and ALLOWED_HOSTS for clients on other machines.\n"
     )
 
 

@@ -9,18 +9,18 @@ class Client:
     def __init__(self, name: str, dropped: list[str]) -> None:
         self.name, self.dropped = name, dropped
 
-    def drop_unread_response(self) -> None:
+    def disconnect(self) -> None:
         self.dropped.append(self.name)
 
 
 def test_bodies_use_up_half_of_the_budget() -> None:
     budget = MemoryBudget(200)
 
-    held = [budget.hold_body(60), budget.hold_body(40), budget.hold_body(1)]
-    budget.release_body(2)
+    held = [budget.hold_requests(60), budget.hold_requests(40), budget.hold_requests(1)]
+    budget.hold_requests(-2)
 
     assert held == [True, True, False]
-    assert budget.hold_body(1)
+    assert budget.hold_requests(1)
 
 
 def test_the_clients_that_have_been_reading_longest_make_room() -> None:
@@ -31,7 +31,7 @@ def test_the_clients_that_have_been_reading_longest_make_room() -> None:
         budget.hold_response(client, size)
 
     assert dropped == ["second", "first"]
-    assert budget.hold_body(100)
+    assert budget.hold_requests(100)
 
 
 def test_a_response_that_was_read_holds_nothing() -> None:
@@ -58,12 +58,12 @@ def test_relief_is_reported_once_nothing_is_held_after_a_lot_was() -> None:
     reliefs: list[bool] = []
     budget, client = MemoryBudget(200, lambda: reliefs.append(True)), Client("first", [])
 
-    budget.hold_body(50)
-    budget.release_body(50)
+    budget.hold_requests(50)
+    budget.hold_requests(-50)
     assert reliefs == []
-    budget.hold_body(51)
+    budget.hold_requests(51)
     budget.hold_response(client, 51)
-    budget.release_body(51)
+    budget.hold_requests(-51)
     assert reliefs == []
     budget.release_response(client)
     budget.release_response(client)

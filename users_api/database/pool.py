@@ -167,6 +167,9 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
     def write_slot(self) -> Iterator[None]:
         """Wait for one of the connections that writes may use; the others are for reads.
 
+        This wait and that for the connection itself share no time limit, but a write that has a slot hardly
+        waits: only reads compete with it.
+
         A write may wait for the lock of a row for seconds, and holds its connection meanwhile.
 
         Raises:

@@ -1,6 +1,6 @@
 """JSON in requests: parsed as RFC 8259 defines it, and rejected if parsers would interpret it differently.
 
-A text is measured before it is parsed, so that the time it takes is limited by its schema, not by its bytes.
+A text is measured before it is parsed, so that its schema limits how many values are built.
 """
 
 import json
@@ -18,7 +18,8 @@ MAX_DEPTH: Final = 256
 DUPLICATE_MESSAGE: Final = "is given more than once"
 DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"0" * 9)
 LONG_NUMBER: Final = b"0" * 19  # orjson parses integers beyond 64 bits as floats.
-CROWDED: Final = 32  # Bytes for each item or property; most hostile texts have more of them.
+BYTES_PER_ITEM: Final = 32  # Most hostile texts have fewer.
+LONG_TEXT: Final = 16 * 1024  # Bytes; most of a longer text is in strings.
 WHITESPACE: Final = b" \t\n\r"
 
 
@@ -57,7 +58,9 @@ def too_many_items(most: int) -> str:
 def has_more_items(text: bytes, most: int) -> bool:
     """Return whether a JSON text has more items and properties; mostly its beginning shows that it has."""
     # The cut may hide that the last container is empty.
-    return _begins_with_more_items(text[: most * CROWDED], most + 1) or _begins_with_more_items(text, most)
+    return _begins_with_more_items(text[: most * BYTES_PER_ITEM], most + 1) or _begins_with_more_items(
+        text, most
+    )
 
 
 def _begins_with_more_items(text: bytes, most: int) -> bool:
@@ -95,7 +98,7 @@ def _is_too_deep(text: bytes, value: Any) -> bool:
 
 
 def _has_long_number(text: bytes) -> bool:
-    if LONG_NUMBER not in text.translate(DIGITS_TO_ZERO):
+    if len(text) <= LONG_TEXT and LONG_NUMBER not in text.translate(DIGITS_TO_ZERO):
         return False
     return LONG_NUMBER in _outside_strings(_without_escapes(text)).translate(DIGITS_TO_ZERO)
 

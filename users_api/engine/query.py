@@ -109,8 +109,8 @@ class Query:
         """Handle unknown and repeated names too; if not strict, the last text wins, as in Connexion."""
         if self._strict:
             errors += islice(self._name_errors(name for name, _ in pairs), MAX_ERRORS)
-        # Of repeated texts only one is checked: if strict the first, and their number is an error already.
-        for name, text in dict(reversed(pairs) if self._strict else pairs).items():
+        # Only one value of a repeated parameter is checked. In strict mode the repetition itself is an error.
+        for name, text in _first_texts(pairs) if self._strict else dict(pairs).items():
             if single := self._single.get(name):
                 single.parse_into(text, decode, found, errors)
         spread: dict[Parameter, Pairs] = {}
@@ -157,6 +157,14 @@ class Query:
         for parameter in self._parameters:
             if parameter.name in values:
                 parameter.parse_into(values[parameter.name], str, found, errors)
+
+
+def _first_texts(pairs: Pairs) -> Iterable[tuple[str, str]]:
+    """Return the first pair of each name, in the order of the query."""
+    texts: dict[str, str] = {}
+    for name, text in pairs:
+        texts.setdefault(name, text)
+    return texts.items()
 
 
 def _parse_query(query: bytes) -> tuple[Pairs, Decode]:

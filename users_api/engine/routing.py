@@ -201,7 +201,8 @@ class Routes:
             return None
         if operation.api.options.strict_validation:
             return None
-        return from_starlette(RedirectResponse(str(URL(scope=other))))
+        target = URL(scope=other).replace(path=raw) if raw else URL(scope=other)
+        return from_starlette(RedirectResponse(str(target)))
 
     def _match(self, segments: list[str], method: str, decode: Callable[[str], str]) -> Match:
         """Return the match of encoded segments, which are decoded to compare them with literal ones."""

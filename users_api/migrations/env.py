@@ -51,7 +51,7 @@ def print_sql() -> None:
 
 
 def run() -> None:
-    """Run all migrations in one transaction, up to and from those that end it to work outside of one.
+    """Run the migrations in one transaction; one with an autocommit block commits it, and begins another.
 
     PostgreSQL rolls back what it has not committed if one fails. SQLite has a transaction for each migration.
     """

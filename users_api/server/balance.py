@@ -8,9 +8,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 from heapq import nsmallest
+from itertools import islice
 from mmap import mmap
 from operator import itemgetter
 from typing import Any, Final, Protocol
+from weakref import ref
 
 from users_api.server.listener import reset_min_ttl
 from users_api.server.slots import MAX_SLOTS
@@ -19,7 +21,9 @@ HANDOVER_SECONDS: Final = 0.01
 PAUSE_SECONDS: Final = 0.001
 MIN_WAIT_SECONDS: Final = 1  # The request of a new connection may be on its way.
 SEARCH_SECONDS: Final = 0.05
-MAX_CANDIDATES: Final = 64  # Found at once, since a search looks at every connection.
+MAX_CANDIDATES: Final = 64  # Found at once, since a search looks at many connections.
+MAX_SEARCHED: Final = 10_000
+RECEIVE_BUFFER_BYTES: Final = 64 * 1024  # Of one connection, which the loop reads at once.
 SEND_BUFFER_BYTES: Final = 256 * 1024
 
 
@@ -53,27 +57,27 @@ class WorkerLoad:
 
 
 class Connection(Protocol):
-    """What the worker reads from a connection to decide which one makes room for another."""
+    """What the worker reads from a connection to decide which one it closes in favor of another."""
 
     waiting_since: float | None
     is_idle: bool
 
-    def make_room(self) -> None:
+    def evict(self) -> None:
         """Close the connection."""
 
 
 class Connections(set[Any]):
     """The set of open connections; it calls back when one of them ends.
 
-    When there are too many of them, a new one replaces the one that has waited longest for its client:
-    between requests if possible, otherwise for the rest of a request or until a response is read.
+    At the limit, a new connection replaces one that waits for its client: the one that has waited longest
+    between requests, otherwise for the rest of a request or until a response is read.
     """
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         """Start empty."""
         super().__init__()
         self._on_end = on_end
-        self._candidates: list[tuple[float, Connection]] = []
+        self._candidates: list[tuple[float, ref[Any]]] = []
         self._next_search = 0.0
 
     def discard(self, connection: object) -> None:
@@ -81,26 +85,30 @@ class Connections(set[Any]):
         super().discard(connection)
         self._on_end()
 
-    def make_room(self, now: float) -> bool:
-        """Close a connection that has waited for `MIN_WAIT_SECONDS`; return whether there is one."""
-        if not self._candidates and now >= self._next_search:
+    def longest_waiting(self, now: float) -> Connection | None:
+        """Return the connection to close for a new one, if any has waited for `MIN_WAIT_SECONDS`.
+
+        A search finds several of them, which are good for `SEARCH_SECONDS`.
+        """
+        if now >= self._next_search:
             self._next_search = now + SEARCH_SECONDS
             self._candidates = self._find_candidates(now)
         while self._candidates:
-            since, connection = self._candidates.pop()
-            if connection in self and connection.waiting_since == since:
-                connection.make_room()
-                return True
-        return False
+            since, reference = self._candidates.pop()
+            connection: Connection | None = reference()
+            if connection is not None and connection in self and connection.waiting_since == since:
+                return connection
+        return None
 
-    def _find_candidates(self, now: float) -> list[tuple[float, Connection]]:
+    def _find_candidates(self, now: float) -> list[tuple[float, ref[Any]]]:
         """Return some of the connections that have waited longest, the best one last."""
         waiting = (
-            (not each.is_idle, since, each) for each in self if (since := each.waiting_since) is not None
+            (not each.is_idle, since, each)
+            for each in islice(self, MAX_SEARCHED)
+            if (since := each.waiting_since) is not None and now - since >= MIN_WAIT_SECONDS
         )
-        late = (each for each in waiting if now - each[1] >= MIN_WAIT_SECONDS)
-        found = nsmallest(MAX_CANDIDATES, late, key=itemgetter(0, 1))
-        return [(since, connection) for _, since, connection in reversed(found)]
+        found = nsmallest(MAX_CANDIDATES, waiting, key=itemgetter(0, 1))
+        return [(since, ref(connection)) for _, since, connection in reversed(found)]
 
 
 class Acceptor:
@@ -126,6 +134,7 @@ class Acceptor:
         self._load.report(slot, 0)
         for listener in listeners:  # The kernel's default is 4 MB for each client that does not read.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._listen()
 
     def _connection_ended(self) -> None:
@@ -156,16 +165,16 @@ class Acceptor:
         self._loop.call_later(PAUSE_SECONDS, self._listen)
 
     def _on_pending_connection(self, listener: socket.socket) -> None:
+        is_full, evicted = self._count >= self._load.max_connections, None
         is_turn = self._load.is_least_loaded(self._slot) or self._has_waited_for_others()
-        if not is_turn or not self._has_room():
+        if is_turn and is_full:
+            evicted = self.connections.longest_waiting(self._loop.time())
+        if not is_turn or (is_full and evicted is None):
             self._pause()
-        else:
-            self._last_pending = 0.0
-            self._accept(listener)
-
-    def _has_room(self) -> bool:
-        """Return whether the worker may have one more connection, or one has just been closed for it."""
-        return self._count < self._load.max_connections or self.connections.make_room(self._loop.time())
+            return
+        self._last_pending = 0.0
+        if self._accept(listener) and evicted is not None:
+            evicted.evict()
 
     def _has_waited_for_others(self) -> bool:
         """Return whether a connection for another worker has been waiting for `HANDOVER_SECONDS`.

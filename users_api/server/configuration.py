@@ -20,14 +20,15 @@ from users_api.server.listener import is_port_in_use, port_in_use_message, refus
 from users_api.server.memory import MemoryBudget
 from users_api.server.metrics import shared_counters
 from users_api.server.protocol import Limits, Protocol
+from users_api.server.rate import ReadingRate
 from users_api.server.slots import MAX_WORKERS
 from users_api.server.worker import Worker
 
 GC_THRESHOLD: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
-RELIEF_SECONDS: Final = 1
+TRIM_DELAY_SECONDS: Final = 1
 M_MMAP_THRESHOLD: Final = -3
-LARGE_BYTES: Final = 64 * 1024
+LARGE_BYTES: Final = 128 * 1024
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a tmpfs for gunicorn's heartbeat, not a file of ours.
 
 
@@ -42,7 +43,7 @@ class ServerOptions:
     port: int = 8000
     workers: int = 2
     max_connections: int = 4000
-    """The limit of each worker; further clients wait in the listener's queue."""
+    """The limit of each worker; a further connection replaces the one that has waited longest."""
     keep_alive_seconds: int = 95
     other_descriptors: int = 128
     """How many files and sockets a worker may open in addition to the connections of its clients."""
@@ -68,7 +69,8 @@ class ServerOptions:
     def protocol(self) -> Callable[..., Protocol]:
         """The protocol with these options, as uvicorn's option `http` takes it."""
         budget = MemoryBudget(self.limits.memory_bytes, return_free_memory)
-        return partial(Protocol, limits=self.limits, budget=budget, render=self.render)
+        rate = ReadingRate(self.limits.large_bytes_per_second)
+        return partial(Protocol, limits=self.limits, budget=budget, rate=rate, render=self.render)
 
 
 def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
@@ -169,9 +171,9 @@ def freeze_startup_objects(_worker: Worker) -> None:
 
 
 def return_free_memory() -> None:
-    """Return what glibc keeps for later to the system, once the connections have ended (malloc_trim(3))."""
+    """Return what glibc keeps for later to the system, soon after its clients held much (malloc_trim(3))."""
     with suppress(AttributeError):
-        asyncio.get_running_loop().call_later(RELIEF_SECONDS, ctypes.CDLL(None).malloc_trim, 0)
+        asyncio.get_running_loop().call_later(TRIM_DELAY_SECONDS, ctypes.CDLL(None).malloc_trim, 0)
 
 
 def _release_slot(_arbiter: Any, worker: Worker) -> None:

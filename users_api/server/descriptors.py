@@ -23,4 +23,7 @@ def allow_descriptors(needed: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise TooFewDescriptors(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (OSError, ValueError):  # macOS has a limit of its own, below a hard limit without a bound.
+        raise TooFewDescriptors(needed, soft) from None

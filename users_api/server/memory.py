@@ -1,4 +1,4 @@
-"""The memory of a worker that clients may hold: bodies of requests in progress, and unread responses."""
+"""The memory of a worker that its clients may hold: requests in progress, and unread responses."""
 
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -6,38 +6,33 @@ from typing import Final, Protocol
 FREE_BYTES: Final = 16 * 1024
 
 
-class Reader(Protocol):
+class SlowReader(Protocol):
     """A connection whose client has not yet read all of a response."""
 
-    def drop_unread_response(self) -> None:
+    def disconnect(self) -> None:
         """Disconnect the client."""
 
 
 class MemoryBudget:
-    """Half of the budget is for request bodies, half for unread responses, so that neither uses up the other.
+    """Half of the budget is for requests, half for unread responses, so that neither uses up the other."""
 
-    The first `FREE_BYTES` of a body are not counted: when large bodies use up the budget, small ones still
-    pass. Their number is limited by the number of connections.
-    """
+    def __init__(self, limit: int, on_empty: Callable[[], None] = lambda: None) -> None:
+        """Start empty; the limit is in bytes.
 
-    def __init__(self, limit: int, on_relief: Callable[[], None] = lambda: None) -> None:
-        """Start empty; the limit is in bytes. `on_relief` is called when nothing is held after a lot was."""
-        self._limit, self._on_relief, self._was_high = limit // 2, on_relief, False
-        self._bodies = self._responses = 0
-        self._readers: dict[Reader, int] = {}
+        `on_empty` is called when usage falls to zero after it exceeded half of one of the two limits.
+        """
+        self._limit, self._on_empty, self._was_high = limit // 2, on_empty, False
+        self._requests = self._responses = 0
+        self._readers: dict[SlowReader, int] = {}
 
-    def hold_body(self, size: int) -> bool:
-        """Count bytes of a body; return whether the budget has room for them."""
-        self._bodies += size
-        self._was_high = self._was_high or self._bodies > self._limit // 2
-        return self._bodies <= self._limit
+    def hold_requests(self, change: int) -> bool:
+        """Add bytes of requests, or remove them if negative; return whether the budget has room for them."""
+        self._requests += change
+        self._was_high = self._was_high or self._requests > self._limit // 2
+        self._check_usage()
+        return self._requests <= self._limit
 
-    def release_body(self, size: int) -> None:
-        """Count bytes as released."""
-        self._bodies -= size
-        self._check_relief()
-
-    def hold_response(self, reader: Reader, size: int) -> None:
+    def hold_response(self, reader: SlowReader, size: int) -> None:
         """Count a response that is not read yet; the clients that have been reading longest make room for it.
 
         A single response may exceed the budget, since without it the client would never receive it.
@@ -49,55 +44,69 @@ class MemoryBudget:
         while self._responses > self._limit and len(self._readers) > 1:
             slowest = next(iter(self._readers))
             self.release_response(slowest)
-            slowest.drop_unread_response()
+            slowest.disconnect()
 
-    def release_response(self, reader: Reader) -> None:
+    def release_response(self, reader: SlowReader) -> None:
         """Count a response as read, if it is counted at all."""
         self._responses -= self._readers.pop(reader, 0)
-        self._check_relief()
+        self._check_usage()
 
-    def _check_relief(self) -> None:
-        if self._was_high and not (self._bodies or self._responses):
+    def _check_usage(self) -> None:
+        if self._was_high and not (self._requests or self._responses):
             self._was_high = False
-            self._on_relief()
+            self._on_empty()
 
 
-class HeldBodies:
-    """The bodies that one connection holds: one that arrives, and those of earlier pipelined requests."""
+class HeldRequests:
+    """What one connection holds: the requests in the pipeline, the running and the arriving one.
+
+    The first `FREE_BYTES` are not counted: when large requests use up the budget, small ones still pass.
+    Their number is limited by the number of connections.
+    """
 
     def __init__(self, budget: MemoryBudget) -> None:
         """Count against the budget."""
         self._budget = budget
-        self.size = 0
-        """The size of the body that arrives, held or not."""
-        self._last = self._earlier = 0
+        self.body_size = 0
+        """The size of the body that arrives."""
+        self._head = self._last = self._earlier = self._counted = 0
 
-    def begin(self) -> None:
-        """Begin the next body."""
+    def hold_head(self, size: int) -> bool:
+        """Count the part of a head that has arrived; return whether the budget has room for it."""
+        self._head = size
+        return self._count()
+
+    def begin(self, head_size: int) -> bool:
+        """Begin a request whose head is complete; return whether the budget has room for it."""
         self._earlier += self._last
-        self.size = self._last = 0
+        self._last, self._head, self.body_size = head_size, 0, 0
+        return self._count()
 
     def add(self, size: int) -> bool:
         """Add bytes to the body; return whether the budget has room for them."""
-        self.size += size
-        if self.size <= FREE_BYTES:
-            return True
+        self.body_size += size
         self._last += size
-        return self._budget.hold_body(size)
+        return self._count()
 
     def release_last(self) -> None:
-        """Release the body that arrived last."""
-        if self._last:
-            self._budget.release_body(self._last)
-            self._last = 0
+        """Release the request that arrived last."""
+        self._last = 0
+        self._count()
 
     def release_earlier(self) -> None:
-        """Release all other bodies."""
-        if self._earlier:
-            self._budget.release_body(self._earlier)
-            self._earlier = 0
+        """Release all other requests."""
+        self._earlier = 0
+        self._count()
 
     def release(self) -> None:
-        """Release all bodies."""
-        self.release_last()
-        self.release_earlier()
+        """Release all requests, but not the part of a head."""
+        self._last = self._earlier = 0
+        self._count()
+
+    def _count(self) -> bool:
+        excess = self._head + self._last + self._earlier - FREE_BYTES
+        if excess <= 0 and not self._counted:
+            return True
+        change = max(0, excess) - self._counted
+        self._counted += change
+        return self._budget.hold_requests(change)

@@ -21,12 +21,14 @@ from users_api.server.failures import (
     render_problem,
 )
 from users_api.server.heads import head_size, is_valid_head, take_host_from_target
-from users_api.server.memory import HeldBodies, MemoryBudget
+from users_api.server.memory import FREE_BYTES, HeldRequests, MemoryBudget
+from users_api.server.rate import ReadingRate
 from users_api.server.transport import LingeringTransport
 
 IDLE_CLOSE_SECONDS: Final = 1
 MAX_PIPELINED: Final = 100
-FREE_CHUNKS: Final = 10_000
+HEADER_BYTES: Final = 200  # Of memory that the objects of a header take, besides its text.
+FREE_CHUNKS: Final = 2_000
 MIN_CHUNK_BYTES: Final = 64
 DISCARDED_BYTES: Final = 16 * 1024**2
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
@@ -44,6 +46,8 @@ class Limits:
     """How long a client may take to read data that is ready to be sent."""
     memory_bytes: int = 64 * 1024**2
     """How much of a worker's memory its clients may hold: see `MemoryBudget`."""
+    large_bytes_per_second: float = 32 * 1024**2
+    """How fast a worker reads bodies beyond their first `FREE_BYTES`, all connections together."""
 
 
 class Phase(Enum):
@@ -67,6 +71,7 @@ class Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
     _shutting_down = False
+    _is_deferred = False  # Whether the next request waits until the client has read a response.
     _previous: RequestResponseCycle | None = None
 
     def __init__(
@@ -74,17 +79,19 @@ class Protocol(HttpToolsProtocol):
         *arguments: Any,
         limits: Limits | None = None,
         budget: MemoryBudget | None = None,
+        rate: ReadingRate | None = None,
         render: Render = render_problem,
         **options: Any,
     ) -> None:
         """Accept the arguments of uvicorn's protocol, the limits, and the function that renders failures.
 
-        The connections of a worker share its budget.
+        The connections of a worker share its budget and its rate.
         """
         super().__init__(*arguments, **options)
         self._limits, self._render = limits or Limits(), render
         self._budget = budget or MemoryBudget(self._limits.memory_bytes)
-        self._bodies = HeldBodies(self._budget)
+        self._rate = rate or ReadingRate(self._limits.large_bytes_per_second)
+        self._held = HeldRequests(self._budget)
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, for as long as a head may take."""
@@ -95,7 +102,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers, and release what the connection holds."""
-        self._bodies.release()
+        self._held.hold_head(0)
+        self._held.release()
         self._budget.release_response(self)
         self._cancel_head_timer()
         self._cancel_send_timer()
@@ -112,7 +120,7 @@ class Protocol(HttpToolsProtocol):
         try:
             self._parse(data)
             self._check_limits()
-        except (HttpParserError, HeadTooLarge) as error:
+        except (HttpParserError, RequestFailure) as error:
             self._stop_reading(_find_failure(error))  # In a variable it would keep this frame alive.
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps its own half open.
@@ -136,7 +144,7 @@ class Protocol(HttpToolsProtocol):
             raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
         take_host_from_target(self.url, self.headers)
         if not self.parser.should_upgrade():
-            previous = self.cycle
+            previous, header_count = self.cycle, len(self.headers)
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self._shutting_down
             self._previous, self.phase = previous, Phase.BODY
@@ -144,12 +152,14 @@ class Protocol(HttpToolsProtocol):
             self.headers = []
             self._cancel_head_timer()
             self._chunks = self._discarded = 0
-            self._bodies.begin()
+            if not self._held.begin(HEADER_BYTES * header_count):
+                raise Overloaded
 
     def on_chunk_header(self) -> None:
         """Reject many small chunks; the parser calls back for each."""
         self._chunks += 1
-        if (self._chunks - FREE_CHUNKS) * MIN_CHUNK_BYTES > self._bodies.size:
+        is_small = (self._chunks - FREE_CHUNKS) * MIN_CHUNK_BYTES > self._held.body_size
+        if is_small and not self.cycle.response_complete:
             raise ChunksTooSmall
 
     def on_body(self, body: bytes) -> None:
@@ -158,8 +168,10 @@ class Protocol(HttpToolsProtocol):
         self._overhead = -self._received
         if self.cycle.response_complete:
             self._discard(len(body))
-        elif not self._bodies.add(len(body)):
+        elif not self._held.add(len(body)):
             raise Overloaded
+        elif self._held.body_size > FREE_BYTES:
+            self._throttle(len(body))
 
     def on_message_complete(self) -> None:
         """Finish the request, unless its head is about to be parsed again without its upgrade."""
@@ -168,16 +180,22 @@ class Protocol(HttpToolsProtocol):
             self.phase, self._partial_since = Phase.IDLE, None
 
     def on_response_complete(self) -> None:
-        """Start the next request of the pipeline; resume reading, unlike uvicorn, only when it is empty."""
+        """Start the next request of the pipeline, once the response is on its way to the client.
+
+        Unlike uvicorn, resume reading only when the pipeline is empty.
+        """
         self.transport.flush()  # type: ignore[attr-defined]  # it is a LingeringTransport.
+        if self.pipeline and self.flow.write_paused:
+            self._is_deferred = True
+            return
         if self.pipeline:
             super().on_response_complete()
             if self.pipeline:
                 self.flow.pause_reading()
             else:
-                self._bodies.release_earlier()
+                self._held.release_earlier()
             return
-        self._bodies.release()
+        self._held.release()
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -213,6 +231,9 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
         self._budget.release_response(self)
         self._cancel_send_timer()
+        if self._is_deferred:
+            self._is_deferred = False
+            self.on_response_complete()
 
     @property
     def waiting_since(self) -> float | None:
@@ -231,7 +252,7 @@ class Protocol(HttpToolsProtocol):
         """Whether the connection waits for the next request."""
         return not self._send_timer and self._partial_since is None
 
-    def make_room(self) -> None:
+    def evict(self) -> None:
         """Close the connection, which waits for its client, in favor of a new one."""
         if self._send_timer:
             self._reset()
@@ -240,7 +261,7 @@ class Protocol(HttpToolsProtocol):
             self._stop_reading(Overloaded())
         self.transport.close_now()  # type: ignore[attr-defined]  # it is a LingeringTransport.
 
-    def drop_unread_response(self) -> None:
+    def disconnect(self) -> None:
         """Disconnect the client, which takes too long to read while memory is short."""
         self._reset()
 
@@ -279,12 +300,24 @@ class Protocol(HttpToolsProtocol):
         self._discarded += size
         if self._discarded > DISCARDED_BYTES:
             self._reset()
+        else:
+            self._throttle(size)
+
+    def _throttle(self, size: int) -> None:
+        """Leave time for other connections after bytes of a large body."""
+        if delay := self._rate.delay(size, self.loop.time()):
+            self.transport.throttle(delay)  # type: ignore[attr-defined]  # it is a LingeringTransport.
 
     def _check_limits(self) -> None:
         """Limit the size of a head and of everything around chunks, and start the timer of a head."""
         if self.phase is not Phase.IDLE:
             if self._partial_since is None:
                 self._partial_since = self.loop.time()
+            arrived = max(0, self._first_received + self._overhead + self._received)
+            if self.phase is Phase.HEAD and not self._held.hold_head(
+                arrived + HEADER_BYTES * len(self.headers)
+            ):
+                raise Overloaded
             self._overhead += self._received
             if self._overhead > self._limits.head_bytes:
                 raise HeadTooLarge(self._limits.head_bytes)
@@ -316,6 +349,8 @@ class Protocol(HttpToolsProtocol):
         If none does, send the failure and close. A request with an incomplete body gets no second response.
         """
         self._cancel_head_timer()
+        self._held.hold_head(0)
+        self.headers = []
         self.parser = None  # type: ignore[assignment]  # as uvicorn does when the connection is lost.
         last: RequestResponseCycle | None = self.cycle
         if self.phase is Phase.BODY:
@@ -334,7 +369,7 @@ class Protocol(HttpToolsProtocol):
         """Report the disconnection to the application; drop a request that still waits in the pipeline."""
         cycle.disconnected, cycle.body = True, bytearray()
         cycle.message_event.set()
-        self._bodies.release_last()
+        self._held.release_last()
         self.pipeline = type(self.pipeline)(waiting for waiting in self.pipeline if waiting[0] is not cycle)
 
     def _send_failure(self, failure: RequestFailure) -> None:

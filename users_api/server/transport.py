@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 LINGER_SECONDS: Final = 5
 
@@ -29,6 +29,7 @@ class LingeringTransport:
         """Wrap a transport; `is_receiving` returns whether part of a request is still to arrive."""
         self._transport, self._protocol, self._is_receiving = transport, protocol, is_receiving
         self._closing = False
+        self._is_paused, self._throttle_timer = False, cast("asyncio.TimerHandle | None", None)
         self._head, self._responding_cycle = b"", protocol.cycle
 
     def __getattr__(self, name: str) -> Any:
@@ -55,8 +56,32 @@ class LingeringTransport:
         """Return whether the connection is closed or no longer accepts responses."""
         return self._closing or self._transport.is_closing()
 
+    def pause_reading(self) -> None:
+        """Read no more until `resume_reading`."""
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, once the time of `throttle` is over."""
+        self._is_paused = False
+        if self._throttle_timer is None:
+            self._transport.resume_reading()
+
+    def throttle(self, seconds: float) -> None:
+        """Read nothing for some seconds."""
+        if self._throttle_timer is None:
+            self._transport.pause_reading()
+            self._throttle_timer = self._protocol.loop.call_later(seconds, self._end_throttle)
+
+    def _end_throttle(self) -> None:
+        self._throttle_timer = None
+        if not self._is_paused:
+            self._transport.resume_reading()
+
     def connection_lost(self) -> None:
         """Release the protocol, so that both are freed at once instead of by the garbage collector."""
+        if self._throttle_timer is not None:
+            self._throttle_timer.cancel()
         del self._protocol, self._is_receiving
 
     def close_now(self) -> None:
@@ -71,7 +96,7 @@ class LingeringTransport:
         self._closing = True
         if self._is_receiving() and self._transport.can_write_eof():
             self._transport.write_eof()
-            self._transport.resume_reading()
+            self.resume_reading()
             self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
         else:
             self._transport.close()

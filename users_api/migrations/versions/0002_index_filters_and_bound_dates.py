@@ -24,7 +24,9 @@ BOUND_DATES = f"""
 
 
 def upgrade() -> None:
-    """Slow down the previous version's lists by name; reads and writes continue during the migration.
+    """Replace an index and add a check; reads and writes continue.
+
+    Until it is replaced, the previous version sorts all matching users for each list by username.
 
     SQLite could add the check only by copying the table.
 
@@ -67,7 +69,7 @@ def replace_index(old: str, new: str, columns: list[str]) -> None:
     """Create the new index, then drop the old one; after an interruption this starts again.
 
     PostgreSQL does both without blocking writers, but only outside of a transaction, and leaves an invalid
-    index if it is interrupted. Nothing queues behind a session that waits in order to do so: no timeout.
+    index if it is interrupted. No timeout is needed: reads and writes do not queue behind it while it waits.
     """
     if not op.get_context().as_sql and op.get_bind().scalar(IS_INVALID, {"name": new}):
         op.drop_index(new, "users", postgresql_concurrently=True)
