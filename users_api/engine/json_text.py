@@ -77,7 +77,7 @@ def _begins_with_more_items(text: bytes, most: int) -> bool:
 
 def _without_escapes(text: bytes) -> bytes:
     """Return a JSON text without escaped quotes, so that each quote begins or ends a string."""
-    return text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
 
 
 def _outside_strings(unescaped: bytes) -> bytes:

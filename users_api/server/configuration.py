@@ -27,8 +27,6 @@ from users_api.server.worker import Worker
 GC_THRESHOLD: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
 TRIM_DELAY_SECONDS: Final = 1
-M_MMAP_THRESHOLD: Final = -3
-LARGE_BYTES: Final = 128 * 1024
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a tmpfs for gunicorn's heartbeat, not a file of ours.
 
 
@@ -151,16 +149,10 @@ def _claim_slot(_arbiter: Any, worker: Worker) -> None:
 
 
 def _begin_worker(_arbiter: Any, worker: Worker) -> None:
-    """Claim the worker's row of counters, and let the kernel stop the worker when the master is killed.
-
-    A large body or response is given its own memory, which is returned to the system afterwards. By default
-    glibc raises the threshold with each, and then keeps them in a heap that does not shrink (mallopt(3)).
-    """
+    """Claim the worker's row of counters, and let the kernel stop the worker when the master is killed."""
     shared_counters().claim(worker.slot)
     with suppress(AttributeError):  # Only Linux has prctl.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    with suppress(AttributeError):  # Only glibc has mallopt.
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def freeze_startup_objects(_worker: Worker) -> None:
