@@ -111,6 +111,16 @@ DEFAULTS = {"limit": 100, "after": 0}
                 *errors(("limit", NOT_INTEGER)),
             ],
         ),
+        (
+            "limit=x&after=y&active=z&after=1&zz=1",
+            errors(
+                ("after", "is given more than once"),
+                ("zz", "is not a known parameter"),
+                ("limit", NOT_INTEGER),
+                ("after", NOT_INTEGER),
+                ("active", "must be of type boolean"),
+            ),
+        ),
         *(
             (text, errors(("", "the query must be percent-encoded UTF-8")))
             for text in ("limit=%", "x=%zz", "%ff=1", "a=\xe9", "a=+%C3")

@@ -34,6 +34,60 @@ class Connection(asyncio.Protocol):
         self.connections.discard(self)
 
 
+class Waiting:
+    """A connection that has waited since a time, or does not wait."""
+
+    def __init__(self, since: float | None, *, is_idle: bool = True) -> None:
+        self.waiting_since, self.is_idle = since, is_idle
+
+
+def test_the_connection_that_has_been_idle_longest_is_closed_first() -> None:
+    connections = Connections(lambda: None)
+    busy, new, idle, older, partial = everyone = [
+        Waiting(None), Waiting(99.5), Waiting(90), Waiting(80), Waiting(10, is_idle=False)
+    ]  # fmt: skip
+    connections.update(everyone)
+
+    found = []
+    for now in range(100, 104):
+        found.append(connections.longest_waiting(now))
+        connections.discard(found[-1])
+
+    assert found == [older, idle, new, partial]
+    assert connections == {busy}
+    assert connections.longest_waiting(200) is None
+
+
+def test_connections_that_are_found_together_are_looked_at_again() -> None:
+    connections = Connections(lambda: None)
+    first, second, third = everyone = [Waiting(since) for since in (1, 2, 3)]
+    connections.update(everyone)
+
+    assert connections.longest_waiting(100) is first
+    connections.discard(first)
+    second.waiting_since = 99.9
+    assert connections.longest_waiting(100) is third
+    connections.discard(third)
+    assert connections.longest_waiting(100) is None
+
+
+def test_a_connection_is_closed_only_if_another_one_takes_its_place() -> None:
+    @on_a_listener
+    async def test(listener: socket.socket, load: WorkerLoad) -> None:
+        load.max_connections = 0
+        worker, closed = Worker(listener, load), asyncio.Event()
+        full = Waiting(0)
+        full.evict = closed.set
+        worker.connections.add(full)
+        worker.acceptor._on_pending_connection(listener)  # noqa: SLF001 -- as when another worker was faster.
+        assert not closed.is_set()
+        with call(listener):
+            await asyncio.wait_for(closed.wait(), SECONDS)
+        worker.acceptor.close()
+
+    test()
+
+
 def on_a_listener(
     test: Callable[[socket.socket, WorkerLoad], Coroutine[Any, Any, None]],
 ) -> Callable[[], None]:

@@ -1,12 +1,15 @@
 """The limit of open files is raised as far as the system allows."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import users_api
+from users_api.server.descriptors import TooFewDescriptors, allow_descriptors
 
 PROGRAM = """
 import resource
@@ -18,6 +21,19 @@ except TooFewDescriptors as error:
     print(error.limit, error)
 print(resource.getrlimit(resource.RLIMIT_NOFILE))
 """
+
+
+def test_a_system_with_another_limit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+
+    with pytest.raises(TooFewDescriptors) as caught:
+        allow_descriptors(1000)
+
+    assert caught.value.limit == 256
 
 
 @pytest.mark.parametrize(

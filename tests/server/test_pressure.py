@@ -59,6 +59,59 @@ async def test_a_body_that_exceeds_the_memory_budget_is_rejected() -> None:
 
 
 @on_a_loop
+async def test_the_headers_that_a_client_holds_count() -> None:
+    budget = MemoryBudget(200_000)
+    partial, pipelined = (connect(budget=budget, head_bytes=65536) for _ in range(2))
+    pipelined[0].pause_writing()
+
+    partial[0].data_received(GET[:-2] + b"a:b\r\n" * 600)
+    pipelined[0].data_received((GET[:-2] + b"a:b\r\n" * 100 + b"\r\n") * 20)
+
+    assert partial[1].responses == [OVERLOADED]
+    assert pipelined[0].parser is None
+    for protocol, _ in (partial, pipelined):
+        protocol.connection_lost(None)
+        await settle(protocol)
+    assert budget.hold_requests(100_000), "each byte was released"
+
+
+@on_a_loop
+async def test_a_pipelined_request_waits_until_the_response_before_it_is_read() -> None:
+    protocol, wire = connect()
+    wire.on_write = protocol.pause_writing
+
+    protocol.data_received(GET + GET)
+    await settle(protocol)
+    before = len(wire.responses)
+    protocol.resume_writing()
+    await settle(protocol)
+
+    assert (before, len(wire.responses)) == (1, 2)
+    protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_a_large_body_is_read_in_pieces_with_pauses() -> None:
+    protocol, wire = connect(large_bytes_per_second=1_000_000)
+
+    protocol.data_received(post(300_000) + b"x" * 100_000)
+    protocol.data_received(b"x" * 100_000)
+    paused = list(wire.calls)
+    await asyncio.sleep(0)
+    still_paused = "resume_reading" not in wire.calls
+    await asyncio.sleep(0.3)
+    resumed = "resume_reading" in wire.calls
+    protocol.data_received(b"x" * 100_000)
+    await settle(protocol)
+
+    assert "pause_reading" in paused
+    assert still_paused
+    assert resumed
+    assert wire.responses == [(200, b"x" * 300_000)]
+    protocol.connection_lost(None)
+
+
+@on_a_loop
 async def test_the_memory_of_pipelined_bodies_is_released_with_their_responses() -> None:
     budget = MemoryBudget(400_000)
     protocol, wire = connect(budget=budget)

@@ -21,10 +21,12 @@ class Wire(asyncio.Transport):
         self.sent = b""
         self.calls: list[str] = []
         self.options: list[Any] = []
+        self.on_write: Callable[[], None] = lambda: None
         self.half_closes = half_closes
 
     def write(self, data: Any) -> None:
         self.sent += data
+        self.on_write()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Ignore the limits."""
