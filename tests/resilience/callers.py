@@ -23,6 +23,7 @@ class Answer(NamedTuple):
     status: int | None
     body: Any = None
     failure: BaseException | None = None
+    tag: str | None = None
 
     @property
     def refused(self) -> bool:
@@ -36,11 +37,12 @@ class Caller:
     def __init__(self, port: int) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=CALLER_SECONDS)
 
-    def __call__(self, method: str, path: str, body: Any = None) -> Answer:
+    def __call__(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> Answer:
         """Send a request once, and check the body of errors."""
         began = time.monotonic()
         try:
             headers = {"Content-Type": "application/json"} if body else {}
+            headers |= {"If-Match": if_match} if if_match else {}
             self.connection.request(method, path, json.dumps(body) if body else None, headers)
             response = self.connection.getresponse()
             text, status = response.read(), response.status
@@ -52,7 +54,7 @@ class Caller:
         content = json.loads(text)
         if status >= 500:
             assert (status, content, response.headers["Retry-After"]) == (503, AWAY, "1")
-        return Answer(began, time.monotonic(), method, status, content)
+        return Answer(began, time.monotonic(), method, status, content, tag=response.headers["ETag"])
 
 
 class Writer(Thread):
@@ -117,18 +119,18 @@ class Writer(Thread):
 
 
 class Witness(Thread):
-    """Continuously checks liveness, each time on a new connection."""
+    """Continuously checks liveness, or sends another request, each time on a new connection."""
 
-    def __init__(self, port: int, over: Event) -> None:
+    def __init__(self, port: int, over: Event, path: str = "/health/live") -> None:
         super().__init__()
-        self.port, self.over = port, over
+        self.port, self.over, self.path = port, over, path
         self.answers: list[Answer] = []
 
     def run(self) -> None:
         """Check until the load ends."""
         while not self.over.wait(5 * PAUSE_SECONDS):
             call = Caller(self.port)
-            self.answers.append(call("GET", "/health/live"))
+            self.answers.append(call("GET", self.path))
             call.connection.close()
 
 

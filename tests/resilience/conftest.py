@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.resilience.load import Load
+from tests.resilience.neighbours import MAX_SLOWDOWN
 from tests.resilience.proxies import pgbouncer
 from tests.resilience.report import TABLE
 from tests.support.fault_table import Row, table
@@ -104,7 +105,13 @@ def running(faulty_url: str) -> Iterator[Service]:
 
 
 @pytest.fixture
-def under_load(request: pytest.FixtureRequest) -> UnderLoad:
+def record(request: pytest.FixtureRequest) -> Callable[[Row], None]:
+    """Adds a row to the table of results."""
+    return request.config.stash[ROWS].append
+
+
+@pytest.fixture
+def under_load(request: pytest.FixtureRequest, record: Callable[[Row], None]) -> UnderLoad:
     """Puts a service under load; no acknowledged write is lost or doubled, and all responses are in time."""
 
     @contextmanager
@@ -119,9 +126,16 @@ def under_load(request: pytest.FixtureRequest) -> UnderLoad:
         answers = load.answers
         pooled = "pooler" in request.fixturenames and request.getfixturevalue("pooler") is not None
         row = Row(
-            fault, pooled, len(answers), load.acknowledged(), len(lost), len(doubled), load.longest_outage()
+            fault,
+            pooled,
+            len(answers),
+            load.acknowledged(),
+            len(lost),
+            len(doubled),
+            load.longest_outage(),
+            load.slowdown,
         )
-        request.config.stash[ROWS].append(row)
+        record(row)
         assert (lost, doubled) == ([], [])
         unanswered = [answer for answer in answers if answer.status is None and not (gone and answer.refused)]
         assert len(unanswered) <= broken, unanswered
@@ -131,5 +145,6 @@ def under_load(request: pytest.FixtureRequest) -> UnderLoad:
             <= broken
         )
         assert gone or max(answer.ended - answer.began for answer in load.witness.answers) < LIVE_SECONDS
+        assert load.slowdown is None or load.slowdown <= MAX_SLOWDOWN
 
     return under_load

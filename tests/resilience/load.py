@@ -37,6 +37,7 @@ class Load:
         self.over = Event()
         self.began = self.ended = 0.0
         self.fault_ended: float | None = None
+        self.slowdown: float | None = None
         self.writers = [Writer(port, f"{name}.{number}", self.over) for number in range(WRITERS)]
         self.witness = Witness(port, self.over)
 

@@ -6,22 +6,32 @@ from html import escape
 from typing import NamedTuple
 
 MARKED = re.compile(r"(<!-- faults -->\n).*?(<!-- /faults -->)", re.DOTALL)
-HEAD = """\
-| fault, under eight writers | requests | acknowledged | lost | doubled | longest outage | behind PgBouncer |
-|---|--:|--:|--:|--:|--:|--:|
-"""
+COLUMNS = (
+    "fault, under eight writers",
+    "requests",
+    "acknowledged",
+    "lost",
+    "doubled",
+    "longest outage",
+    "behind PgBouncer",
+    "neighbours' p99, times",
+)
+HEAD = f"| {' | '.join(COLUMNS)} |\n|---|{'--:|' * (len(COLUMNS) - 1)}\n"
 COLORS = ("#1f77b4", "#ff7f0e")
 # In pixels: a row's height, the labels' width, the chart's width, one second.
 LINE, LABELS, WIDTH, SECOND = (
     22,
     300,
-    760,
+    880,
     40,
 )
 
 
 class Row(NamedTuple):
-    """The result of a fault for a service with or without PgBouncer; `outage` is in seconds."""
+    """The result of a fault for a service with or without PgBouncer; `outage` is in seconds.
+
+    `slowdown` is the p99 of other clients' response times, as a multiple of that without the fault.
+    """
 
     fault: str
     pooled: bool
@@ -30,6 +40,7 @@ class Row(NamedTuple):
     lost: int
     doubled: int
     outage: float
+    slowdown: float | None = None
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -47,16 +58,17 @@ def _line(fault: str, both: list[Row]) -> str:
     outages = (
         max((row.outage for row in both if row.pooled is pooled), default=None) for pooled in (False, True)
     )
+    slowdown = max((row.slowdown for row in both if row.slowdown is not None), default=None)
     cells = [
         fault,
         *(f"{number:,}" for number in counts),
-        *("" if outage is None else f"{outage:.1f}" for outage in outages),
+        *("" if number is None else f"{number:.1f}" for number in (*outages, slowdown)),
     ]
     return f"| {' | '.join(cells)} |\n"
 
 
 def picture(faults: str) -> str:
-    """Return an SVG chart of the table, with a bar for each outage and the totals as its title."""
+    """Return an SVG chart of the table, with a bar for each outage; the title has the totals."""
     rows = [
         [cell.strip() for cell in line[1:-1].split("|")] for line in faults.removeprefix(HEAD).splitlines()
     ]
@@ -75,15 +87,21 @@ def picture(faults: str) -> str:
         f'<text x="{WIDTH / 2:.0f}" y="{LINE}" text-anchor="middle" font-size="14">{title}</text>',
         _text(LABELS, 2, "longest outage in seconds, service connected directly", COLORS[0]),
         _text(LABELS + 310, 2, "through PgBouncer", COLORS[1]),
+        _right(WIDTH, 2, COLUMNS[-1]),
     ]
-    for number, (fault, *_, direct, pooled) in enumerate(rows, 3):
-        parts.append(f'<text x="{LABELS - 8}" y="{LINE * number}" text-anchor="end">{escape(fault)}</text>')
+    for number, (fault, *_, direct, pooled, slowdown) in enumerate(rows, 3):
+        parts.append(_right(LABELS, number, escape(fault)))
         parts += [_bar(number, part, outage) for part, outage in enumerate((direct, pooled)) if outage]
+        parts += [_right(WIDTH, number, slowdown)] if slowdown else []
     return "\n".join((*parts, "</svg>", ""))
 
 
 def _text(x: float, line: int, words: str, color: str = "#000") -> str:
     return f'<text x="{x:.0f}" y="{LINE * line}" fill="{color}">{words}</text>'
+
+
+def _right(x: float, line: int, words: str) -> str:
+    return f'<text x="{x - 8:.0f}" y="{LINE * line}" text-anchor="end">{words}</text>'
 
 
 def _bar(line: int, part: int, outage: str) -> str:
