@@ -1,6 +1,7 @@
 """Clients that send or hold more than a worker can keep."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
@@ -78,7 +79,13 @@ async def test_the_headers_that_a_client_holds_count() -> None:
 @on_a_loop
 async def test_a_pipelined_request_waits_until_the_response_before_it_is_read() -> None:
     protocol, wire = connect()
-    wire.on_write = protocol.pause_writing
+    written = count(1)
+
+    def pause_after_the_body() -> None:
+        if next(written) == 2:  # The first is the head.
+            protocol.pause_writing()
+
+    wire.on_write = pause_after_the_body
 
     protocol.data_received(GET + GET)
     await settle(protocol)

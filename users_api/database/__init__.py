@@ -11,7 +11,7 @@ from users_api.database.driver_errors import (
     violated_constraint,
 )
 from users_api.database.greenlets import run_in_greenlet
-from users_api.database.handle import Base, db, rows, transaction
+from users_api.database.handle import Base, db, many_rows, rows, transaction
 from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
 from users_api.database.pages import page_indexes, select_page
 from users_api.database.statements import CannotBePrepared, PreparedStatement, prepare
@@ -33,6 +33,7 @@ __all__ = [
     "is_sequence_exhausted",
     "is_unavailable",
     "listen_to_engine_events",
+    "many_rows",
     "newest_migration",
     "page_indexes",
     "prepare",

@@ -67,13 +67,25 @@ def rows(statement: Statement, /, **values: Any) -> list[Any]:
     It is its own transaction, in one round trip. Where `db.session` has a transaction open, it joins that one
     instead: it sees what the session wrote, and is committed or rolled back with it.
     """
+    return _rows(statement, values)
+
+
+def many_rows(statement: Statement, /, **values: Any) -> list[Any]:
+    """Do the same for a statement that may return hundreds of rows: one at a time in each process.
+
+    Others are served in between, while it would take the process milliseconds for each of them.
+    """
+    return _rows(statement, values, is_long=True)
+
+
+def _rows(statement: Statement, values: dict[str, Any], *, is_long: bool = False) -> list[Any]:
     engine = db.autocommit_engine
     prepared_statement = prepare(statement, engine.dialect, tuple(values))
     sessions: Any = db.session.registry
     if sessions.registry and sessions.has() and (session := db.session()).in_transaction():
         session.flush()
         return prepared_statement.run(session.connection(), values)
-    return prepared_statement.run_alone(engine, values)
+    return prepared_statement.run_alone(engine, values, is_long=is_long)
 
 
 @contextmanager

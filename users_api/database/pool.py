@@ -16,6 +16,7 @@ from users_api.database.greenlets import SharedLock, running_loop, waiting_green
 from users_api.database.sqlalchemy_internals import (
     CustomQueuePool,
     Empty,
+    Lane,
     QueueCommon,
     replace_first_connection_lock,
 )
@@ -157,33 +158,37 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         whole seconds.
         """
         super().__init__(creator, **{"timeout": seconds} | options)
-        self._write_slots = FairQueue()
-        self._write_slots.group = self.queue.group = [self.queue, self._write_slots]
-        self._write_slots.max_waiting = self.queue.max_waiting = max_waiting
-        for _ in range(max(1, self.size() - ceil(self.size() * READ_SHARE))):
-            self._write_slots.put_nowait(None)
+        most = {Lane.WRITES: self.size() - ceil(self.size() * READ_SHARE), Lane.LONG_READS: 1}
+        self._slots = {lane: FairQueue() for lane in most}
+        for lane, slots in self._slots.items():
+            for _ in range(max(1, most[lane])):
+                slots.put_nowait(None)
+        self._limit_waiting(max_waiting)
+
+    def _limit_waiting(self, max_waiting: int) -> None:
+        queues = [self.queue, *self._slots.values()]
+        for queue in queues:
+            queue.group, queue.max_waiting = queues, max_waiting
 
     @contextmanager
-    def write_slot(self) -> Iterator[None]:
-        """Wait for one of the connections that writes may use; the others are for reads.
+    def slot(self, lane: Lane) -> Iterator[None]:
+        """Wait for one of the connections that the statements of a lane may use; the others are for the rest.
 
-        This wait and that for the connection itself share no time limit, but a write that has a slot hardly
-        waits: only reads compete with it.
-
-        A write may wait for the lock of a row for seconds, and holds its connection meanwhile.
+        This wait and that for the connection itself share no time limit, but a statement that has a slot
+        competes only with those outside of its lane.
 
         Raises:
             PoolTimeout: none became free within the pool's timeout, or too many callers wait already.
         """
         try:
-            self._write_slots.get(timeout=self.timeout())
+            self._slots[lane].get(timeout=self.timeout())
         except Empty:
-            message = "all connections for writes are in use"
+            message = f"all connections for {lane.value} are in use"
             raise PoolTimeout(message) from None
         try:
             yield
         finally:
-            self._write_slots.put_nowait(None)
+            self._slots[lane].put_nowait(None)
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Replace a connection that PostgreSQL closed while it was idle."""
@@ -193,6 +198,6 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
     def recreate(self) -> "GreenletPool":
         """Return a new pool with the same options; QueuePool copies only its own options."""
         pool: GreenletPool = super().recreate()  # type: ignore[assignment]  # it is of this pool's own class.
-        pool.queue.max_waiting = pool._write_slots.max_waiting = self.queue.max_waiting
+        pool._limit_waiting(self.queue.max_waiting)
         replace_first_connection_lock(pool, SharedLock())
         return pool

@@ -6,6 +6,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 from weakref import ref
 
@@ -16,7 +17,26 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 from sqlalchemy.pool.base import _ConnectionFairy
 from sqlalchemy.util.queue import Empty, QueueCommon
 
-__all__ = ["ColumnDefault", "CompiledStatement", "CustomQueuePool", "Empty", "EngineFactory", "QueueCommon"]
+__all__ = [
+    "ColumnDefault",
+    "CompiledStatement",
+    "CustomQueuePool",
+    "Empty",
+    "EngineFactory",
+    "Lane",
+    "QueueCommon",
+]
+
+
+class Lane(Enum):
+    """Statements that must not use all connections of a pool, and what they are called in messages.
+
+    A write may wait for the lock of a row for seconds, and holds its connection meanwhile. The rows of a long
+    read take the worker milliseconds.
+    """
+
+    WRITES = "writes"
+    LONG_READS = "long reads"
 
 
 class ColumnDefault(NamedTuple):
@@ -107,8 +127,8 @@ class CustomQueuePool(QueuePool):
         super().__init_subclass__(**options)
         cls._queue_class = queue_class
 
-    def write_slot(self) -> AbstractContextManager[None]:
-        """Return the context of a statement that writes; a subclass may limit their number."""
+    def slot(self, lane: Lane) -> AbstractContextManager[None]:  # noqa: ARG002 -- for a subclass.
+        """Return the context of a statement of a lane; a subclass may limit their number."""
         return nullcontext()
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:

@@ -13,7 +13,12 @@ from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Engine, Inse
 from sqlalchemy.exc import CompileError, StatementError
 from sqlalchemy.sql.expression import SelectBase, UpdateBase
 
-from users_api.database.sqlalchemy_internals import CompiledStatement, CustomQueuePool, raise_as_sqlalchemy
+from users_api.database.sqlalchemy_internals import (
+    CompiledStatement,
+    CustomQueuePool,
+    Lane,
+    raise_as_sqlalchemy,
+)
 
 Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
 ColumnConverter = tuple[int, Callable[[Any], Any]]
@@ -68,16 +73,19 @@ class PreparedStatement:
             raise_as_sqlalchemy(connection, error, self._sql, cursor)
         return self._rows(found, cursor)
 
-    def run_alone(self, engine: Engine, values: Mapping[str, Any]) -> list[Any]:
-        """Do the same on a connection of the pool, without the objects that SQLAlchemy makes for each use."""
+    def run_alone(self, engine: Engine, values: Mapping[str, Any], *, is_long: bool = False) -> list[Any]:
+        """Do the same on a connection of the pool, without the objects that SQLAlchemy makes for each use.
+
+        A statement that returns many rows `is_long`: see `Lane`.
+        """
         pool = engine.pool
         if not isinstance(pool, CustomQueuePool):
             with engine.connect() as connection:
                 return self.run(connection, values)
         parameters = self._parameters(values)
-        if not self._is_write:
+        if not (self._is_write or is_long):
             return self._run_on_pool(pool, engine, parameters)
-        with pool.write_slot():
+        with pool.slot(Lane.WRITES if self._is_write else Lane.LONG_READS):
             return self._run_on_pool(pool, engine, parameters)
 
     def _run_on_pool(self, pool: CustomQueuePool, engine: Engine, parameters: Any) -> list[Any]:

@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
-from users_api.database import db, rows, select_page
+from users_api.database import db, many_rows, rows, select_page
 from users_api.engine import Response
 from users_api.envelope import not_modified, success
 from users_api.errors import PreconditionFailed, UserNotFound
 from users_api.models import NEXT_VERSION, User, etag, random_version
 from users_api.schemas import dump_user
 
+USUAL_LIMIT: Final = 100
 users: Final = User.__table__
 FIND: Final = select(users).where(users.c.id == bindparam("user_id"))
 ADD: Final = insert(users).returning(users)
@@ -32,7 +33,8 @@ def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
     """
     values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
     statement = _page_statement(db.engine.dialect.name, *filters)
-    found = rows(statement, more=limit + 1, after=after, **values)
+    fetch = rows if limit <= USUAL_LIMIT else many_rows
+    found = fetch(statement, more=limit + 1, after=after, **values)
     link = _next_path(limit, found[limit - 1].id, filters) if len(found) > limit else None
     headers = {"Link": f'<{link}>; rel="next"'} if link else {}
     return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)

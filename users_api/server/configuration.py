@@ -26,7 +26,7 @@ from users_api.server.worker import Worker
 
 GC_THRESHOLD: Final = 10_000
 PR_SET_PDEATHSIG: Final = 1
-TRIM_DELAY_SECONDS: Final = 1
+TRIM_DELAYS_SECONDS: Final = (1, 5, 15)  # Connections take a while to end.
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a tmpfs for gunicorn's heartbeat, not a file of ours.
 
 
@@ -164,8 +164,14 @@ def freeze_startup_objects(_worker: Worker) -> None:
 
 def return_free_memory() -> None:
     """Return what glibc keeps for later to the system, soon after its clients held much (malloc_trim(3))."""
-    with suppress(AttributeError):
-        asyncio.get_running_loop().call_later(TRIM_DELAY_SECONDS, ctypes.CDLL(None).malloc_trim, 0)
+    for seconds in TRIM_DELAYS_SECONDS:
+        asyncio.get_running_loop().call_later(seconds, _trim)
+
+
+def _trim() -> None:
+    gc.collect()
+    with suppress(AttributeError):  # Only glibc has malloc_trim.
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _release_slot(_arbiter: Any, worker: Worker) -> None:

@@ -16,12 +16,12 @@ class SlowReader(Protocol):
 class MemoryBudget:
     """Half of the budget is for requests, half for unread responses, so that neither uses up the other."""
 
-    def __init__(self, limit: int, on_empty: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, limit: int, on_relief: Callable[[], None] = lambda: None) -> None:
         """Start empty; the limit is in bytes.
 
-        `on_empty` is called when usage falls to zero after it exceeded half of one of the two limits.
+        `on_relief` is called when usage falls below an eighth after it exceeded half of a limit.
         """
-        self._limit, self._on_empty, self._was_high = limit // 2, on_empty, False
+        self._limit, self._on_relief, self._was_high = limit // 2, on_relief, False
         self._requests = self._responses = 0
         self._readers: dict[SlowReader, int] = {}
 
@@ -52,9 +52,9 @@ class MemoryBudget:
         self._check_usage()
 
     def _check_usage(self) -> None:
-        if self._was_high and not (self._requests or self._responses):
+        if self._was_high and max(self._requests, self._responses) <= self._limit // 8:
             self._was_high = False
-            self._on_empty()
+            self._on_relief()
 
 
 class HeldRequests:
