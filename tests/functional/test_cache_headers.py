@@ -18,7 +18,7 @@ from tests.support.service import Service, service
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The production server with an empty database."""
     with service(
-        f"sqlite:///{tmp_path_factory.mktemp('fresh')}/fresh.db", WEB_CONCURRENCY="1", HEAD_TIMEOUT="0.5"
+        f"sqlite:///{tmp_path_factory.mktemp('fresh')}/fresh.db", WEB_CONCURRENCY="1", HEAD_TIMEOUT="2"
     ) as running:
         yield running
 

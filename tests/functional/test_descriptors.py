@@ -30,7 +30,7 @@ RAW = {
 def fresh(postgres: PostgreSQL) -> Iterator[Service]:
     """A server with one worker that has seen nothing but liveness checks."""
     url = postgres.create(f"descriptors_{uuid4().hex}")
-    waits = {"HEAD_TIMEOUT": IDLE_SECONDS, "BODY_TIMEOUT": "0.2"}
+    waits = {"HEAD_TIMEOUT": IDLE_SECONDS, "BODY_TIMEOUT": "2"}
     with service(url, WEB_CONCURRENCY="1", **waits) as running:
         yield running
 
