@@ -4,7 +4,7 @@ from time import thread_time
 from urllib.parse import quote, unquote, unquote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from users_api.engine.percent import decode_form, decode_percent
@@ -15,6 +15,7 @@ def test_a_quoted_text_is_decoded(text, safe):
     assert decode_percent(quote(text, safe)) == text
 
 
+@example("%ff")
 @given(st.text(st.sampled_from("%+\\xuN{}4f5C0a é&"), max_size=12))
 def test_other_texts_are_decoded_as_by_the_standard_library(text):
     try:

@@ -3,10 +3,12 @@
 import asyncio
 from itertools import count
 from typing import Any
+from weakref import ref
 
 import pytest
 
 from tests.server.wire import connect, echo, exchange, on_a_loop, settle
+from users_api.server import configuration
 from users_api.server.memory import MemoryBudget
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -235,3 +237,35 @@ async def test_a_response_that_exceeds_the_memory_budget_disconnects_the_slowest
     assert [wire.calls for _, wire in clients] == [["abort"], ["abort"], []]
     for protocol, _ in clients:
         protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_a_paused_connection_stays_paused_after_its_throttle() -> None:
+    protocol, wire = connect()
+    transport: Any = protocol.transport
+
+    transport.throttle(0.01)
+    transport.throttle(0.01)
+    protocol.flow.pause_reading()
+    await asyncio.sleep(0.1)
+    paused = list(wire.calls)
+    protocol.flow.resume_reading()
+
+    assert paused == ["pause_reading", "pause_reading"]
+    assert wire.calls == [*paused, "resume_reading"]
+    protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_free_memory_is_returned_without_cycles() -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.itself = self
+
+    cycle = ref(Node())
+    with pytest.MonkeyPatch.context() as delays:
+        delays.setattr(configuration, "TRIM_DELAYS_SECONDS", (0,))
+        configuration.return_free_memory()
+    await asyncio.sleep(0.1)
+
+    assert cycle() is None

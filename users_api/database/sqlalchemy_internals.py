@@ -5,7 +5,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 from weakref import ref
@@ -127,9 +127,9 @@ class CustomQueuePool(QueuePool):
         super().__init_subclass__(**options)
         cls._queue_class = queue_class
 
-    def slot(self, lane: Lane) -> AbstractContextManager[None]:  # noqa: ARG002 -- for a subclass.
-        """Return the context of a statement of a lane; a subclass may limit their number."""
-        return nullcontext()
+    @abstractmethod
+    def slot(self, lane: Lane) -> AbstractContextManager[None]:
+        """Return the context in which a statement of a lane runs, whose number is limited."""
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Look at an entry of the pool before it is used; one that is invalidated here connects again."""
