@@ -26,7 +26,8 @@ from users_api.database import db
 LARGEST_ID: Final = 9007199254740991
 LONGEST_USERNAME: Final = 128
 LONGEST_EMAIL: Final = 128
-VERSIONS: Final = 2**31
+VERSION_BITS: Final = 31
+VERSIONS: Final = 1 << VERSION_BITS
 
 
 class UtcDateTimeType(TypeDecorator[datetime]):
@@ -55,7 +56,7 @@ def random_version() -> int:
     After a restore, a new version equals a lost one with a probability of one in 2,147,483,647; a counter
     would repeat the lost versions.
     """
-    return secrets.randbelow(VERSIONS - 1) + 1
+    return secrets.randbits(VERSION_BITS) or 1
 
 
 class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy creates this base at run time.

@@ -2,12 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from math import ceil
 from threading import Lock
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,7 +18,6 @@ from users_api.database.sqlalchemy_internals import (
     replace_first_connection_lock,
 )
 
-READ_SHARE: Final = 0.25  # Of the connections, which writes may not use.
 Waiter = asyncio.Future[Any] | Future[Any]
 
 
@@ -145,6 +141,37 @@ class FairQueue(QueueCommon[Any]):
             waiter.set_result(item)
 
 
+class Slots:
+    """The connections that the statements of a lane may use at the same time; the others are for the rest.
+
+    This wait and that for the connection itself share no time limit, but a statement that has a slot competes
+    only with those outside of its lane.
+    """
+
+    def __init__(self, lane: Lane, count: int, seconds: float) -> None:
+        """Let `count` statements run; others wait for up to so many seconds."""
+        self._lane, self._seconds = lane, seconds
+        self.queue = FairQueue()
+        for _ in range(count):
+            self.queue.put_nowait(None)
+
+    def __enter__(self) -> None:
+        """Wait for a slot.
+
+        Raises:
+            PoolTimeout: none became free in time, or too many callers wait already.
+        """
+        try:
+            self.queue.get(timeout=self._seconds)
+        except Empty:
+            message = f"all connections for {self._lane.value} are in use"
+            raise PoolTimeout(message) from None
+
+    def __exit__(self, *_failure: object) -> None:
+        """Give the slot to the caller that has waited longest."""
+        self.queue.put_nowait(None)
+
+
 class GreenletPool(CustomQueuePool, queue_class=FairQueue):
     """A pool that suspends a greenlet while it waits for a connection.
 
@@ -158,37 +185,18 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         whole seconds.
         """
         super().__init__(creator, **{"timeout": seconds} | options)
-        most = {Lane.WRITES: self.size() - ceil(self.size() * READ_SHARE), Lane.LONG_READS: 1}
-        self._slots = {lane: FairQueue() for lane in most}
-        for lane, slots in self._slots.items():
-            for _ in range(max(1, most[lane])):
-                slots.put_nowait(None)
+        most = {Lane.WRITES: self.size() - 1, Lane.LONG_READS: 1}
+        self._slots = {lane: Slots(lane, max(1, most[lane]), self.timeout()) for lane in most}
         self._limit_waiting(max_waiting)
 
     def _limit_waiting(self, max_waiting: int) -> None:
-        queues = [self.queue, *self._slots.values()]
+        queues = [self.queue, *(slots.queue for slots in self._slots.values())]
         for queue in queues:
             queue.group, queue.max_waiting = queues, max_waiting
 
-    @contextmanager
-    def slot(self, lane: Lane) -> Iterator[None]:
-        """Wait for one of the connections that the statements of a lane may use; the others are for the rest.
-
-        This wait and that for the connection itself share no time limit, but a statement that has a slot
-        competes only with those outside of its lane.
-
-        Raises:
-            PoolTimeout: none became free within the pool's timeout, or too many callers wait already.
-        """
-        try:
-            self._slots[lane].get(timeout=self.timeout())
-        except Empty:
-            message = f"all connections for {lane.value} are in use"
-            raise PoolTimeout(message) from None
-        try:
-            yield
-        finally:
-            self._slots[lane].put_nowait(None)
+    def slot(self, lane: Lane) -> "Slots":
+        """Return the context in which a statement of a lane runs."""
+        return self._slots[lane]
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Replace a connection that PostgreSQL closed while it was idle."""

@@ -4,7 +4,7 @@ jsonschema-rs lists errors too, but it copies the value into each, which takes s
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sized
 from copy import deepcopy
 from functools import partial
 from itertools import islice
@@ -56,19 +56,19 @@ class ErrorList(list[FieldError]):
         """Start empty. With verdicts about other values, only whether there is an error matters."""
         super().__init__()
         self._is_verdict = verdicts is not None
-        self._limit = 1 if self._is_verdict else MAX_ERRORS
+        self.limit = 1 if self._is_verdict else MAX_ERRORS
         self.verdicts = Verdicts() if verdicts is None else verdicts
         self._visited: set[tuple[int, int, str]] = set()
 
     @property
     def is_full(self) -> bool:
         """Whether further errors are of no interest."""
-        return len(self) >= self._limit
+        return len(self) >= self.limit
 
     @property
     def room(self) -> int:
         """How many more errors are of interest."""
-        return max(0, self._limit - len(self))
+        return max(0, self.limit - len(self))
 
     def knows(self, outline: "CompiledSchema", value: Any, path: str) -> bool:
         """Return whether the errors of a schema in an object or array are in the list already."""
@@ -112,6 +112,7 @@ class CompiledSchema:
         """Start as the schema that allows everything; it may be referred to before it is complete."""
         self.message = ""
         self.checks: list[tuple[Check, str]] = []
+        self.container_checks: list[tuple[Check, str]] = []
         self.required: list[str] = []
         self.properties: dict[str, CompiledSchema] = {}
         self.additional: CompiledSchema | None = None
@@ -135,14 +136,15 @@ class CompiledSchema:
         Raises:
             SearchTooLong: the errors found so far are in the list.
         """
-        if errors.is_full:
+        if len(errors) >= errors.limit:
             return
         errors.verdicts.count_visit()
         is_container = isinstance(value, (dict, list))
         if is_container and errors.knows(self, value, path):
             return
         found = ErrorList(errors.verdicts) if self.message else errors
-        found += [FieldError(path, message) for check, message in self.checks if not check(value)]
+        checks = self.container_checks if is_container else self.checks
+        found += [FieldError(path, message) for check, message in checks if not check(value)]
         if isinstance(value, dict) and not found.is_full:
             self._collect_properties(value, path[:MAX_PATH_LENGTH], found)
         elif isinstance(value, list) and self.items is not None:
@@ -287,8 +289,14 @@ class CompiledSchemas:
         outline.message = schema.get("x-message", "")
         outline.default = schema.get("default", NO_DEFAULT)
         outline.required = schema.get("required", [])
+        words = [word for word in schema if word in KEYWORDS]
         outline.checks = [
-            (self._check(schema, word), MESSAGES[word](schema)) for word in schema if word in KEYWORDS
+            (self._check(schema, word), MESSAGES[word](schema)) for word in words if word not in OF_CONTAINERS
+        ]
+        outline.container_checks = [
+            (_container_check(word, schema[word], self._check(schema, word)), MESSAGES[word](schema))
+            for word in words
+            if word in OF_CONTAINERS | OF_ALL
         ]
         outline.properties = {
             name: self.outline(inner) for name, inner in schema.get("properties", {}).items()
@@ -312,7 +320,7 @@ class CompiledSchemas:
         rule = {name: schema[name] for name in (word, exclusive) if name in schema}
         text = repr(rule)
         if (check := self._checks.get(text)) is None:
-            check = self._checks[text] = _make_check(word, rule)
+            check = self._checks[text] = Draft4Validator(rule, **OPTIONS).is_valid
         if word == "pattern" and "maxLength" in schema and needs_backtracking(schema[word]):
             return partial(_is_long_or_valid, schema["maxLength"], check)
         return check
@@ -338,30 +346,25 @@ class CompiledSchemas:
                 waiting += self._parents.get(outline, ())
 
 
-def _make_check(word: str, rule: dict[str, Any]) -> Check:
-    """Return the check of one keyword; jsonschema-rs would convert a whole object to look at its type."""
-    validate: Check = Draft4Validator(rule, **OPTIONS).is_valid
+def _container_check(word: str, rule: Any, validate: Check) -> Check:
+    """Return the check of one keyword for objects and arrays.
+
+    jsonschema-rs would convert a whole object to look at its type or size.
+    """
     if word == "type":
-        types = [rule[word]] if isinstance(rule[word], str) else rule[word]
-        return partial(_has_type, types, validate)
+        types = [rule] if isinstance(rule, str) else rule
+        return lambda value: ("object" if isinstance(value, dict) else "array") in types
     if word in SIZE_CHECKS:
         kind, compare = SIZE_CHECKS[word]
-        return lambda value: not isinstance(value, kind) or compare(len(value), rule[word])
-    if word == "uniqueItems" or any(isinstance(each, (dict, list)) for each in rule.get("enum", ())):
-        return validate
-    of_containers = word != "enum"
-    return lambda value: of_containers if isinstance(value, (dict, list)) else validate(value)
+        return lambda value: not isinstance(value, kind) or compare(len(value), rule)
+    if word == "enum" and not any(isinstance(each, (dict, list)) for each in rule):
+        return lambda _value: False
+    return validate
 
 
 def _is_long_or_valid(longest: int, validate: Check, value: Any) -> bool:
     """Check a slow pattern only if the value is not too long anyway."""
     return (isinstance(value, str) and len(value) > longest) or validate(value)
-
-
-def _has_type(types: Sequence[str], validate: Check, value: Any) -> bool:
-    if isinstance(value, dict):
-        return "object" in types
-    return "array" in types if isinstance(value, list) else validate(value)
 
 
 SIZE_CHECKS: Final[Mapping[str, tuple[type[Sized], Callable[[int, int], bool]]]] = {
@@ -371,3 +374,5 @@ SIZE_CHECKS: Final[Mapping[str, tuple[type[Sized], Callable[[int, int], bool]]]]
     "maxProperties": (dict, operator.le),
 }
 KEYWORDS: Final = MESSAGES.keys() - set(ALTERNATIVE_KEYWORDS)
+OF_CONTAINERS: Final = {*SIZE_CHECKS, "uniqueItems"}
+OF_ALL: Final = {"type", "enum"}
