@@ -132,7 +132,7 @@ def path_below_root(scope: Scope) -> str:
     """
     path: str = scope["path"]
     raw_path: bytes = scope.get("raw_path") or b""
-    if b"%2f" in raw_path.lower():
+    if b"%" in raw_path and b"%2f" in raw_path.lower():
         path = raw_path.decode("latin-1")
     if not (root_path := scope.get("root_path")):
         return path

@@ -80,7 +80,7 @@ class HeldRequests:
         """Begin a request whose head is complete; return whether the budget has room for it."""
         self._earlier += self._last
         self._last, self._head, self.body_size = head_size, 0, 0
-        return self._count()
+        return (not self._counted and self._earlier + head_size <= FREE_BYTES) or self._count()
 
     def add(self, size: int) -> bool:
         """Add bytes to the body; return whether the budget has room for them."""
@@ -101,7 +101,8 @@ class HeldRequests:
     def release(self) -> None:
         """Release all requests, but not the part of a head."""
         self._last = self._earlier = 0
-        self._count()
+        if self._counted:
+            self._count()
 
     def _count(self) -> bool:
         excess = self._head + self._last + self._earlier - FREE_BYTES

@@ -142,7 +142,8 @@ class Protocol(HttpToolsProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if not is_valid_head(method, version, self.headers) or len(self.pipeline) >= MAX_PIPELINED:
             raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
-        take_host_from_target(self.url, self.headers)
+        if not self.url.startswith(b"/"):
+            take_host_from_target(self.url, self.headers)
         if not self.parser.should_upgrade():
             previous, header_count = self.cycle, len(self.headers)
             super().on_headers_complete()

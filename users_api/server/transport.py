@@ -14,6 +14,15 @@ class HttpProtocol(Protocol):
     cycle: Any
 
 
+class LostProtocol:
+    """Stands in for the protocol of a connection that is lost."""
+
+    cycle = None
+
+
+LOST: Final[Any] = LostProtocol()
+
+
 class LingeringTransport:
     """Wraps the event loop's transport; everything that it does not define is passed through.
 
@@ -38,12 +47,10 @@ class LingeringTransport:
 
     def write(self, data: bytes) -> None:
         """Send the data, or keep it until the next call if it is the head of a response."""
-        if self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
-            return
         cycle = self._protocol.cycle
         if cycle is not self._responding_cycle and cycle.response_started:
             self._head, self._responding_cycle = data, cycle
-        else:
+        elif not self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
             self._transport.write(self._head + data)
             self._head = b""
 
@@ -82,7 +89,8 @@ class LingeringTransport:
         """Release the protocol, so that both are freed at once instead of by the garbage collector."""
         if self._throttle_timer is not None:
             self._throttle_timer.cancel()
-        del self._protocol, self._is_receiving
+        self._responding_cycle, self._protocol = None, LOST
+        del self._is_receiving
 
     def close_now(self) -> None:
         """Close the connection without waiting for the rest of a request; the response may be lost."""
