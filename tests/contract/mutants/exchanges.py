@@ -23,7 +23,7 @@ CREATE TABLE kept AS
 SELECT id, username, email, active, created_date::timestamptz, version FROM (VALUES
     (1, 'm', 'a@c', true, '1970-01-01 00:00:00+00', 1),
     (2, 'ada', 'ada@example.org', false, '2026-11-23 09:30:00.123456+00', 7),
-    (%(largest)s, %(name)s, %(email)s, true, '9999-12-31 23:59:59.999999+00', 2147483646)
+    (%(largest)s, %(name)s, %(email)s, true, '9999-12-30 23:59:59.999999+00', 2147483646)
 ) AS kept (id, username, email, active, created_date, version)
 UNION ALL
 SELECT id, %(name)s, id || '@example.org', false, '2026-11-23 09:30:00+00', 1
@@ -98,7 +98,8 @@ class ServiceStates:
 def send(port: int, request: Request) -> Response:
     """Send a request; a body with a declared length but no content never arrives."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
-        connection.putrequest(request.method, request.target, skip_accept_encoding=True)
+        has_host = any(name == "Host" for name, _ in request.headers)
+        connection.putrequest(request.method, request.target, skip_host=has_host, skip_accept_encoding=True)
         for name, value in request.headers:
             connection.putheader(name, value)
         if request.body is not None:
@@ -114,7 +115,10 @@ def stage(postgres: PostgreSQL) -> Iterator[ServiceStates]:
     """Start the service in every state for which the document has a response."""
     database, misfit = postgres.create("contract"), postgres.create("misfit")
     away = f"postgresql://users@127.0.0.1:{free_port()}/away"
-    with service(database, WEB_CONCURRENCY="1") as healthy, service(misfit, WEB_CONCURRENCY="1") as broken:
+    with (
+        service(database, WEB_CONCURRENCY="1", ALLOWED_HOSTS="127.0.0.1") as healthy,
+        service(misfit, WEB_CONCURRENCY="1") as broken,
+    ):
         with closing(psycopg2.connect(misfit)) as connection:
             connection.autocommit = True
             connection.cursor().execute(TABLE_WITHOUT_CONSTRAINTS)

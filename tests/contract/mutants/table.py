@@ -10,6 +10,7 @@ from tests.contract.mutants.exchanges import Request, Response, ServiceStates, s
 JSON = ("Content-Type", "application/json")
 STALE = '"0-0"'
 TOO_LARGE = str(1024 * 1024 + 1)
+OTHER_HOST = ("Host", "other.example")
 LONG = ("X-Padding", "x" * 64 * 1024)
 
 
@@ -55,6 +56,7 @@ RECIPES: dict[str, Callable[[Request], Request]] = {
         headers=(JSON, ("Content-Length", TOO_LARGE), ("Expect", "100-continue")), body=None
     ),
     "415": lambda request: request._replace(headers=(("Content-Type", "text/plain"),)),
+    "421": lambda request: _with(request, OTHER_HOST),
     "431": lambda request: _with(request, LONG),
     "500": lambda request: request._replace(state="misfit"),
     "503": lambda request: request._replace(state="away"),
