@@ -82,7 +82,9 @@ def create_app() -> App:
     app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
     if settings.ALLOWED_HOSTS is not None:
         probes = frozenset(
-            node.path for node in api.document.operations() if "health" in node.operation.get("tags", ())
+            api.base_path + node.path
+            for node in api.document.operations()
+            if "health" in node.operation.get("tags", ())
         )
         app.add_middleware(
             AllowedHosts,

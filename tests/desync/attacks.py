@@ -144,7 +144,7 @@ def versions():
         for how, (lines, body) in {
             **body_of(WRITE),
             "with both": ((CHUNKED, f"Content-Length: {len(WRITE) + 5}"), b"0\r\n\r\n" + WRITE),
-            "behind it": ((), WRITE),
+            "after it": ((), WRITE),
         }.items():
             request = head("POST /users", JSON, connection, *lines, version=version) + body
             yield f"{version!r}: {connection}: {how}", request
@@ -156,7 +156,7 @@ PROTOCOLS = ("h2c", "websocket", "h2c, x", "TLS/1.0")
 def upgrades():
     for protocol, line in product(PROTOCOLS, ("GET /ping", "POST /users")):
         asking = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", "HTTP2-Settings: AAMAAABkAA")
-        for how, (lines, body) in {**body_of(WRITE), "behind it": ((), WRITE)}.items():
+        for how, (lines, body) in {**body_of(WRITE), "after it": ((), WRITE)}.items():
             yield f"{protocol}: {line} {how}", head(line, *asking, *lines) + body
 
 
@@ -186,7 +186,7 @@ TARGETS = (
 
 def targets():
     for target in TARGETS:
-        yield f"{target!r}: behind it", get(target) + WRITE
+        yield f"{target!r}: after it", get(target) + WRITE
         yield f"{target!r}: in the body", send(f"GET {target}", WRITE)
 
 
@@ -210,7 +210,7 @@ HEADERS = {
 
 def headers():
     for name, lines in HEADERS.items():
-        yield f"{name}: behind it", get("/ping", *lines) + WRITE
+        yield f"{name}: after it", get("/ping", *lines) + WRITE
         yield f"{name}: in the body", send("POST /users", WRITE, JSON, *lines)
         yield f"{name}: half a head in the body", send("GET /ping", HALF_HEAD, *lines)
     for name, lines in HOSTS.items():
@@ -247,7 +247,7 @@ def late():
     for line in TRUNCATED:
         for how, (lines, body) in body_of(WRITE).items():
             yield f"{line} {how}", (head(line, *lines), body)
-        yield f"{line} behind its body", (head(line, "Content-Length: 9") + b"{", b"       }" + WRITE)
+        yield f"{line} after its body", (head(line, "Content-Length: 9") + b"{", b"       }" + WRITE)
         asking = head(line, f"Content-Length: {len(WRITE)}", "Expect: 100-continue")
         yield f"{line} that expects 100-continue", (asking, WRITE)
 

@@ -97,7 +97,7 @@ BROKEN_LINES = {
 
 NO_HEADER = {
     "a name with a space": "X Y: z",
-    "a name with a space behind it": "X : z",
+    "a name with a space after it": "X : z",
     "an empty name": ": z",
     "a line without a colon": "no colon",
     "a name with NUL": "X\x00Y: z",

@@ -71,7 +71,7 @@ NO_TAGS = {
     "in single quotes": "'1-abc'",
     "that is empty": "",
     "of nothing but a comma": ",",
-    "with a comma behind it": '"a",',
+    "with a comma after it": '"a",',
     "with a lower-case weakness": 'w/"a"',
     "with a weakness alone": "W/",
     "with a space inside": '"a b"',
