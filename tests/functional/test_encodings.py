@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from starlette.testclient import TestClient
 
+from tests.support.logs import outages
 from tests.support.postgres import PostgreSQL
 from tests.support.service import COMMAND, migrate
 from tests.support.waiting import until
@@ -57,9 +58,9 @@ def test_the_log_names_the_encoding(
     refused_client: TestClient, encoding: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     # At most one log line a second.
-    until(lambda: bool(refused_client.get("/users").is_error and caplog.messages))
+    until(lambda: bool(refused_client.get("/users").is_error and outages(caplog)))
 
-    assert caplog.messages == [f"Database unavailable: {REASON.format(encoding)}"]
+    assert outages(caplog) == [f"Database unavailable: {REASON.format(encoding)}"]
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["seed_db"], ["recreate_db", "--force"]])

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from tests.support.cache_headers import is_guarded
+from tests.support.logs import outages
 from tests.support.postgres import free_port
 from tests.support.waiting import until
 from users_api.app import MIGRATIONS, create_app
@@ -114,11 +115,11 @@ def test_the_log_names_the_command_that_migrates(
     client_without_migration: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     # At most one log line a second.
-    until(lambda: bool(client_without_migration.get("/users").is_error and caplog.records))
+    until(lambda: bool(client_without_migration.get("/users").is_error and outages(caplog)))
 
-    (line,) = caplog.messages
+    (line,) = outages(caplog)
     assert line.startswith("The database needs a migration, run `users-api db upgrade`: ")
-    assert "\n" not in caplog.text.strip()
+    assert "\n" not in line
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_exhausted_ids_result_in_503(
     app: FlaskApp, client: TestClient, backend: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(app, LAST_ID[backend])
-    until(lambda: bool(client.post("/users", json=USER).is_error and caplog.records))
+    until(lambda: bool(client.post("/users", json=USER).is_error and outages(caplog)))
 
     response = client.post("/users", json=USER)
 
@@ -192,7 +193,7 @@ def test_exhausted_ids_result_in_503(
         {"status": "error", "message": "Nothing can be added: the ids are exhausted."},
     )
     assert response.headers["Retry-After"] == "1"
-    assert caplog.messages[0].startswith("Ids exhausted: ")
+    assert outages(caplog)[0].startswith("Ids exhausted: ")
     assert client.get("/users").status_code == 200
 
 
