@@ -1,6 +1,6 @@
 """The tables; their constraints reject invalid rows."""
 
-import secrets
+import random
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     bindparam,
-    cast,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -27,7 +27,6 @@ LARGEST_ID: Final = 9007199254740991
 LONGEST_USERNAME: Final = 128
 LONGEST_EMAIL: Final = 128
 VERSION_BITS: Final = 31
-VERSIONS: Final = 1 << VERSION_BITS
 
 
 class UtcDateTimeType(TypeDecorator[datetime]):
@@ -51,16 +50,16 @@ def utc_now() -> datetime:
 
 
 def random_version() -> int:
-    """Return a version other than 0, which as a step leads from any version to another one.
+    """Return any version, from 0 to 2,147,483,647.
 
-    After a restore, a new version equals a lost one with a probability of one in 2,147,483,647; a counter
-    would repeat the lost versions.
+    After a restore, a new version equals a lost one with a probability of one in a billion; a counter would
+    repeat the lost versions.
     """
-    return secrets.randbits(VERSION_BITS) or 1
+    return random.getrandbits(VERSION_BITS)
 
 
 class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy creates this base at run time.
-    """A user of the directory; each update changes `version` to one that cannot be foreseen."""
+    """A user of the directory; each update changes `version` to another random one."""
 
     __tablename__ = "users"
 
@@ -95,7 +94,8 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
     )
 
 
-NEXT_VERSION: Final = (cast(User.version, BigInteger) + bindparam("step", type_=BigInteger)) % VERSIONS
+# From any odd number: even if the current version is odd, and odd if it is even, so never the current one.
+NEXT_VERSION: Final = bindparam("odd_version", type_=Integer) - User.version % literal_column("2")
 
 
 def etag(user: Any) -> str:

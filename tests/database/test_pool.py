@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from users_api.database.greenlets import run_in_greenlet, waiting_greenlet
 from users_api.database.pool import FairQueue, GreenletPool
-from users_api.database.sqlalchemy_internals import Empty, Lane
+from users_api.database.sqlalchemy_internals import Empty
 
 SECONDS = 30
 
@@ -33,7 +33,7 @@ def test_writes_leave_connections_for_reads() -> None:
         release = asyncio.Event()
 
         def write(number: int) -> None:
-            with pool.slot(Lane.WRITES), closing(pool.connect()):
+            with pool.writes, closing(pool.connect()):
                 events.append(f"write {number}")
                 waiting_greenlet().wait_for(release.wait())
 
@@ -59,11 +59,11 @@ def test_a_write_that_gets_no_slot_in_time_fails() -> None:
         pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, seconds=0.01)
 
         def write() -> None:
-            with pool.slot(Lane.WRITES):
+            with pool.writes:
                 pass
 
         with (
-            pool.slot(Lane.WRITES),
+            pool.writes,
             pytest.raises(PoolTimeout, match="all connections for writes are in use"),
         ):
             await run_in_greenlet(write, SECONDS)
@@ -77,10 +77,10 @@ def test_writes_and_reads_that_wait_are_counted_together() -> None:
         pool = GreenletPool(lambda: sqlite3.connect(":memory:"), pool_size=1, max_overflow=0, max_waiting=1)
 
         def write() -> None:
-            with pool.slot(Lane.WRITES):
+            with pool.writes:
                 pass
 
-        with closing(pool.connect()), pool.slot(Lane.WRITES):
+        with closing(pool.connect()), pool.writes:
             waiting_write = asyncio.create_task(run_in_greenlet(write, SECONDS))
             await asyncio.sleep(0)
             with pytest.raises(PoolTimeout, match="1 requests are already waiting"):

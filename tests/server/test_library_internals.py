@@ -148,30 +148,6 @@ async def test_uvicorn_keeps_the_names_that_the_protocol_uses() -> None:
 
 
 @on_a_loop
-async def test_uvicorn_writes_a_responses_head_first_and_apart_from_its_body() -> None:
-    protocol, wire = connect()
-
-    protocol.data_received(GET)
-    await asyncio.gather(*protocol.tasks)
-
-    assert [piece.partition(b"\r\n\r\n")[2] for piece in wire.written] == [b"", b""], "the head was one write"
-    assert wire.written[0].startswith(b"HTTP/1.1 200 OK\r\n"), "the first write was the head"
-    assert wire.written[1:] == [b"hello"], "the body was the next write"
-
-
-@on_a_loop
-async def test_uvicorn_sets_response_started_before_it_writes_the_head() -> None:
-    started = []
-    protocol, wire = connect()
-    wire.write = lambda _data: started.append(protocol.cycle.response_started)
-
-    protocol.data_received(GET)
-    await asyncio.gather(*protocol.tasks)
-
-    assert started[0], "the transport recognises the head by response_started"
-
-
-@on_a_loop
 async def test_uvicorn_queues_pipelined_requests_with_their_cycles() -> None:
     protocol, _ = connect()
 

@@ -204,9 +204,16 @@ async def fail(_scope: Any, _receive: Any, _send: Any) -> None:
     raise LookupError
 
 
-async def fail_late(_scope: Any, _receive: Any, send: Any) -> None:
-    """Raise after the start of a response."""
+async def fail_before_the_body(_scope: Any, _receive: Any, send: Any) -> None:
+    """Raise after the head of a response, which the server has not sent yet."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise LookupError
+
+
+async def fail_late(_scope: Any, _receive: Any, send: Any) -> None:
+    """Raise after the first piece of a response's body."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x", "more_body": True})
     raise LookupError
 
 
@@ -217,6 +224,7 @@ async def fail_late(_scope: Any, _receive: Any, send: Any) -> None:
         (respond, '{operation="brew",status="418"} 1'),
         (leave, '{operation="none",status="0"} 1'),
         (fail, '{operation="none",status="500"} 1'),
+        (fail_before_the_body, '{operation="none",status="500"} 1'),
         (fail_late, '{operation="none",status="200"} 1'),
     ],
 )
@@ -226,7 +234,7 @@ def test_a_request_is_counted_by_its_operation_and_response(app: Any, sample: st
     async def send(_message: Any) -> None:
         """Take the message."""
 
-    if app in {fail, fail_late}:
+    if app in {fail, fail_before_the_body, fail_late}:
         with pytest.raises(LookupError):
             asyncio.run(MetricsMiddleware(app, counted)({"type": "http"}, None, send))
     else:

@@ -1,7 +1,6 @@
 """Clients that send or hold more than a worker can keep."""
 
 import asyncio
-from itertools import count
 from typing import Any
 from weakref import ref
 
@@ -81,13 +80,7 @@ async def test_the_headers_that_a_client_holds_count() -> None:
 @on_a_loop
 async def test_a_pipelined_request_waits_until_the_response_before_it_is_read() -> None:
     protocol, wire = connect()
-    written = count(1)
-
-    def pause_after_the_body() -> None:
-        if next(written) == 2:  # The first is the head.
-            protocol.pause_writing()
-
-    wire.on_write = pause_after_the_body
+    wire.on_write = protocol.pause_writing
 
     protocol.data_received(GET + GET)
     await settle(protocol)

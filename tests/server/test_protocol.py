@@ -53,8 +53,9 @@ async def app(scope: Any, _receive: Any, send: Any) -> None:
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % pieces)]}
     )
-    for piece in range(pieces):
-        await send({"type": "http.response.body", "body": b"x", "more_body": piece < pieces - 1})
+    for number in range(1, max(pieces, 1) + 1):
+        piece = b"x" if pieces else b""
+        await send({"type": "http.response.body", "body": piece, "more_body": number < pieces})
 
 
 async def reading(scope: Any, receive: Any, send: Any) -> None:

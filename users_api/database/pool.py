@@ -3,17 +3,17 @@
 import asyncio
 from collections import deque
 from concurrent.futures import Future
+from math import inf
 from threading import Lock
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from users_api.database.greenlets import SharedLock, running_loop, waiting_greenlet
+from users_api.database.greenlets import Deadline, SharedLock, running_loop, waiting_greenlet
 from users_api.database.sqlalchemy_internals import (
     CustomQueuePool,
     Empty,
-    Lane,
     QueueCommon,
     replace_first_connection_lock,
 )
@@ -45,7 +45,7 @@ class FairQueue(QueueCommon[Any]):
     def put_nowait(self, item: Any) -> None:
         """Hand the connection to the caller that has waited longest, or keep it."""
         with self._lock:
-            waiter = self._next_waiter()
+            waiter = self._next_waiter() if self._waiters else None
             if waiter is None:
                 self._idle.append(item)
                 return
@@ -92,7 +92,7 @@ class FairQueue(QueueCommon[Any]):
     async def _wait_in_greenlet(self, waiter: asyncio.Future[Any], seconds: float | None) -> Any:
         """Return the connection that the waiter of a greenlet receives."""
         try:
-            async with asyncio.timeout(seconds):
+            with Deadline(inf if seconds is None else seconds):
                 return await waiter
         except BaseException as failure:
             # It arrived just as its caller timed out: pass it on.
@@ -141,19 +141,18 @@ class FairQueue(QueueCommon[Any]):
             waiter.set_result(item)
 
 
-class Slots:
-    """The connections that the statements of a lane may use at the same time; the others are for the rest.
+class Slots(FairQueue):
+    """A context for statements that must not use all connections: only some of them run at the same time.
 
     This wait and that for the connection itself share no time limit, but a statement that has a slot competes
-    only with those outside of its lane.
+    only with those that need none, or another kind of slot.
     """
 
-    def __init__(self, lane: Lane, count: int, seconds: float) -> None:
-        """Let `count` statements run; others wait for up to so many seconds."""
-        self._lane, self._seconds = lane, seconds
-        self.queue = FairQueue()
-        for _ in range(count):
-            self.queue.put_nowait(None)
+    def __init__(self, name: str, count: int, seconds: float) -> None:
+        """Let `count` statements run; others wait for up to so many seconds. The name is for messages."""
+        super().__init__()
+        self._name, self._seconds = name, seconds
+        self._idle.extend([None] * count)
 
     def __enter__(self) -> None:
         """Wait for a slot.
@@ -162,14 +161,14 @@ class Slots:
             PoolTimeout: none became free in time, or too many callers wait already.
         """
         try:
-            self.queue.get(timeout=self._seconds)
+            self.get(timeout=self._seconds)
         except Empty:
-            message = f"all connections for {self._lane.value} are in use"
+            message = f"all connections for {self._name} are in use"
             raise PoolTimeout(message) from None
 
     def __exit__(self, *_failure: object) -> None:
         """Give the slot to the caller that has waited longest."""
-        self.queue.put_nowait(None)
+        self.put_nowait(None)
 
 
 class GreenletPool(CustomQueuePool, queue_class=FairQueue):
@@ -185,18 +184,14 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         whole seconds.
         """
         super().__init__(creator, **{"timeout": seconds} | options)
-        most = {Lane.WRITES: self.size() - 1, Lane.LONG_READS: 1}
-        self._slots = {lane: Slots(lane, max(1, most[lane]), self.timeout()) for lane in most}
+        self.writes = Slots("writes", max(1, self.size() - 1), self.timeout())
+        self.long_reads = Slots("long reads", 1, self.timeout())
         self._limit_waiting(max_waiting)
 
     def _limit_waiting(self, max_waiting: int) -> None:
-        queues = [self.queue, *(slots.queue for slots in self._slots.values())]
+        queues = [self.queue, self.writes, self.long_reads]
         for queue in queues:
             queue.group, queue.max_waiting = queues, max_waiting
-
-    def slot(self, lane: Lane) -> "Slots":
-        """Return the context in which a statement of a lane runs."""
-        return self._slots[lane]
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Replace a connection that PostgreSQL closed while it was idle."""

@@ -6,7 +6,6 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 from weakref import ref
 
@@ -23,20 +22,8 @@ __all__ = [
     "CustomQueuePool",
     "Empty",
     "EngineFactory",
-    "Lane",
     "QueueCommon",
 ]
-
-
-class Lane(Enum):
-    """Statements that must not use all connections of a pool, and what they are called in messages.
-
-    A write may wait for the lock of a row for seconds, and holds its connection meanwhile. The rows of a long
-    read take the worker milliseconds.
-    """
-
-    WRITES = "writes"
-    LONG_READS = "long reads"
 
 
 class ColumnDefault(NamedTuple):
@@ -122,14 +109,15 @@ def replace_first_connection_lock(pool: Pool, lock: AbstractContextManager[None]
 class CustomQueuePool(QueuePool):
     """A QueuePool whose subclasses choose the queue: `class MyPool(CustomQueuePool, queue_class=…)`."""
 
+    writes: AbstractContextManager[None]
+    """In it writes run, each of which may hold its connection for seconds while it waits for a row's lock."""
+    long_reads: AbstractContextManager[None]
+    """In it statements run whose many rows take the process milliseconds."""
+
     def __init_subclass__(cls, *, queue_class: type[QueueCommon[Any]], **options: Any) -> None:
         """Set the class of the queue."""
         super().__init_subclass__(**options)
         cls._queue_class = queue_class
-
-    @abstractmethod
-    def slot(self, lane: Lane) -> AbstractContextManager[None]:
-        """Return the context in which a statement of a lane runs, whose number is limited."""
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Look at an entry of the pool before it is used; one that is invalidated here connects again."""

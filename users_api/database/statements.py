@@ -13,12 +13,7 @@ from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Engine, Inse
 from sqlalchemy.exc import CompileError, StatementError
 from sqlalchemy.sql.expression import SelectBase, UpdateBase
 
-from users_api.database.sqlalchemy_internals import (
-    CompiledStatement,
-    CustomQueuePool,
-    Lane,
-    raise_as_sqlalchemy,
-)
+from users_api.database.sqlalchemy_internals import CompiledStatement, CustomQueuePool, raise_as_sqlalchemy
 
 Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
 ColumnConverter = tuple[int, Callable[[Any], Any]]
@@ -76,17 +71,20 @@ class PreparedStatement:
     def run_alone(self, engine: Engine, values: Mapping[str, Any], *, is_long: bool = False) -> list[Any]:
         """Do the same on a connection of the pool, without the objects that SQLAlchemy makes for each use.
 
-        A statement that returns many rows `is_long`: see `Lane`.
+        A statement that may return many rows `is_long`.
         """
         pool = engine.pool
         if not isinstance(pool, CustomQueuePool):
             with engine.connect() as connection:
                 return self.run(connection, values)
         parameters = self._parameters(values)
-        if not (self._is_write or is_long):
-            return self._run_on_pool(pool, engine, parameters)
-        with pool.slot(Lane.WRITES if self._is_write else Lane.LONG_READS):
-            return self._run_on_pool(pool, engine, parameters)
+        if self._is_write:
+            with pool.writes:
+                return self._run_on_pool(pool, engine, parameters)
+        if is_long:
+            with pool.long_reads:
+                return self._run_on_pool(pool, engine, parameters)
+        return self._run_on_pool(pool, engine, parameters)
 
     def _run_on_pool(self, pool: CustomQueuePool, engine: Engine, parameters: Any) -> list[Any]:
         entry, cursor = pool.take(engine), None

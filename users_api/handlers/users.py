@@ -56,7 +56,7 @@ def get_user(user_id: int, if_none_match: str | None = None) -> Response:
 
 def update_user(user_id: int, body: dict[str, Any], if_match: str | None = None) -> Response:
     """Update the given properties in one statement: of two concurrent updates the last one wins."""
-    user = _write(CHANGE, user_id, if_match, body | {"step": random_version()})
+    user = _write(CHANGE, user_id, if_match, body | {"odd_version": random_version() | 1})
     return _user_response(user, f"{user.id} was updated!")
 
 

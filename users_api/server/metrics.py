@@ -191,18 +191,20 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status = perf_counter_ns(), DISCONNECTED
+        start, status, has_body = perf_counter_ns(), DISCONNECTED, False
 
         def observe(message: Message) -> Any:
-            nonlocal status
+            nonlocal status, has_body
             if "status" in message:
                 status = message["status"]
+            else:
+                has_body = True  # Only now does the server send the status.
             return send(message)
 
         try:
             await self.app(scope, receive, observe)
         except Exception:
-            status = status or SERVER_ERROR
+            status = status if has_body else SERVER_ERROR
             raise
         finally:
             operation = scope.get("operation")

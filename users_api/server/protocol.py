@@ -6,10 +6,12 @@ import struct
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
+from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from users_api.server.cycle import Cycle
 from users_api.server.failures import (
     ChunksTooSmall,
     HeadTimeout,
@@ -95,7 +97,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, for as long as a head may take."""
-        super().connection_made(LingeringTransport(transport, self, self._is_receiving))  # type: ignore[arg-type]  # it passes everything else through.
+        super().connection_made(LingeringTransport(transport, self.loop, self._is_receiving))  # type: ignore[arg-type]  # it passes everything else through.
         self._head_timer = self.loop.call_later(self._limits.head_seconds, self._on_head_timeout)
         self._idle_since = self.loop.time()
         transport.set_write_buffer_limits(0)
@@ -145,16 +147,51 @@ class Protocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             take_host_from_target(self.url, self.headers)
         if not self.parser.should_upgrade():
-            previous, header_count = self.cycle, len(self.headers)
-            super().on_headers_complete()
-            self.cycle.keep_alive = self.cycle.keep_alive and not self._shutting_down
-            self._previous, self.phase = previous, Phase.BODY
-            # Trailers: the request ignores them, since they could contradict its headers (RFC 9110, 6.5.1).
-            self.headers = []
-            self._cancel_head_timer()
-            self._chunks = self._discarded = 0
-            if not self._held.begin(HEADER_BYTES * header_count):
-                raise Overloaded
+            self._begin_request(method.decode(), version)
+
+    def _begin_request(self, method: str, version: str) -> None:
+        """Call the application, or queue the request behind those that are in progress.
+
+        Raises:
+            InvalidRequest: the target has no path.
+            Overloaded: the budget has no room for the headers.
+        """
+        target = parse_url(self.url)
+        if target.path is None:
+            raise InvalidRequest
+        path = target.path.decode()
+        scope: Any = self.scope
+        scope["method"], scope["http_version"] = method, version
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode() + target.path
+        scope["query_string"] = target.query or b""
+        self._previous = self.cycle
+        self.cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and not self._shutting_down and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if self._previous is None or self._previous.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        self.phase = Phase.BODY
+        has_room = self._held.begin(HEADER_BYTES * len(self.headers))
+        # Trailers: the request ignores them, since they could contradict its headers (RFC 9110, 6.5.1).
+        self.headers = []
+        self._cancel_head_timer()
+        self._chunks = self._discarded = 0
+        if not has_room:
+            raise Overloaded
 
     def on_chunk_header(self) -> None:
         """Reject many small chunks; the parser calls back for each."""
@@ -185,7 +222,6 @@ class Protocol(HttpToolsProtocol):
 
         Unlike uvicorn, resume reading only when the pipeline is empty.
         """
-        self.transport.flush()  # type: ignore[attr-defined]  # it is a LingeringTransport.
         if self.pipeline and self.flow.write_paused:
             self._is_deferred = True
             return

@@ -1,26 +1,10 @@
-"""A transport that sends a response's head along with its body, and closes without losing either."""
+"""A transport that closes without losing the response, and that can slow down a client."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 LINGER_SECONDS: Final = 5
-
-
-class HttpProtocol(Protocol):
-    """What the transport reads from the HTTP protocol: its event loop and current cycle."""
-
-    loop: asyncio.AbstractEventLoop
-    cycle: Any
-
-
-class LostProtocol:
-    """Stands in for the protocol of a connection that is lost."""
-
-    cycle = None
-
-
-LOST: Final[Any] = LostProtocol()
 
 
 class LingeringTransport:
@@ -28,36 +12,27 @@ class LingeringTransport:
 
     A transport that closes while the client is still sending a request first closes its own half and reads on
     for a moment. Otherwise the kernel resets the connection, and the response is lost (RFC 9112, 9.6).
-
-    The head of a response waits for the body's first piece: one system call, and one wake-up of the client.
     """
 
     def __init__(
-        self, transport: asyncio.Transport, protocol: HttpProtocol, is_receiving: Callable[[], bool]
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        is_receiving: Callable[[], bool],
     ) -> None:
         """Wrap a transport; `is_receiving` returns whether part of a request is still to arrive."""
-        self._transport, self._protocol, self._is_receiving = transport, protocol, is_receiving
+        self._transport, self._loop, self._is_receiving = transport, loop, is_receiving
         self._closing = False
         self._is_paused, self._throttle_timer = False, cast("asyncio.TimerHandle | None", None)
-        self._head, self._responding_cycle = b"", protocol.cycle
 
     def __getattr__(self, name: str) -> Any:
         """Return the wrapped transport's attribute."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send the data, or keep it until the next call if it is the head of a response."""
-        cycle = self._protocol.cycle
-        if cycle is not self._responding_cycle and cycle.response_started:
-            self._head, self._responding_cycle = data, cycle
-        elif not self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
-            self._transport.write(self._head + data)
-            self._head = b""
-
-    def flush(self) -> None:
-        """Send a head that no body has followed."""
-        if self._head:
-            self.write(b"")
+        """Send the data; a connection may be lost while its requests are still in progress."""
+        if not self._transport.is_closing():  # uvicorn marks only the last of several cycles as lost.
+            self._transport.write(data)
 
     def is_closing(self) -> bool:
         """Return whether the connection is closed or no longer accepts responses."""
@@ -78,7 +53,7 @@ class LingeringTransport:
         """Read nothing for some seconds."""
         if self._throttle_timer is None:
             self._transport.pause_reading()
-            self._throttle_timer = self._protocol.loop.call_later(seconds, self._end_throttle)
+            self._throttle_timer = self._loop.call_later(seconds, self._end_throttle)
 
     def _end_throttle(self) -> None:
         self._throttle_timer = None
@@ -89,7 +64,6 @@ class LingeringTransport:
         """Release the protocol, so that both are freed at once instead of by the garbage collector."""
         if self._throttle_timer is not None:
             self._throttle_timer.cancel()
-        self._responding_cycle, self._protocol = None, LOST
         del self._is_receiving
 
     def close_now(self) -> None:
@@ -100,11 +74,10 @@ class LingeringTransport:
         """Close the connection: at once between requests, after `LINGER_SECONDS` while one is arriving."""
         if self.is_closing():
             return
-        self.flush()
         self._closing = True
         if self._is_receiving() and self._transport.can_write_eof():
             self._transport.write_eof()
             self.resume_reading()
-            self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
+            self._loop.call_later(LINGER_SECONDS, self._transport.close)
         else:
             self._transport.close()
