@@ -19,7 +19,7 @@ CHUNKED = [(b"transfer-encoding", b"chunked")]
 
 def read(reader: BodyReader, headers: list[tuple[bytes, bytes]], *messages: dict[str, Any]) -> bytes:
     """Return the body from the messages."""
-    return asyncio.run(reader.read({"type": "http", "headers": headers}, channel(messages)))
+    return asyncio.run(reader.read(dict(headers), channel(messages)))
 
 
 def channel(messages: Iterable[dict[str, Any]]) -> Any:

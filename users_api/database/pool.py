@@ -160,6 +160,10 @@ class Slots(FairQueue):
         Raises:
             PoolTimeout: none became free in time, or too many callers wait already.
         """
+        with self._lock:
+            if self._idle:
+                self._idle.pop()
+                return
         try:
             self.get(timeout=self._seconds)
         except Empty:

@@ -1,14 +1,16 @@
 """Reads a whole request body within limits of size and time."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from connexion.exceptions import ClientProblem
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Receive
 
 from users_api.engine.coroutines import resume
 
 MAX_LENGTH_DIGITS: Final = 20
+Headers = Mapping[bytes, bytes]
 
 
 class BodyTooLarge(ClientProblem):
@@ -44,12 +46,11 @@ class BodyReader:
         self._limit, self._seconds = limit, seconds
 
     @staticmethod
-    def is_bodiless(scope: Scope) -> bool:
+    def is_bodiless(headers: Headers) -> bool:
         """Return whether no header announces a body (RFC 9112, 6.3)."""
-        headers = dict(scope["headers"])
         return b"content-length" not in headers and b"transfer-encoding" not in headers
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
+    async def read(self, headers: Headers, receive: Receive) -> bytes:
         """Return the whole body.
 
         Raises:
@@ -57,7 +58,6 @@ class BodyReader:
             BodyTimeout: it did not arrive in time.
             ClientDisconnected: the client disconnected before the body was complete.
         """
-        headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         # Servers reject any other length before this.
         if b"transfer-encoding" not in headers and length.isdigit():
@@ -80,17 +80,19 @@ class BodyReader:
         return body
 
     async def _receive(self, receive: Receive) -> bytes:
-        chunks = bytearray()
-        more_body = True
-        while more_body:
+        received = bytearray()
+        while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
-            chunks += message.get("body", b"")
-            more_body = message.get("more_body", False)
-            if self._limit is not None and len(chunks) > self._limit:
+            piece: bytes = message.get("body", b"")
+            if self._limit is not None and len(received) + len(piece) > self._limit:
                 raise BodyTooLarge(self._limit)
-        return bytes(chunks)
+            if not (received or message.get("more_body", False)):
+                return piece
+            received += piece
+            if not message.get("more_body", False):
+                return bytes(received)
 
 
 def _format_size(size: int) -> str:

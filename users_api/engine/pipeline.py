@@ -141,7 +141,8 @@ class Pipeline:
                 scope["operation"] = operation
                 if operation.security:
                     await operation.security.check(scope)
-                body = b"" if self._reader.is_bodiless(scope) else await self._reader.read(scope, receive)
+                headers = dict(scope["headers"])
+                body = b"" if self._reader.is_bodiless(headers) else await self._reader.read(headers, receive)
                 if operation.validators and operation.validators.of_requests:
                     body = await operation.validators.check_request(scope, body)
                 arguments = operation.arguments(scope, texts, body)
@@ -153,7 +154,7 @@ class Pipeline:
         await response.send(scope, send, receive)
 
     async def _respond_by_flask(self, scope: Scope, receive: Receive) -> Response:
-        body = await self._reader.read(scope, receive)
+        body = await self._reader.read(dict(scope["headers"]), receive)
         return await self._flask.respond(scope, body, self._app.run_plain)
 
     async def _redirect_or_flask(self, scope: Scope) -> Response | None:
@@ -213,7 +214,7 @@ class Pipeline:
         await app(scope, receive, send)
 
     async def _validate(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self._reader.read(scope, receive)
+        body = await self._reader.read(dict(scope["headers"]), receive)
         if operation := scope.get("operation"):
             if operation.validators and operation.validators.of_requests:
                 body = await operation.validators.check_request(scope, body)
@@ -223,7 +224,7 @@ class Pipeline:
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the handler with the body as the preceding middleware passes it on."""
         operation: Operation | None = scope.get("operation")
-        body = await self._reader.read(scope, receive)
+        body = await self._reader.read(dict(scope["headers"]), receive)
         if operation is None:
             response = await self._flask.respond(scope, body, self._app.run_plain)
         else:
