@@ -243,6 +243,9 @@ def load_settings() -> type[Config]:
     for setting in filter(str.isupper, dir(settings)):
         getattr(settings, setting)
     if settings.MEMORY_BUDGET < 2 * settings.BODY_LIMIT:
-        message = "MEMORY_BUDGET must be at least twice BODY_LIMIT: half of it is for request bodies"
+        message = (
+            f"MEMORY_BUDGET must be at least {2 * settings.BODY_LIMIT}, twice BODY_LIMIT: "
+            "half of it is for request bodies"
+        )
         raise SettingsError(message)
     return settings

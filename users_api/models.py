@@ -50,7 +50,7 @@ def utc_now() -> datetime:
 
 
 def random_version() -> int:
-    """Return any version, from 0 to 2,147,483,647.
+    """Return a random version, from 0 to 2,147,483,647.
 
     After a restore, a new version equals a lost one with a probability of one in a billion; a counter would
     repeat the lost versions.
@@ -94,7 +94,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
     )
 
 
-# From any odd number: even if the current version is odd, and odd if it is even, so never the current one.
+# Subtracting the parity of the current version from an odd number flips that parity: the new version differs.
 NEXT_VERSION: Final = bindparam("odd_version", type_=Integer) - User.version % literal_column("2")
 
 

@@ -24,9 +24,9 @@ from users_api.database import Base, db, schema_is_newest, transaction
 from users_api.database.versions import newest_migration
 
 SLOW_INDEXES = """
-    CREATE FUNCTION be_slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); END';
+    CREATE FUNCTION be_slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); END';
     CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION be_slow();
-    ALTER DATABASE users_slow_indexes SET statement_timeout = '1s'
+    ALTER DATABASE users_slow_indexes SET statement_timeout = '200ms'
 """
 INTERRUPTED_INDEX = (
     "CREATE INDEX ix_users_username_active_id ON users (username)",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.service import Service, service
 
-REQUEST_TIMEOUT = 3
+REQUEST_TIMEOUT = 1
 LATE_SECONDS = 9  # Statements wait for the lock for up to 10 seconds.
 USER = {"username": "ada", "email": "ada@example.org"}
 
@@ -31,8 +31,7 @@ def running(file: Path) -> Iterator[Service]:
         yield running
 
 
-@pytest.mark.parametrize("connected", [True, False])
-@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+@pytest.mark.parametrize(("mode", "connected"), [("WAL", True), ("WAL", False), ("DELETE", False)])
 def test_a_locked_file_delays_only_requests_that_need_it(
     running: Service, file: Path, mode: str, *, connected: bool
 ) -> None:
@@ -42,7 +41,7 @@ def test_a_locked_file_delays_only_requests_that_need_it(
         ThreadPoolExecutor() as pool,
     ):
         holder.execute(f"PRAGMA journal_mode={mode}")
-        if connected:  # The server then has chosen WAL.
+        if connected:
             client.get("/users")
         holder.execute("BEGIN EXCLUSIVE")
         start = time.monotonic()

@@ -1,6 +1,8 @@
 """The response of a request, compared with what uvicorn itself sends."""
 
 import asyncio
+import logging
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -10,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from tests.server.wire import Wire, connect, on_a_loop, settle
+from users_api.server.metrics import Metrics, MetricsMiddleware
 
 REQUESTS = {
     "GET": b"GET /a%20b?c=d HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -31,11 +34,12 @@ RESPONSES: dict[str, tuple[int, list[tuple[bytes, bytes]], list[bytes]]] = {
     "mixed case": (404, [(b"Content-Length", b"5"), (b"X-Name", b"Value")], [b"hello"]),
     "close": (503, [LENGTH, (b"Connection", b"Close")], [b"hello"]),
     "close in a list": (200, [LENGTH, (b"connection", b"x, close")], [b"hello"]),
+    "close with spaces": (200, [LENGTH, (b"connection", b" x,close ")], [b"hello"]),
     "keep-alive": (200, [LENGTH, (b"connection", b"keep-alive")], [b"hello"]),
     "no content": (204, [], [b""]),
     "not modified": (304, [(b"etag", b'"1"')], [b""]),
     "unknown status": (599, [LENGTH], [b"hello"]),
-    "obscure text": (
+    "unusual characters": (
         200,
         [LENGTH, (b"x-text", b"\ttab \xff" + b"long" * 50), (b"!#$%&'*+-.^_`|~", b"")],
         [b"hello"],
@@ -73,7 +77,7 @@ async def sent_by_uvicorn(app: Any, request: bytes) -> tuple[bytes, bool]:
 
 
 async def sent(app: Any, request: bytes) -> tuple[bytes, bool]:
-    """Return the same of the server's protocol."""
+    """Return the same for this server's protocol."""
     protocol, wire = connect(app)
     protocol.server_state.default_headers = [(b"Date", b"Fri, 27 Nov 2026 12:00:00 GMT")]
     protocol.data_received(request)
@@ -93,9 +97,11 @@ def test_a_response_is_byte_for_byte_that_of_uvicorn(response: str, request_name
 
 
 START = {"type": "http.response.start", "status": 200, "headers": [LENGTH]}
+HELLO = {"type": "http.response.body", "body": b"hello"}
 INVALID = {
     "a line in a value": [{**START, "headers": [(b"x", b"1\r\nset-cookie: a=b")]}],
     "a long value": [{**START, "headers": [(b"x", b"1" * 100 + b"\n")]}],
+    "a colon in a name": [{**START, "headers": [(b"x: 1; y", b"2")]}],
     "a space in a name": [{**START, "headers": [(b"x y", b"1")]}],
     "no name": [{**START, "headers": [(b"", b"1")]}],
     "no head": [{"type": "http.response.body", "body": b"hello"}],
@@ -107,17 +113,122 @@ INVALID = {
 }
 
 
+@pytest.mark.parametrize("counted", [False, True])
 @pytest.mark.parametrize("messages", INVALID.values(), ids=INVALID)
-def test_an_application_that_breaks_the_rules_of_asgi_results_in_500(messages: list[Any]) -> None:
+@pytest.mark.usefixtures("counters")
+def test_an_application_that_breaks_the_rules_of_asgi_results_in_500(
+    messages: list[Any], *, counted: bool
+) -> None:
+    metrics = Metrics([])
+
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         for message in messages:
             await send(message)
 
-    response, is_closed = asyncio.run(sent(app, REQUESTS["GET"]))
+    wrapped = MetricsMiddleware(app, metrics) if counted else app
+    response, is_closed = asyncio.run(sent(wrapped, REQUESTS["GET"]))
 
     head, _, body = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 500 ")
     assert (body, is_closed) == (b"Internal Server Error", True)
+    assert ('status="500"} 1' in metrics.text()) == counted
+    assert 'status="200"' not in metrics.text()
+
+
+@pytest.mark.parametrize(
+    ("first", "status"),
+    [
+        ([{**START, "headers": [(b"transfer-encoding", b"chunked"), (b"x", b"\n")]}, START, HELLO], 500),
+        ([START, {**HELLO, "body": b"hell"}, {**HELLO, "body": b"o"}], 500),
+        ([{**HELLO, "type": "http.response.push"}, START, HELLO], 200),
+    ],
+)
+def test_an_application_that_ignores_an_error_cannot_send_a_wrong_response(
+    first: list[Any], status: int
+) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        for message in first:
+            with suppress(RuntimeError):
+                await send(message)
+
+    response, _ = asyncio.run(sent(app, REQUESTS["GET"]))
+
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-length: %d\r\n" % len(body) in head + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(304, [LENGTH]), (304, [(b"transfer-encoding", b"chunked")])]
+)
+def test_a_response_without_a_body_may_announce_one(status: int, headers: list[Any]) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    response, is_closed = asyncio.run(sent(app, REQUESTS["GET"]))
+
+    assert (response.partition(b"\r\n\r\n")[2], is_closed) == (b"", False)
+
+
+@on_a_loop
+async def test_a_client_that_waits_for_permission_gets_it_before_the_response() -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await receive()
+        await send(HELLO)
+
+    response, _ = await sent(app, REQUESTS["expect"])
+
+    assert response.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+@on_a_loop
+async def test_a_shutdown_before_the_body_is_announced_to_the_client() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(START)
+        protocol.shutdown()
+        await send(HELLO)
+
+    protocol, wire = connect(app)
+    protocol.data_received(REQUESTS["GET"])
+    await settle(protocol)
+
+    assert b"connection: close\r\n" in wire.sent
+    assert wire.is_closing()
+    protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_a_lost_connection_ends_the_running_request_and_those_that_wait() -> None:
+    received: list[str] = []
+
+    async def app(scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+        received.append(f"{scope['path']} {(await receive())['type']}")
+
+    protocol, _ = connect(app)
+    protocol.data_received(REQUESTS["two"])
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await settle(protocol)
+
+    assert received == ["/ http.disconnect"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_access_log_has_one_line_with_the_status_that_was_sent(
+    caplog: pytest.LogCaptureFixture, *, fails: bool
+) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(START)
+        await send({**HELLO, "body": b"hello!" if fails else b"hello"})
+
+    with caplog.at_level(logging.INFO, "uvicorn.access"):
+        asyncio.run(sent(app, REQUESTS["GET"]))
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
+    assert lines == [f'127.0.0.1:1 - "GET /a%20b?c=d HTTP/1.1" {500 if fails else 200}']
 
 
 @pytest.mark.parametrize("piece", [b"llo!", b"l"])
@@ -145,5 +256,5 @@ async def test_nothing_follows_a_complete_response() -> None:
 
     response, is_closed = await sent(app, REQUESTS["GET"])
 
-    assert problems == ["The application sent http.response.body, but nothing was due"]
+    assert problems == ["The application sent http.response.body, but nothing more was expected"]
     assert (response[-9:], is_closed) == (b"\r\n\r\nhello", False)

@@ -18,14 +18,6 @@ MILLISECOND = 1_000_000
 
 
 @pytest.fixture
-def counters(monkeypatch: pytest.MonkeyPatch) -> SharedCounters:
-    """New counters for one test."""
-    counters = SharedCounters()
-    monkeypatch.setattr(metrics, "shared_counters", lambda: counters)
-    return counters
-
-
-@pytest.fixture
 def small_counters(monkeypatch: pytest.MonkeyPatch) -> SharedCounters:
     """Counters with room for one operation and a few statuses."""
     monkeypatch.setattr(metrics, "ROW_BYTES", 8 * 48)

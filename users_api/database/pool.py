@@ -22,7 +22,7 @@ Waiter = asyncio.Future[Any] | Future[Any]
 
 
 class FairQueue(QueueCommon[Any]):
-    """The idle connections of a pool; each goes to the caller that has waited longest.
+    """The idle connections of a pool, or free slots; each goes to the caller that has waited longest.
 
     SQLAlchemy's AsyncAdaptedQueue is not fair, because asyncio's queue wakes a waiter that then
     competes with newcomers: with 64 clients the 99th percentile of response times was 50 % higher at
@@ -142,7 +142,7 @@ class FairQueue(QueueCommon[Any]):
 
 
 class Slots(FairQueue):
-    """A context for statements that must not use all connections: only some of them run at the same time.
+    """Limits how many statements of a kind run at the same time, so that they never use all connections.
 
     This wait and that for the connection itself share no time limit, but a statement that has a slot competes
     only with those that need none, or another kind of slot.
@@ -160,10 +160,6 @@ class Slots(FairQueue):
         Raises:
             PoolTimeout: none became free in time, or too many callers wait already.
         """
-        with self._lock:
-            if self._idle:
-                self._idle.pop()
-                return
         try:
             self.get(timeout=self._seconds)
         except Empty:

@@ -110,9 +110,9 @@ class CustomQueuePool(QueuePool):
     """A QueuePool whose subclasses choose the queue: `class MyPool(CustomQueuePool, queue_class=…)`."""
 
     writes: AbstractContextManager[None]
-    """In it writes run, each of which may hold its connection for seconds while it waits for a row's lock."""
+    """The context for writes, each of which may hold its connection while it waits for a row lock."""
     long_reads: AbstractContextManager[None]
-    """In it statements run whose many rows take the process milliseconds."""
+    """The context for statements whose many rows occupy the process for milliseconds."""
 
     def __init_subclass__(cls, *, queue_class: type[QueueCommon[Any]], **options: Any) -> None:
         """Set the class of the queue."""

@@ -71,7 +71,7 @@ class PreparedStatement:
     def run_alone(self, engine: Engine, values: Mapping[str, Any], *, is_long: bool = False) -> list[Any]:
         """Do the same on a connection of the pool, without the objects that SQLAlchemy makes for each use.
 
-        A statement that may return many rows `is_long`.
+        Pass `is_long` for a statement that may return many rows.
         """
         pool = engine.pool
         if not isinstance(pool, CustomQueuePool):

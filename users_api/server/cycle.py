@@ -1,4 +1,4 @@
-"""A request and its response: uvicorn's cycle, which here sends a response in fewer steps."""
+"""A request and its response: uvicorn's cycle, which here sends the head along with the body."""
 
 import re
 from collections.abc import Iterable
@@ -8,45 +8,50 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
-HEADER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+: [^\0-\x08\n-\x1f\x7f]*\r\n")
+NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+VALUE: Final = re.compile(rb"[^\0-\x08\n-\x1f\x7f]*")
 CACHED_BYTES: Final = 64
+FRAMING_NAMES: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+BODILESS_STATUSES: Final = frozenset({204, 304})
 START: Final = "http.response.start"
 BODY: Final = "http.response.body"
-BODILESS_STATUSES: Final = frozenset({204, 304})
-FRAMING_NAMES: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-LIST_SEPARATOR: Final = re.compile(rb"[ \t]*,[ \t]*")
+NOTHING: Final = "nothing more"
+CLOSE_LINE: Final = b"connection: close\r\n"
+CHUNKED_LINE: Final = b"transfer-encoding: chunked\r\n"
+END: Final = b"\r\n"
 
 
 def header_line(name: bytes, value: bytes) -> tuple[bytes, bytes | None]:
-    """Return the line of a header, and its name if it determines where the response ends.
+    """Return the line of a header, and its name in lower case if it affects framing or keep-alive.
 
     Raises:
-        RuntimeError: the line would be no header, or more than one (RFC 9110, 5.1 and 5.5).
+        RuntimeError: the name or the value is invalid (RFC 9110, 5.1 and 5.5).
     """
     name = name.lower()
-    line = b"%s: %s\r\n" % (name, value)
-    if not HEADER_LINE.fullmatch(line):
-        message = f"The application sent an invalid header: {line!r}"
+    if not (NAME.fullmatch(name) and VALUE.fullmatch(value)):
+        message = f"The application sent an invalid header: {name!r}: {value!r}"
         raise RuntimeError(message)
-    return line, name if name in FRAMING_NAMES else None
+    return b"%s: %s\r\n" % (name, value), name if name in FRAMING_NAMES else None
 
 
 cached_header_line: Final = lru_cache(maxsize=512)(header_line)
 
 
-class Cycle(RequestResponseCycle):
-    """Sends the head with the first piece of the body, and does not check the same header again and again.
+class ResponseCycle(RequestResponseCycle):
+    """Sends the head and the first piece of the body in one write, and caches the lines of headers.
 
-    One write is one system call, and one wake-up of the client. uvicorn writes the head by itself, and
-    searches every header of every response for invalid characters.
+    One write is one system call, and one wake-up of the client. Until then the application may still fail:
+    the client gets 500, and to uvicorn the response has not started.
     """
 
-    _head = b""  # The head of a response whose body has not begun.
     _status = 0
-    _due = START
+    _unsent_head = b""
+    _last_lines = END
+    _announces_close = False
+    _expected_type = START
 
     async def send(self, message: Any) -> None:
-        """Send a part of the response; nothing reaches the client before the first piece of the body.
+        """Send a part of the response.
 
         Raises:
             RuntimeError: ASGI does not allow the message, or not now.
@@ -55,68 +60,83 @@ class Cycle(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        kind, due = message["type"], self._due
-        if kind != due:
-            problem = f"The application sent {kind}, but {due} was due"
+        message_type, expected_type = message["type"], self._expected_type
+        if message_type != expected_type:
+            problem = f"The application sent {message_type}, but {expected_type} was expected"
             raise RuntimeError(problem)
-        if kind == START:
+        self._expected_type = NOTHING  # After an error.
+        if message_type == START:
             self._start(message["status"], message.get("headers", ()))
         else:
             self._send_body(message.get("body", b""), more_body=message.get("more_body", False))
 
     async def send_500_response(self) -> None:
-        """Respond to a request whose application raised before the body of its response."""
-        self._head, self._due, self.chunked_encoding = b"", START, None
+        """Respond to a request whose application failed before the body of its response."""
+        self._unsent_head, self._last_lines, self._expected_type = b"", END, START
         await super().send_500_response()
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep the head until the body begins."""
-        lines, announces_close = [STATUS_LINE[status]], False
+        lines, length, announces_close = [STATUS_LINE[status]], None, False
+        is_chunked = False
         for name, value in (*self.default_headers, *headers):
             is_short = len(value) <= CACHED_BYTES
             line, framing = cached_header_line(name, value) if is_short else header_line(name, value)
             lines.append(line)
-            if framing == b"content-length" and self.chunked_encoding is None:
-                self.chunked_encoding, self.expected_content_length = False, int(value)
-            elif framing == b"transfer-encoding" and value.lower() == b"chunked":
-                self.chunked_encoding, self.expected_content_length = True, 0
+            if framing == b"content-length" and length is None:
+                length = int(value)
+            elif framing == b"transfer-encoding":
+                is_chunked = is_chunked or value.lower() == b"chunked"
             elif framing == b"connection":
-                announces_close = announces_close or b"close" in LIST_SEPARATOR.split(value.lower())
-        self.keep_alive = self.keep_alive and not announces_close
-        if not (self.keep_alive or announces_close):
-            lines.append(b"connection: close\r\n")
+                tokens = [token.strip() for token in value.lower().split(b",")]
+                announces_close = announces_close or b"close" in tokens
         has_body = self.scope["method"] != "HEAD" and status not in BODILESS_STATUSES
-        if has_body and self.chunked_encoding is None:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"\r\n")
-        self._head, self._status = b"".join(lines), status
-        self._due, self.waiting_for_100_continue = BODY, False
+        if has_body and length is None and not is_chunked:
+            is_chunked, self._last_lines = True, CHUNKED_LINE + END
+        self.chunked_encoding = is_chunked and has_body
+        self.expected_content_length = length if length and has_body and not is_chunked else 0
+        self._announces_close, self.keep_alive = announces_close, self.keep_alive and not announces_close
+        self._unsent_head, self._status, self._expected_type = b"".join(lines), status, BODY
 
     def _send_body(self, body: bytes, *, more_body: bool) -> None:
         """Send a piece of the body, after the head if it is the first one."""
         if self.scope["method"] == "HEAD":
-            self.expected_content_length, body = 0, b""
+            body = b""
         elif self.chunked_encoding:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            body = chunk if more_body else chunk + b"0\r\n\r\n"
+            end = b"" if more_body else b"0\r\n\r\n"
+            body = b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
         else:
-            self.expected_content_length -= len(body)
-        missing = self.expected_content_length
+            self._count(len(body), more_body=more_body)
+        if not self.response_started:
+            body = self._take_head() + body
+        self.transport.write(body)
+        if more_body:
+            self._expected_type = BODY
+            return
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _count(self, size: int, *, more_body: bool) -> None:
+        """Compare the size of the body with Content-Length."""
+        missing = self.expected_content_length - size
         if missing < 0 or (missing and not more_body):
-            problem = "The application's body is shorter or longer than its Content-Length"
+            problem = (
+                f"The application's body is {'longer' if missing < 0 else 'shorter'} than Content-Length"
+            )
             raise RuntimeError(problem)
-        if self.access_log and not self.response_started:
+        self.expected_content_length = missing
+
+    def _take_head(self) -> bytes:
+        """Return the head, which is sent now."""
+        if self.access_log:
             self._log()
-        self.response_started = True
-        self.transport.write(self._head + body)
-        self._head = b""
-        if not more_body:
-            self.response_complete, self._due = True, "nothing"
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+        self.response_started, self.waiting_for_100_continue = True, False
+        is_closing = not (self.keep_alive or self._announces_close)
+        head, self._unsent_head = self._unsent_head, b""
+        return b"%b%b%b" % (head, CLOSE_LINE if is_closing else b"", self._last_lines)
 
     def _log(self) -> None:
         client, target = get_client_addr(self.scope), get_path_with_query_string(self.scope)

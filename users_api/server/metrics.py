@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import accumulate
 from mmap import PAGESIZE, mmap
 from time import perf_counter_ns
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -191,22 +191,23 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status, has_body = perf_counter_ns(), DISCONNECTED, False
+        start, announced, sent = perf_counter_ns(), DISCONNECTED, DISCONNECTED
 
-        def observe(message: Message) -> Any:
-            nonlocal status, has_body
+        async def observe(message: Message) -> None:
+            nonlocal announced, sent
+            await send(message)
             if "status" in message:
-                status = message["status"]
+                announced = message["status"]
             else:
-                has_body = True  # Only now does the server send the status.
-            return send(message)
+                sent = announced  # The server sends the head along with the first piece of the body.
 
         try:
             await self.app(scope, receive, observe)
-        except Exception:
-            status = status if has_body else SERVER_ERROR
+        except BaseException:
+            sent = sent or SERVER_ERROR
             raise
         finally:
+            status = sent or (SERVER_ERROR if announced else DISCONNECTED)
             operation = scope.get("operation")
             name = operation.metric_name if operation else NO_OPERATION
             self._metrics.add(name, status, perf_counter_ns() - start)

@@ -5,13 +5,13 @@ import socket
 import struct
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from users_api.server.cycle import Cycle
+from users_api.server.cycle import ResponseCycle
 from users_api.server.failures import (
     ChunksTooSmall,
     HeadTimeout,
@@ -74,7 +74,8 @@ class Protocol(HttpToolsProtocol):
     _send_timer: asyncio.TimerHandle | None = None
     _shutting_down = False
     _is_deferred = False  # Whether the next request waits until the client has read a response.
-    _previous: RequestResponseCycle | None = None
+    _previous: RequestResponseCycle | None = None  # The one before `cycle`.
+    _running: RequestResponseCycle | None = None  # Whose application runs; others wait in the pipeline.
 
     def __init__(
         self,
@@ -103,13 +104,17 @@ class Protocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timers, and release what the connection holds."""
+        """Cancel the timers, release what the connection holds, and end the requests in progress."""
         self._held.hold_head(0)
         self._held.release()
         self._budget.release_response(self)
         self._cancel_head_timer()
         self._cancel_send_timer()
         super()._unset_keepalive_if_required()
+        if self._running:  # uvicorn reports the disconnection only to the newest request.
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
         self.transport.connection_lost()  # type: ignore[attr-defined]  # it is a LingeringTransport.
 
@@ -147,7 +152,7 @@ class Protocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             take_host_from_target(self.url, self.headers)
         if not self.parser.should_upgrade():
-            self._begin_request(method.decode(), version)
+            self._begin_request(method.decode("ascii"), version)
 
     def _begin_request(self, method: str, version: str) -> None:
         """Call the application, or queue the request behind those that are in progress.
@@ -156,29 +161,8 @@ class Protocol(HttpToolsProtocol):
             InvalidRequest: the target has no path.
             Overloaded: the budget has no room for the headers.
         """
-        target = parse_url(self.url)
-        if target.path is None:
-            raise InvalidRequest
-        path = target.path.decode()
-        scope: Any = self.scope
-        scope["method"], scope["http_version"] = method, version
-        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
-        scope["raw_path"] = self.root_path.encode() + target.path
-        scope["query_string"] = target.query or b""
-        self._previous = self.cycle
-        self.cycle = Cycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and not self._shutting_down and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
+        self._complete_scope(method, version)
+        self._previous, self.cycle = self.cycle, self._make_cycle(version)
         if self._previous is None or self._previous.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -192,6 +176,35 @@ class Protocol(HttpToolsProtocol):
         self._chunks = self._discarded = 0
         if not has_room:
             raise Overloaded
+
+    def _complete_scope(self, method: str, version: str) -> None:
+        target, scope = parse_url(self.url), cast("dict[str, Any]", self.scope)
+        if target.path is None:
+            raise InvalidRequest
+        path = target.path.decode("ascii")
+        scope["method"], scope["http_version"] = method, version
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode("ascii") + target.path
+        scope["query_string"] = target.query or b""
+
+    def _make_cycle(self, version: str) -> ResponseCycle:
+        return ResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and not self._shutting_down and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_chunk_header(self) -> None:
         """Reject many small chunks; the parser calls back for each."""
