@@ -77,17 +77,18 @@ class ResponseCycle(RequestResponseCycle):
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep the head until the body begins."""
-        lines, length, announces_close = [STATUS_LINE[status]], None, False
-        is_chunked = False
+        lines, length, is_chunked, announces_close = [STATUS_LINE[status]], None, False, False
         for name, value in (*self.default_headers, *headers):
             is_short = len(value) <= CACHED_BYTES
             line, framing = cached_header_line(name, value) if is_short else header_line(name, value)
             lines.append(line)
-            if framing == b"content-length" and length is None:
-                length = int(value)
+            if framing is None:
+                continue
+            if framing == b"content-length":
+                length = int(value) if length is None else length
             elif framing == b"transfer-encoding":
                 is_chunked = is_chunked or value.lower() == b"chunked"
-            elif framing == b"connection":
+            else:
                 tokens = [token.strip() for token in value.lower().split(b",")]
                 announces_close = announces_close or b"close" in tokens
         has_body = self.scope["method"] != "HEAD" and status not in BODILESS_STATUSES
@@ -105,7 +106,7 @@ class ResponseCycle(RequestResponseCycle):
         elif self.chunked_encoding:
             end = b"" if more_body else b"0\r\n\r\n"
             body = b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end
-        else:
+        elif more_body or self.expected_content_length != len(body):
             self._count(len(body), more_body=more_body)
         if not self.response_started:
             body = self._take_head() + body
@@ -120,7 +121,7 @@ class ResponseCycle(RequestResponseCycle):
         self.on_response()
 
     def _count(self, size: int, *, more_body: bool) -> None:
-        """Compare the size of the body with Content-Length."""
+        """Compare Content-Length with a body that has several pieces or another length."""
         missing = self.expected_content_length - size
         if missing < 0 or (missing and not more_body):
             problem = (
@@ -134,9 +135,10 @@ class ResponseCycle(RequestResponseCycle):
         if self.access_log:
             self._log()
         self.response_started, self.waiting_for_100_continue = True, False
-        is_closing = not (self.keep_alive or self._announces_close)
         head, self._unsent_head = self._unsent_head, b""
-        return b"%b%b%b" % (head, CLOSE_LINE if is_closing else b"", self._last_lines)
+        if not (self.keep_alive or self._announces_close):
+            head += CLOSE_LINE
+        return head + self._last_lines
 
     def _log(self) -> None:
         client, target = get_client_addr(self.scope), get_path_with_query_string(self.scope)

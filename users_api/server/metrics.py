@@ -5,7 +5,7 @@ each worker that has exited.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from functools import cache
 from hashlib import blake2b
 from itertools import accumulate
@@ -193,13 +193,17 @@ class MetricsMiddleware:
             return
         start, announced, sent = perf_counter_ns(), DISCONNECTED, DISCONNECTED
 
-        async def observe(message: Message) -> None:
-            nonlocal announced, sent
+        def observe(message: Message) -> Awaitable[None]:
+            nonlocal announced
+            if "status" not in message:
+                return send_body(message)
+            announced = message["status"]
+            return send(message)
+
+        async def send_body(message: Message) -> None:
+            nonlocal sent
             await send(message)
-            if "status" in message:
-                announced = message["status"]
-            else:
-                sent = announced  # The server sends the head along with the first piece of the body.
+            sent = announced  # The server sends the head along with the first piece of the body.
 
         try:
             await self.app(scope, receive, observe)

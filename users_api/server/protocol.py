@@ -164,6 +164,7 @@ class Protocol(HttpToolsProtocol):
         self._complete_scope(method, version)
         self._previous, self.cycle = self.cycle, self._make_cycle(version)
         if self._previous is None or self._previous.response_complete:
+            self._running = self.cycle
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -202,10 +203,6 @@ class Protocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
     def on_chunk_header(self) -> None:
         """Reject many small chunks; the parser calls back for each."""
         self._chunks += 1
@@ -239,6 +236,7 @@ class Protocol(HttpToolsProtocol):
             self._is_deferred = True
             return
         if self.pipeline:
+            self._running, _ = self.pipeline[-1]
             super().on_response_complete()
             if self.pipeline:
                 self.flow.pause_reading()
