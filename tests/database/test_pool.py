@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -223,3 +223,18 @@ def test_a_thread_gets_a_connection_that_arrives_at_its_timeout() -> None:
     queue.max_waiting = 1
 
     assert queue.get(timeout=0.01) == "just in time"
+
+
+def test_a_connection_is_kept_if_every_waiting_caller_has_just_given_up() -> None:
+    async def main() -> int:
+        queue = FairQueue()
+        queue.max_waiting = 1
+        waiting = asyncio.create_task(run_in_greenlet(queue.get, SECONDS))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        queue.put_nowait("connection")
+        with suppress(asyncio.CancelledError):
+            await waiting
+        return queue.qsize()
+
+    assert asyncio.run(main()) == 1

@@ -264,6 +264,8 @@ def test_a_generated_migration_is_formatted_and_matches_the_models(root: Path, t
 @pytest.mark.usefixtures("migrated")
 def test_a_generated_migration_imports_nothing_of_the_service(tmp_path: Path) -> None:
     copied = copytree(MIGRATIONS, tmp_path / "migrations")
+    (copied / "env.py").unlink()
+    (copied / "env.py").symlink_to(MIGRATIONS / "env.py")
     known = set(copied.glob("versions/*.py"))
     with transaction() as connection:
         connection.execute(text("ALTER TABLE users DROP COLUMN created_date"))

@@ -216,6 +216,40 @@ async def test_a_lost_connection_ends_the_running_request_and_those_that_wait() 
     assert received == ["/ http.disconnect"]
 
 
+@on_a_loop
+async def test_the_next_piece_waits_until_the_client_has_read_the_last_one() -> None:
+    protocol, wire = connect(responding("pieces"))
+    wire.on_write = protocol.pause_writing
+    protocol.data_received(REQUESTS["GET"])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    before = wire.sent
+    wire.on_write = lambda: None
+
+    protocol.resume_writing()
+    await settle(protocol)
+
+    assert (before[-6:], wire.sent[-9:]) == (b"\r\n\r\nhe", b"\r\n\r\nhello")
+    protocol.connection_lost(None)
+
+
+@on_a_loop
+async def test_nothing_is_sent_after_the_connection_is_lost() -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await receive()
+        await send(START)
+        await send(HELLO)
+
+    protocol, wire = connect(app)
+    protocol.data_received(REQUESTS["GET"])
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await settle(protocol)
+
+    assert wire.sent == b""
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_access_log_has_one_line_with_the_status_that_was_sent(
     caplog: pytest.LogCaptureFixture, *, fails: bool
