@@ -16,10 +16,12 @@ from itertools import cycle, islice
 import psutil
 
 from tests.resilience.callers import PAUSE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS
 
 MIB = 1024 * 1024
 PIECE_BYTES = 64 * 1024
 HELD_CONNECTIONS = 1_000
+MEMORY_BUDGET = 64 * MIB  # The service's default for each of two workers; half of it is for requests.
 UNREADING_CLIENTS = 300
 RECEIVE_BUFFER_BYTES = 4096
 FILTERING_CLIENTS = 32
@@ -55,9 +57,17 @@ HOSTILE = (
 
 
 async def hold_bodies(port: int, end: float, clients: int = HELD_CONNECTIONS) -> Counter[int]:
-    """Send bodies of 1 MiB, and hold back the last byte of each."""
+    """Send bodies of 1 MiB, and hold back the last byte of each, until the first one is refused at least."""
+    _allow_connections()
     request = post(b'{"username": "%s"}' % (b"x" * (MIB - 16)))[:-1]
-    return await _run(clients, lambda _: _wait(port, end, request))
+    held = [asyncio.ensure_future(_send_once(port, request)) for _ in range(clients)]
+    await asyncio.wait(held, timeout=end - time.monotonic())
+    if clients * MIB > MEMORY_BUDGET:
+        await asyncio.wait(held, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for each in held:
+        each.cancel()
+    await asyncio.wait(held)
+    return Counter(0 if each.cancelled() else each.result() for each in held)
 
 
 async def hold_idle(port: int, end: float, clients: int) -> Counter[int]:
@@ -125,22 +135,22 @@ async def combine_filters(port: int, end: float) -> Counter[int]:
     return await _run(FILTERING_CLIENTS, lambda _: _repeat(port, end, cycle([FILTERS]), PAUSE_SECONDS))
 
 
-async def _run(clients: int, client: Callable[[int], Awaitable[list[int]]]) -> Counter[int]:
+def _allow_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _run(clients: int, client: Callable[[int], Awaitable[list[int]]]) -> Counter[int]:
+    _allow_connections()
     found = await asyncio.gather(*map(client, range(clients)))
     return Counter(status for statuses in found for status in statuses)
 
 
-async def _wait(port: int, end: float, request: bytes) -> list[int]:
-    """Send an incomplete request, and return the status that comes before the end."""
+async def _send_once(port: int, request: bytes) -> int:
+    """Send an incomplete request, and return the status of the response to it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with closing(writer):
-        try:
-            async with asyncio.timeout(end - time.monotonic()):
-                return [await _exchange(reader, writer, request)]
-        except TimeoutError:
-            return [0]
+        return await _exchange(reader, writer, request)
 
 
 async def _repeat(port: int, end: float, requests: Iterator[bytes], pause: float = 0) -> list[int]:
