@@ -3,11 +3,9 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 
 import psutil
 import pytest
@@ -67,23 +65,3 @@ def test_a_replacement_worker_takes_over_the_share_of_a_killed_one(running: Serv
 
         with connections(running, 15):
             assert min(shares(running)) >= FAIR
-
-
-def test_a_burst_of_clients_is_accepted_without_delay(running: Service) -> None:
-    until(lambda: running.output().count("Application startup complete.") == 2)
-
-    # It is 0.17 with a wait before each accept.
-    assert median(_seconds(running, clients=64) for _ in range(15)) < 0.1
-
-
-def _seconds(running: Service, clients: int) -> float:
-    """Return the seconds until each of this many new clients has a response."""
-    began = time.monotonic()
-    with ExitStack() as stack:
-        opened = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", running.port))) for _ in range(clients)
-        ]
-        for client in opened:
-            client.sendall(PING)
-        assert all(client.recv(1024).startswith(b"HTTP/1.1 200 OK") for client in opened)
-        return time.monotonic() - began

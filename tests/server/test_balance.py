@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import ExitStack, closing
+from itertools import count
+from selectors import DefaultSelector, SelectorKey
 from typing import Any
 
 from users_api.server.balance import HANDOVER_SECONDS, Acceptor, Connections, WorkerLoad
@@ -187,3 +189,44 @@ async def test_a_worker_that_stops_accepts_what_is_in_the_queue(
 
         await until(lambda: len(worker.connections) == 1)
     await until(lambda: not worker.connections)
+
+
+class Clock(DefaultSelector):
+    """Time that passes only while an event loop has nothing to do, so that a slow machine changes nothing."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            self.now += timeout or 0
+        return ready
+
+
+def test_clients_of_a_burst_do_not_wait_in_turn() -> None:
+    clients, clock, load = 64, Clock(), WorkerLoad(MAX_CONNECTIONS)
+    loop = asyncio.SelectorEventLoop(clock)
+    loop.time = lambda: clock.now  # type: ignore[method-assign]
+    other, slot, accepted, done = load.claim(), load.claim(), count(1), asyncio.Event()
+    load.report(other, 0)
+
+    class AcceptedInTurn(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            transport.close()
+            number = next(accepted)
+            loop.call_later(HANDOVER_SECONDS / 20, load.report, other, number)
+            if number == clients:
+                done.set()
+
+    async def accept_all(listener: socket.socket) -> float:
+        acceptor = Acceptor([listener], load, slot, AcceptedInTurn)
+        await done.wait()
+        acceptor.close()
+        return clock.now
+
+    with ExitStack() as stack, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        listener = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0), backlog=clients)))
+        listener.settimeout(0)
+        for _ in range(clients):
+            stack.enter_context(call(listener))
+        assert runner.run(accept_all(listener)) < clients * HANDOVER_SECONDS / 5
