@@ -57,10 +57,14 @@ HOSTILE = (
 
 
 async def hold_bodies(port: int, end: float, clients: int = HELD_CONNECTIONS) -> Counter[int]:
-    """Send bodies of 1 MiB, and hold back the last byte of each, until the first one is refused at least."""
+    """Send bodies of 1 MiB, and hold back the last byte of each, until the first one is refused at least.
+
+    The clients connect one after the other in the first half of the time.
+    """
     _allow_connections()
     request = post(b'{"username": "%s"}' % (b"x" * (MIB - 16)))[:-1]
-    held = [asyncio.ensure_future(_send_once(port, request)) for _ in range(clients)]
+    pause = (end - time.monotonic()) / 2 / clients
+    held = [asyncio.ensure_future(_send_once(port, request, number * pause)) for number in range(clients)]
     await asyncio.wait(held, timeout=end - time.monotonic())
     if clients * MIB > MEMORY_BUDGET:
         await asyncio.wait(held, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -146,8 +150,9 @@ async def _run(clients: int, client: Callable[[int], Awaitable[list[int]]]) -> C
     return Counter(status for statuses in found for status in statuses)
 
 
-async def _send_once(port: int, request: bytes) -> int:
-    """Send an incomplete request, and return the status of the response to it."""
+async def _send_once(port: int, request: bytes, delay: float) -> int:
+    """Send an incomplete request after some seconds, and return the status of the response to it."""
+    await asyncio.sleep(delay)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with closing(writer):
         return await _exchange(reader, writer, request)
