@@ -194,7 +194,7 @@ async def test_a_worker_that_stops_accepts_what_is_in_the_queue(
 class Clock(DefaultSelector):
     """Time that passes only while an event loop has nothing to do, so that a slow machine changes nothing."""
 
-    now = 1000.0
+    now = 1000.0  # To the acceptor, 0 is long ago.
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         ready = super().select(0)
