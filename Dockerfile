@@ -28,6 +28,7 @@ RUN pip --python /opt/users-api/bin/python install --no-deps --no-build-isolatio
 # Everything except the code.
 FROM python:3.13-slim AS base
 ENV APP_SETTINGS=users_api.config.ProductionConfig \
+    AUTH=required \
     PATH=/opt/users-api/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
@@ -57,7 +58,7 @@ RUN ln -s /opt/users-api .venv
 COPY --from=code /tmp/users-api /opt/users-api
 COPY --chown=10001:10001 . .
 RUN python -m ensurepip && touch .venv/run.stamp .venv/dev.stamp && chown 10001:10001 .
-ENV APP_SETTINGS=users_api.config.DevelopmentConfig PYTHONPATH=/src
+ENV APP_SETTINGS=users_api.config.DevelopmentConfig AUTH=none PYTHONPATH=/src
 USER 10001:10001
 
 # Heroku's release phase runs a separate image.

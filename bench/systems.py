@@ -77,6 +77,7 @@ def users_api(database: Database) -> Iterator[System]:
     port = free_port()
     settings = {
         "APP_SETTINGS": "users_api.config.ProductionConfig",
+        "AUTH": "none",
         "DATABASE_URL": database.url,
         "PORT": str(port),
         "WEB_CONCURRENCY": str(WORKERS),

@@ -52,6 +52,7 @@ def app(database_url: str) -> Iterator[FlaskApp]:
     """The application with a migrated database."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
+        environment.setenv("AUTH", "none")
         environment.setenv("DATABASE_TEST_URL", database_url)
         application = create_app()
     with application.app.app_context():

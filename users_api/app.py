@@ -1,7 +1,7 @@
 """Creates the application; only the commands and the development server import this module."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,9 +12,10 @@ from connexion.resolver import RelativeResolver
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import make_url
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse
 
 from users_api import errors
+from users_api.authentication import create_authentication
 from users_api.config import Config, load_settings
 from users_api.database import (
     db,
@@ -25,12 +26,12 @@ from users_api.database import (
     set_session_timeouts,
     wait_on_the_loop,
 )
-from users_api.document import document_path
+from users_api.document import Parts, load_document
 from users_api.engine import App
 from users_api.engine.pages import Pages
 from users_api.hosts import AllowedHosts
 from users_api.models import User
-from users_api.server.metrics import MEDIA_TYPE, Metrics, MetricsMiddleware
+from users_api.server.metrics import Metrics, MetricsMiddleware
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 SWAGGER_UI_TEMPLATES: Final = Path(__file__).with_name("ui")
@@ -74,11 +75,24 @@ def create_app() -> App:
         body_seconds=settings.BODY_TIMEOUT,
         pages=pages,
         raise_problems=True,
+        context_by_name=True,
     )
     configure(app.app, settings)
     errors.register(app)
-    api = app.add_api(document_path())
+    authentication = create_authentication(settings, Path(app.app.instance_path))
+    parts = Parts(
+        authentication=authentication is not None,
+        issuer=settings.AUTH_ISSUER,
+        rate_limits=False,
+    )
+    handlers = authentication.security_map if authentication else {}
+    api = app.add_api(load_document(parts), security_map=handlers)
     metrics = Metrics(node.operation["operationId"] for node in api.document.operations())
+    app.app.extensions |= {
+        "authentication": authentication,
+        "metrics": metrics,
+        "token_signer": authentication and authentication.signer,
+    }
     app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
     if settings.ALLOWED_HOSTS is not None:
         probes = frozenset(
@@ -93,7 +107,6 @@ def create_app() -> App:
             exempt_paths=probes,
         )
     pages.add("/", lambda _: RedirectResponse("/ui/"))
-    pages.add("/metrics", lambda _: Response(metrics.text(), media_type=MEDIA_TYPE))
     app.build()
     return app
 
@@ -137,5 +150,7 @@ async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
             lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
             idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
         )
-        yield
+        authentication = app.app.extensions["authentication"]
+        async with authentication.running() if authentication else nullcontext():
+            yield
         db.engine.dispose()

@@ -17,13 +17,15 @@ from sqlalchemy import MetaData, Table, make_url
 from sqlalchemy.exc import DBAPIError
 from yaml import MarkedYAMLError
 
-from users_api import seeds
+from users_api import clients, seeds
+from users_api.access.keys import generate_key
 from users_api.app import MIGRATIONS, create_flask_app
 from users_api.config import Config, SettingsError, load_settings
 from users_api.database import MigrationsNotFound, db, newest_migration, schema_is_newer, schema_is_newest
 from users_api.development import STARTUP_MESSAGE_VARIABLE, describe_error
-from users_api.document import document_path
+from users_api.document import document_path, scopes
 from users_api.engine.failures import DocumentError
+from users_api.models import LONGEST_CLIENT_NAME
 from users_api.server.descriptors import TooFewDescriptors, allow_descriptors
 from users_api.server.listener import is_port_in_use, port_in_use_message
 from users_api.serving import server_options
@@ -41,6 +43,7 @@ STARTED_MESSAGE: Final = """
 NEWER_SCHEMA_HELP: Final = (
     "If a newer version has already migrated the database, the command reports that and changes nothing."
 )
+DOWNGRADE_HELP: Final = "Reverting the first migration deletes all users, and the third one all clients."
 PASSWORDS: Final = ("password", "sslpassword")  # libpq also reads them from the query.
 FORCE_HELP: Final = "Allow it with production settings."
 DEVELOPMENT_NOTICE: Final = (
@@ -84,6 +87,8 @@ def main() -> None:
     General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, ALLOWED_HOSTS, PORT,
     WEB_CONCURRENCY, FORWARDED_ALLOW_IPS.
 
+    Access: AUTH, TOKEN_KEYS, AUTH_ISSUER, AUTH_AUDIENCE.
+
     Limits: DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUT, DATABASE_CONNECT_TIMEOUT, DATABASE_STATEMENT_TIMEOUT,
     DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS,
     HEAD_LIMIT, HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, MEMORY_BUDGET, SEND_TIMEOUT, KEEP_ALIVE,
@@ -126,12 +131,10 @@ def _require_force(command: click.Command) -> click.Command:
     @with_appcontext
     def invoke(*, force: bool, **options: Any) -> None:
         if not options["sql"]:
-            _refuse_without(force, "db downgrade reverts migrations and may delete all users")
+            _refuse_without(force, "db downgrade reverts migrations and may delete all users and clients")
         click.get_current_context().invoke(command, **options)
 
-    result = _with_help(
-        command, f"{command.help}\n\nReverting the first migration deletes all users.", invoke
-    )
+    result = _with_help(command, f"{command.help}\n\n{DOWNGRADE_HELP}", invoke)
     result.params = [*command.params, click.Option(["--force"], is_flag=True, help=FORCE_HELP)]
     return result
 
@@ -238,7 +241,7 @@ def serve(port: int | None) -> None:
     settings = load_settings()
     if settings.DEBUG and not os.environ.get("DATABASE_URL"):
         click.echo(DEVELOPMENT_NOTICE.format(database=_database_location(settings)), err=True)
-    if settings.ALLOWED_HOSTS is None:
+    if settings.ALLOWED_HOSTS is None and not settings.AUTH:
         click.echo(EVERY_HOST_NOTICE, err=True)
     _allow_connections(settings)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
@@ -269,11 +272,70 @@ def _allow_connections(settings: type[Config]) -> None:
         raise SettingsError(message) from None
 
 
+@main.command("generate_key", with_appcontext=False)
+def generate_token_key() -> None:
+    """Print a new key for TOKEN_KEYS.
+
+    The first of TOKEN_KEYS signs access tokens, all of them verify. To replace a key, put a new one in front
+    of it, and remove the old one when the last token signed with it has expired, 15 minutes later.
+    """
+    click.echo(generate_key())
+
+
+@main.group("clients", cls=AppGroup)
+def client_commands() -> None:
+    """Manage the clients that may get access tokens from /oauth/token."""
+
+
+@client_commands.command("add")
+@click.argument("name")
+@click.option(
+    "--scope", "chosen", multiple=True, required=True, help="What the client may do; repeat it for several."
+)
+def add(name: str, chosen: tuple[str, ...]) -> None:
+    """Add a client, and print its id and its secret.
+
+    The secret is not stored and cannot be printed again. Names may repeat: to replace a secret, add a client
+    with the same name, switch to it, and revoke the old one.
+    """
+    known = scopes()
+    for scope in chosen:
+        if scope not in known:
+            message = f"There is no scope {scope!r}; the document has {', '.join(known)}."
+            raise click.BadParameter(message, param_hint="'--scope'")
+    if not 1 <= len(name) <= LONGEST_CLIENT_NAME or not name.isprintable():
+        message = f"A name has 1 to {LONGEST_CLIENT_NAME} printable characters."
+        raise click.BadParameter(message, param_hint="'NAME'")
+    added = clients.add_client(name, dict.fromkeys(chosen))
+    click.echo(f"client_id      {added.client_id}\nclient_secret  {added.secret}")
+    click.echo("Store the secret now: it cannot be shown again.", err=True)
+
+
+@client_commands.command("list")
+def list_() -> None:
+    """List all clients with their scopes, and when they were added or revoked."""
+    for client in clients.list_clients():
+        state = f"revoked {client.revoked_date:%Y-%m-%d %H:%M}" if client.revoked_date else "active"
+        added = f"{client.created_date:%Y-%m-%d %H:%M}"
+        click.echo(f"{client.id}  {added}  {state}  {client.scopes}  {client.name}")
+
+
+@client_commands.command("revoke")
+@click.argument("client_id")
+def revoke(client_id: str) -> None:
+    """Revoke a client for good; its tokens stop working within 10 seconds."""
+    name = clients.revoke_client(client_id)
+    if name is None:
+        message = f"There is no client {client_id!r} that could be revoked; see `users-api clients list`."
+        raise click.ClickException(message)
+    click.echo(f"Revoked {name}. Its tokens stop working within 10 seconds.")
+
+
 @main.command("recreate_db")
 @click.option("--force", is_flag=True, help=FORCE_HELP)
 def recreate_db(*, force: bool) -> None:
-    """Drop all tables and create them again; deletes all users."""
-    _refuse_without(force, "recreate_db deletes all users")
+    """Drop all tables and create them again; deletes all users and clients."""
+    _refuse_without(force, "recreate_db deletes all users and clients")
     db.drop_all()
     Table("alembic_version", MetaData()).drop(db.engine, checkfirst=True)
     upgrade()

@@ -10,6 +10,8 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from users_api.access.discovery import parse_issuer
+from users_api.access.keys import SigningKeys
 from users_api.server.slots import MAX_WORKERS
 
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
@@ -18,6 +20,16 @@ MIN_SECRET_KEY_LENGTH: Final = 32
 MULTI_HOST_URL: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
 HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 LOOPBACK_HOSTS: Final = "localhost,127.0.0.1,[::1]"
+AUTH_VALUES: Final = ("required", "none")
+MAX_AUDIENCE_LENGTH: Final = 256
+AUDIENCE_MISSING: Final = (
+    "Set AUTH_AUDIENCE to the audience that the tokens of AUTH_ISSUER have for this service."
+)
+TWO_ISSUERS: Final = "Unset AUTH_ISSUER or TOKEN_KEYS: tokens come from one issuer only."
+KEYS_MISSING: Final = (
+    "Set TOKEN_KEYS to the key that signs access tokens, which `users-api generate_key` prints; "
+    "or set AUTH_ISSUER to the issuer of the tokens."
+)
 DECIMAL_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -134,6 +146,32 @@ def secret_key(text: str) -> str | None:
     return text or None
 
 
+def access_mode(text: str) -> bool:
+    """Return whether operations require access tokens."""
+    if text not in AUTH_VALUES:
+        message = f"must be `required` or `none`, not {text!r}"
+        raise ValueError(message)
+    return text == "required"
+
+
+def audience(text: str) -> str:
+    """Return the audience, which names this service in access tokens (RFC 9068, 2.2)."""
+    if len(text) > MAX_AUDIENCE_LENGTH or not (text.isascii() and text.isprintable()):
+        message = f"must be at most {MAX_AUDIENCE_LENGTH} printable ASCII characters"
+        raise ValueError(message)
+    return text
+
+
+def token_keys(text: str) -> SigningKeys | None:
+    """Return the keys that sign and verify access tokens, or None for an empty text."""
+    return SigningKeys.parse(text) if text else None
+
+
+def optional(parse: Callable[[str], Value]) -> Callable[[str], Value | None]:
+    """Return a parser that returns None for an empty text, which is the default."""
+    return lambda text: parse(text) if text else None
+
+
 class ConnectionsPerWorker:
     """The database connections of one worker: an equal share of the instance's, and at least one.
 
@@ -159,6 +197,10 @@ class Config:
     DEBUG = False
     SECRET_KEY: Any = DEFAULT_SECRET_KEY
     SQLALCHEMY_DATABASE_URI: Any = ""
+    AUTH = EnvironmentVariable("AUTH", access_mode, default="none")
+    AUTH_ISSUER = EnvironmentVariable("AUTH_ISSUER", optional(parse_issuer), default="")
+    AUTH_AUDIENCE = EnvironmentVariable("AUTH_AUDIENCE", audience, default="")
+    TOKEN_KEYS = EnvironmentVariable("TOKEN_KEYS", token_keys, default="")
     ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default="*")
     PORT = EnvironmentVariable("PORT", integer_between(1, 65535), default="5000")
     WEB_CONCURRENCY = EnvironmentVariable("WEB_CONCURRENCY", integer_between(1, MAX_WORKERS), default="2")
@@ -217,6 +259,12 @@ class TestingConfig(Config):
 class ProductionConfig(Config):
     """Production: no setting has an unsafe default."""
 
+    AUTH = EnvironmentVariable(
+        "AUTH",
+        access_mode,
+        missing="Set AUTH to `required`, so that clients need access tokens; or to `none`, so that "
+        "any client that can reach the port can read and change all users.",
+    )
     SECRET_KEY = EnvironmentVariable("SECRET_KEY", secret_key, default="")
     SQLALCHEMY_DATABASE_URI = EnvironmentVariable(
         "DATABASE_URL",
@@ -242,6 +290,7 @@ def load_settings() -> type[Config]:
         raise SettingsError(message)
     for setting in filter(str.isupper, dir(settings)):
         getattr(settings, setting)
+    _check_access(settings)
     if settings.MEMORY_BUDGET < 2 * settings.BODY_LIMIT:
         message = (
             f"MEMORY_BUDGET must be at least {2 * settings.BODY_LIMIT}, twice BODY_LIMIT: "
@@ -249,3 +298,18 @@ def load_settings() -> type[Config]:
         )
         raise SettingsError(message)
     return settings
+
+
+def _check_access(settings: type[Config]) -> None:
+    """Raise SettingsError unless the settings of access tokens fit together: none of them is ignored."""
+    if settings.AUTH_ISSUER and not settings.AUTH_AUDIENCE:
+        raise SettingsError(AUDIENCE_MISSING)
+    if settings.AUTH_ISSUER and settings.TOKEN_KEYS:
+        raise SettingsError(TWO_ISSUERS)
+    given = [name for name in ("AUTH_ISSUER", "AUTH_AUDIENCE", "TOKEN_KEYS") if getattr(settings, name)]
+    if given and not settings.AUTH:
+        message = f"{given[0]} has no effect with AUTH=none; unset it, or set AUTH to `required`."
+        raise SettingsError(message)
+    creates_keys = settings.DEBUG or settings.TESTING
+    if settings.AUTH and not (settings.AUTH_ISSUER or settings.TOKEN_KEYS or creates_keys):
+        raise SettingsError(KEYS_MISSING)

@@ -7,27 +7,33 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
 from connexion.exceptions import OAuthProblem, OAuthResponseProblem, OAuthScopeProblem, ProblemException
 from connexion.lifecycle import ConnexionRequest
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from users_api.access.bearer import InsufficientScope, challenge
+from users_api.access.issuer import IssuerUnavailable
+from users_api.access.tokens import InvalidToken
 from users_api.database import (
     is_missing_schema_object,
     is_sequence_exhausted,
     is_unavailable,
     violated_constraint,
 )
+from users_api.document import TOKEN_OPERATION
 from users_api.engine import App, Response
 from users_api.engine.failures import (
+    FieldError,
     InvalidParameter,
     InvalidPathParameter,
     InvalidPayload,
     PathNotFound,
     UnsupportedMediaType,
 )
-from users_api.envelope import failure
+from users_api.envelope import NOT_STORED, failure
 
 RETRY_AFTER: Final = MappingProxyType({"Retry-After": "1"})
 INTERNAL_ERROR_MESSAGE: Final = "Something went wrong on our side."
@@ -35,9 +41,9 @@ UNAVAILABLE_MESSAGE: Final = "The service is unavailable for the moment. Please 
 IDS_EXHAUSTED_MESSAGE: Final = "Nothing can be added: the ids are exhausted."
 PATH_NOT_FOUND_MESSAGE: Final = "There is nothing at this path. See /ui/ for what there is."
 METHOD_NOT_ALLOWED_MESSAGE: Final = "Method not allowed. See the Allow header for what this path has."
-UNSUPPORTED_MEDIA_TYPE_MESSAGE: Final = (
-    "The request body must be application/json in UTF-8, without a content coding."
-)
+REALM: Final = "users-api"
+BASIC_CHALLENGE: Final = (b"www-authenticate", f'Basic realm="{REALM}"'.encode())
+QUOTES: Final = '"\\'
 
 
 class RateLimitFilter(logging.Filter):
@@ -57,6 +63,8 @@ class RateLimitFilter(logging.Filter):
 logger = logging.getLogger(__name__)
 outage_logger = logger.getChild("outages")
 outage_logger.addFilter(RateLimitFilter())
+rejection_logger = logger.getChild("rejections")
+rejection_logger.addFilter(RateLimitFilter())
 
 
 class Rejection(Exception):  # noqa: N818 -- exceptions are named for what happened.
@@ -96,6 +104,44 @@ class SchemaOutdated(Rejection):
     headers = RETRY_AFTER
 
 
+class TokenRefusal(Exception):  # noqa: N818 -- as above.
+    """No access token is issued; the response has the form of RFC 6749, 5.2."""
+
+    status = HTTPStatus.BAD_REQUEST
+    error = "invalid_request"
+    description = ""
+
+
+class InvalidTokenRequest(TokenRefusal):
+    """The request is malformed."""
+
+    def __init__(self, description: str) -> None:
+        """Describe what is wrong."""
+        self.description = description
+
+
+class UnsupportedGrantType(TokenRefusal):
+    """There are other grant types in RFC 6749."""
+
+    error = "unsupported_grant_type"
+    description = "grant_type must be client_credentials."
+
+
+class InvalidScope(TokenRefusal):
+    """The client may have only the scopes with which it was added."""
+
+    error = "invalid_scope"
+    description = "The client may not have this scope."
+
+
+class InvalidClient(TokenRefusal):
+    """The client is unknown or revoked, or its secret is wrong: nobody learns which of them."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    error = "invalid_client"
+    description = "The client is unknown or revoked, or its secret is wrong."
+
+
 REJECTIONS_BY_CONSTRAINT: Final[Mapping[str, type[Rejection]]] = {"uq_users_email": EmailTaken}
 ID_CONSTRAINTS: Final = {"ck_users_id"}  # Only a new id can violate them, after the largest one.
 REJECTIONS_BY_PATH_PARAMETER: Final[Mapping[str, type[Rejection]]] = {"user_id": UserNotFound}
@@ -105,16 +151,16 @@ def register(app: App) -> None:
     """Register the error handlers of the application."""
     handlers: dict[int | type[Exception], Callable[[Any], Response]] = {
         Rejection: lambda error: failure(error.status, error.message, error.headers),
-        InvalidPayload: lambda error: failure(400, "Invalid payload.", errors=error.errors),
+        TokenRefusal: token_refused,
         InvalidParameter: lambda error: failure(400, "Invalid parameter.", errors=error.errors),
-        UnsupportedMediaType: lambda _: failure(
-            415, UNSUPPORTED_MEDIA_TYPE_MESSAGE, {"Accept-Encoding": "identity"}
-        ),
         PathNotFound: lambda _: failure(404, PATH_NOT_FOUND_MESSAGE),
         InvalidPathParameter: invalid_path_parameter,
-        OAuthProblem: lambda _: failure(401, "Authentication required."),
-        OAuthResponseProblem: lambda _: failure(401, "Invalid token."),
-        OAuthScopeProblem: lambda _: failure(403, "Insufficient scope."),
+        InvalidToken: invalid_token,
+        InsufficientScope: lambda error: failure(403, "Insufficient scope.", _challenge(error)),
+        IssuerUnavailable: issuer_unavailable,
+        OAuthProblem: lambda _: failure(401, "Authentication required.", _challenge(None)),
+        OAuthResponseProblem: lambda _: failure(401, "Invalid token.", _challenge(None)),
+        OAuthScopeProblem: lambda _: failure(403, "Insufficient scope.", _challenge(None)),
         405: lambda error: failure(405, METHOD_NOT_ALLOWED_MESSAGE, error.headers),
         HTTPException: rejected_by_library,
         ProblemException: rejected_by_library,
@@ -128,6 +174,8 @@ def register(app: App) -> None:
     }
     for failed, respond in handlers.items():
         app.add_error_handler(failed, _handler(respond))
+    app.add_error_handler(InvalidPayload, invalid_payload)
+    app.add_error_handler(UnsupportedMediaType, unsupported_media_type)
 
 
 def _handler(respond: Callable[[Any], Response]) -> Callable[[ConnexionRequest, Any], Any]:
@@ -135,6 +183,55 @@ def _handler(respond: Callable[[Any], Response]) -> Callable[[ConnexionRequest, 
         return respond(error)
 
     return handle
+
+
+async def invalid_payload(request: ConnexionRequest, error: InvalidPayload) -> Response:
+    """Return 400 with all errors; a token request has one error in the form of RFC 6749."""
+    if request.scope["operation"].definition["operationId"] != TOKEN_OPERATION:
+        return failure(400, "Invalid payload.", errors=error.errors)
+    return token_refused(InvalidTokenRequest(_in_one_sentence(error.errors[0])))
+
+
+async def unsupported_media_type(request: ConnexionRequest, _error: UnsupportedMediaType) -> Response:
+    """Return 415 with the media types of the operation."""
+    media_types = " or ".join(request.scope["operation"].bodies.media_types)
+    message = f"The request body must be {media_types} in UTF-8, without a content coding."
+    return failure(415, message, {"Accept-Encoding": "identity"})
+
+
+def token_refused(error: TokenRefusal) -> Response:
+    """Return the error response of RFC 6749, 5.2."""
+    challenge = [BASIC_CHALLENGE] if error.status == HTTPStatus.UNAUTHORIZED else []
+    body = orjson.dumps({"error": error.error, "error_description": error.description})
+    return Response(error.status, [*NOT_STORED, (b"pragma", b"no-cache"), *challenge], body)
+
+
+def _in_one_sentence(error: FieldError) -> str:
+    """Return the error as text that RFC 6749 allows: printable ASCII without quotes and backslashes."""
+    text = f"{error.field or 'The payload'} {error.message}."
+    return "".join(each if " " <= each <= "~" and each not in QUOTES else "?" for each in text)
+
+
+def invalid_token(error: InvalidToken) -> Response:
+    """Return 401 without the reason, which only the log has."""
+    rejection_logger.warning("Rejected an access token: %s", error)
+    return failure(401, "Invalid token.", _challenge(error))
+
+
+def issuer_unavailable(error: IssuerUnavailable) -> Response:
+    """Return 503: without any keys of the issuer no token can be verified."""
+    outage_logger.error("No keys of AUTH_ISSUER: %s", error)
+    return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
+
+
+def revocations_unavailable(error: Exception) -> None:
+    """Log that the revoked clients cannot be read; those read last stay revoked."""
+    reason = " ".join(str(getattr(error, "orig", error)).split())
+    outage_logger.error("Cannot read the revoked clients: %s", reason or "no response in time")
+
+
+def _challenge(error: Exception | None) -> dict[str, str]:
+    return {"WWW-Authenticate": challenge(REALM, error)}
 
 
 def invalid_path_parameter(error: InvalidPathParameter) -> Response:

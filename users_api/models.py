@@ -20,12 +20,17 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from users_api.database import db
 
 LARGEST_ID: Final = 9007199254740991
 LONGEST_USERNAME: Final = 128
 LONGEST_EMAIL: Final = 128
+LONGEST_CLIENT_ID: Final = 32
+LONGEST_CLIENT_NAME: Final = 128
+LONGEST_SCOPES: Final = 1024
+SHA256_HEX_DIGITS: Final = 64
 VERSION_BITS: Final = 31
 
 
@@ -58,6 +63,11 @@ def random_version() -> int:
     return random.getrandbits(VERSION_BITS)
 
 
+def date_time() -> TypeEngine[datetime]:
+    """Return the type of a column of UTC timestamps."""
+    return DateTime(timezone=True).with_variant(UtcDateTimeType, "sqlite")
+
+
 class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy creates this base at run time.
     """A user of the directory; each update changes `version` to another random one."""
 
@@ -71,11 +81,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         String(LONGEST_EMAIL).with_variant(String(LONGEST_EMAIL, collation="C"), "postgresql")
     )
     active: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
-    created_date: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True).with_variant(UtcDateTimeType, "sqlite"),
-        default=utc_now,
-        server_default=func.now(),
-    )
+    created_date: Mapped[datetime] = mapped_column(date_time(), default=utc_now, server_default=func.now())
     version: Mapped[int] = mapped_column(Integer, default=random_version, server_default=text("1"))
 
     __table_args__ = (
@@ -91,6 +97,30 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         Index("ix_users_username_active_id", "username", "active", "id"),
         Index("ix_users_active_id", "active", "id"),
         {"sqlite_autoincrement": True},
+    )
+
+
+class Client(db.Model):  # type: ignore[name-defined,misc]  # as above.
+    """A client that may get access tokens; only a hash of its secret is stored.
+
+    A revoked client keeps its row, which ends its tokens. Names may repeat, so that a client can be replaced.
+    """
+
+    __tablename__ = "clients"
+
+    id: Mapped[str] = mapped_column(String(LONGEST_CLIENT_ID), primary_key=True)
+    name: Mapped[str] = mapped_column(String(LONGEST_CLIENT_NAME))
+    secret_hash: Mapped[str] = mapped_column(String(SHA256_HEX_DIGITS))
+    scopes: Mapped[str] = mapped_column(String(LONGEST_SCOPES))
+    created_date: Mapped[datetime] = mapped_column(date_time(), default=utc_now, server_default=func.now())
+    revoked_date: Mapped[datetime | None] = mapped_column(date_time())
+
+    __table_args__ = (
+        CheckConstraint(f"length(id) = {LONGEST_CLIENT_ID}", name="id"),
+        CheckConstraint(f"length(name) BETWEEN 1 AND {LONGEST_CLIENT_NAME}", name="name"),
+        CheckConstraint(f"length(secret_hash) = {SHA256_HEX_DIGITS}", name="secret_hash"),
+        CheckConstraint(f"length(scopes) BETWEEN 1 AND {LONGEST_SCOPES}", name="scopes"),
+        Index("ix_clients_revoked_date", "revoked_date"),
     )
 
 

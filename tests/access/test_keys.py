@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
-from tests.access.corpus import EC_CURVES, RSA_NAMES, encode, signing_keys
+from tests.support.token_corpus import EC_CURVES, RSA_NAMES, encode, signing_keys
 from users_api.access.algorithms import ALGORITHMS, MODELS
 from users_api.access.keys import PublicKey, PublicKeys, SigningKeys, generate_key
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
-from tests.access.corpus import (
+from tests.support.token_corpus import (
     ENTRIES,
     HEADERS,
     MALFORMED_KEY_IDS,
@@ -191,7 +191,7 @@ def test_the_signature_is_verified_before_the_claims_are_read(mint: Mint, keys, 
         ),
         ({"aud": ["a", "b"]}, "its aud is ['a', 'b'], not 'https://users.example'"),
         ({"sub": "\n"}, r"its sub is '\n', not printable text of 1 to 256 characters"),
-        ({"scope": ""}, "its scope is '', not 1 to 100 scopes with single spaces between"),
+        ({"scope": " "}, "its scope is ' ', not 1 to 100 scopes with single spaces between"),
     ],
 )
 def test_the_reason_names_what_was_found_and_expected(

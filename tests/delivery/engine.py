@@ -116,7 +116,8 @@ class Database:
         """Store the name; `options` connect a container to the database."""
         self.server, self.name = server, name
         url = f"postgres://postgres:postgres@users-db/{name}"
-        self.options = ["--network", network, "--env", f"DATABASE_URL={url}", "--env", "PGSSLMODE=require"]
+        self.options = ["--network", network, "--env", f"DATABASE_URL={url}"]
+        self.options += ["--env", "PGSSLMODE=require", "--env", "AUTH=none"]
 
     def migrate(self, image: str) -> str:
         """Run the image's release phase and return its output."""

@@ -34,6 +34,7 @@ class Production:
         self.files = ["--file", str(root / "compose.prod.yml"), "--file", str(folder / "difference.yml")]
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.environment = {
+            "AUTH": "none",
             "COMPOSE_PROJECT_NAME": "users-api-rehearsal-production",
             "HTTP_PORT": f"127.0.0.1:{port}",
             "IMAGE": image,

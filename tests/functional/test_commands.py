@@ -144,7 +144,7 @@ def test_recreate_db_creates_missing_tables(run: Run, users: Callable[[], list[s
 def test_recreate_db_requires_force_with_production_settings(
     run: Run, users: Callable[[], list[str]]
 ) -> None:
-    production = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
+    production = {"APP_SETTINGS": "users_api.config.ProductionConfig", "AUTH": "none"}
     run("db", "upgrade")
     run("seed_db")
 
@@ -153,9 +153,8 @@ def test_recreate_db_requires_force_with_production_settings(
     forced = run("recreate_db", "--force", **production)
 
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert (
-        refused.stderr
-        == "Error: recreate_db deletes all users; pass --force to run it with production settings.\n"
+    assert refused.stderr == (
+        "Error: recreate_db deletes all users and clients; pass --force to run it with production settings.\n"
     )
     assert len(kept) == 2
     assert (forced.exit_code, users()) == (0, [])
@@ -164,7 +163,7 @@ def test_recreate_db_requires_force_with_production_settings(
 def test_db_downgrade_requires_force_with_production_settings(
     run: Run, users: Callable[[], list[str]]
 ) -> None:
-    production = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
+    production = {"APP_SETTINGS": "users_api.config.ProductionConfig", "AUTH": "none"}
     run("db", "upgrade")
     run("seed_db")
 
@@ -177,7 +176,7 @@ def test_db_downgrade_requires_force_with_production_settings(
         1,
         "",
         (
-            "Error: db downgrade reverts migrations and may delete all users; "
+            "Error: db downgrade reverts migrations and may delete all users and clients; "
             "pass --force to run it with production settings.\n"
         ),
     )
@@ -233,7 +232,8 @@ def test_every_command_reports_a_wrong_setting_in_one_line(
 ) -> None:
     wrong = {"DATABASE_URL": "", "PORT": "http"}[variable]
 
-    stopped = run(*command, **{"APP_SETTINGS": "users_api.config.ProductionConfig", variable: wrong})
+    production = {"APP_SETTINGS": "users_api.config.ProductionConfig", "AUTH": "none"}
+    stopped = run(*command, **production | {variable: wrong})
 
     assert (stopped.exit_code, stopped.stderr) == (1, line)
 
@@ -244,7 +244,7 @@ def test_a_document_ahead_of_its_handlers_stops_every_command_with_one_line(
 ) -> None:
     ahead = tmp_path / "ahead.yaml"
     ahead.write_text(document_path().read_text().replace('operationId: "ping"', 'operationId: "greet"'))
-    monkeypatch.setattr("users_api.app.document_path", lambda: ahead)
+    monkeypatch.setattr("users_api.document.document_path", lambda: ahead)
 
     stopped = run(*command)
 

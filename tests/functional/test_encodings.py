@@ -17,7 +17,7 @@ from users_api.app import create_app
 
 AWAY = {"status": "error", "message": "The service is unavailable for the moment. Please try again."}
 REASON = "the database's encoding is {}; create it with ENCODING 'UTF8'"
-PRODUCTION = {"APP_SETTINGS": "users_api.config.ProductionConfig"}
+PRODUCTION = {"APP_SETTINGS": "users_api.config.ProductionConfig", "AUTH": "none"}
 
 
 @pytest.fixture(scope="module", params=["SQL_ASCII", "LATIN1"])

@@ -55,6 +55,7 @@ def client_without_database(
         "postgresql": f"postgresql://users@127.0.0.1:{free_port()}/users",
     }
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.ProductionConfig")
+    monkeypatch.setenv("AUTH", "none")
     monkeypatch.setenv("DATABASE_URL", away[backend])
     with create_app().test_client(base_url="http://testserver") as client:
         yield client

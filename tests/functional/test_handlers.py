@@ -48,7 +48,7 @@ def serve(
             json.dumps({"openapi": "3.0.3", "info": {"title": "Trial", "version": "1"}, "paths": paths}),
         )
         monkeypatch.setattr(handlers, "handle", function, raising=False)
-        monkeypatch.setattr(service, "document_path", lambda: document)
+        monkeypatch.setattr("users_api.document.document_path", lambda: document)
         with service.create_app().test_client(base_url="http://testserver") as trial:
             return trial.post("/handled")
 

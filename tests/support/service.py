@@ -31,6 +31,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {
             "APP_SETTINGS": "users_api.config.ProductionConfig",
+            "AUTH": "none",
             "DATABASE_URL": database_url,
             "PORT": str(self.port),
         }
@@ -84,7 +85,11 @@ class Service:
 
 def migrate(database_url: str, **environment: str) -> None:
     """Upgrade the database in this process, which takes a tenth of the time of the command."""
-    settings = {"APP_SETTINGS": "users_api.config.ProductionConfig", "DATABASE_URL": database_url}
+    settings = {
+        "APP_SETTINGS": "users_api.config.ProductionConfig",
+        "AUTH": "none",
+        "DATABASE_URL": database_url,
+    }
     with pytest.MonkeyPatch.context() as variables:
         for name, value in (settings | environment).items():
             variables.setenv(name, value)

@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from users_api import config
+from users_api.access.keys import generate_key
 from users_api.cli import main
 from users_api.config import (
     Config,
@@ -19,7 +20,20 @@ from users_api.config import (
     load_settings,
 )
 
-VARIABLES = ("APP_SETTINGS", "DATABASE_URL", "DATABASE_TEST_URL", "SECRET_KEY", "PORT", "WEB_CONCURRENCY")
+VARIABLES = (
+    "APP_SETTINGS",
+    "AUTH",
+    "AUTH_AUDIENCE",
+    "AUTH_ISSUER",
+    "DATABASE_TEST_URL",
+    "DATABASE_URL",
+    "PORT",
+    "SECRET_KEY",
+    "TOKEN_KEYS",
+    "WEB_CONCURRENCY",
+)
+KEY = generate_key()
+ISSUER = "https://issuer.example"
 POSTGRESQL = "postgresql+psycopg2://ada:secret@db:5432/users"
 
 
@@ -31,8 +45,9 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Production settings with a database."""
+    """Production settings with a database and without authentication."""
     monkeypatch.setenv("APP_SETTINGS", "users_api.config.ProductionConfig")
+    monkeypatch.setenv("AUTH", "none")
     monkeypatch.setenv("DATABASE_URL", POSTGRESQL)
 
 
@@ -160,6 +175,31 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql://u:p@s/s@db/users", "DATABASE_URL has more than one @; write %40"),
         ("DATABASE_URL", "postgres://u:p@ss@one,two/users", "DATABASE_URL has more than one @; write %40"),
         ("DATABASE_URL", "mysql://db/users", "DATABASE_URL names the database 'mysql'"),
+        (
+            "AUTH",
+            "",
+            (
+                "Set AUTH to `required`, so that clients need access tokens; or to `none`, "
+                "so that any client that can reach the port can read and change all users."
+            ),
+        ),
+        ("AUTH", "yes", "AUTH must be `required` or `none`, not 'yes'"),
+        ("AUTH", "Required", "AUTH must be `required` or `none`, not 'Required'"),
+        (
+            "AUTH",
+            "required",
+            (
+                "Set TOKEN_KEYS to the key that signs access tokens, which `users-api generate_key` prints; "
+                "or set AUTH_ISSUER to the issuer of the tokens."
+            ),
+        ),
+        ("TOKEN_KEYS", KEY, "TOKEN_KEYS has no effect with AUTH=none; unset it, or set AUTH to `required`."),
+        ("TOKEN_KEYS", "short", "TOKEN_KEYS must be "),
+        ("AUTH_AUDIENCE", "users", "AUTH_AUDIENCE has no effect with AUTH=none"),
+        ("AUTH_AUDIENCE", "a\tb", "AUTH_AUDIENCE must be at most 256 printable ASCII characters"),
+        ("AUTH_AUDIENCE", "a" * 257, "AUTH_AUDIENCE must be at most 256 printable ASCII characters"),
+        ("AUTH_ISSUER", "https://issuer.example", "Set AUTH_AUDIENCE to the audience that the tokens"),
+        ("AUTH_ISSUER", "http://issuer.example", "AUTH_ISSUER must be a URL like https://issuer.example"),
         ("SECRET_KEY", "my_precious", "SECRET_KEY must have at least 32 characters"),
         ("SECRET_KEY", "short", "SECRET_KEY must have at least 32 characters"),
         ("PORT", "http", "PORT must be a whole number from 1 to 65535, not 'http'"),
@@ -206,6 +246,63 @@ def test_a_wrong_value_is_reported_in_one_line(
 
     assert str(raised.value).startswith(line)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        (
+            {"AUTH": "required", "AUTH_ISSUER": ISSUER, "AUTH_AUDIENCE": "users", "TOKEN_KEYS": KEY},
+            "Unset AUTH_ISSUER or TOKEN_KEYS: tokens come from one issuer only.",
+        ),
+        (
+            {"AUTH_ISSUER": ISSUER, "AUTH_AUDIENCE": "users"},
+            "AUTH_ISSUER has no effect with AUTH=none; unset it, or set AUTH to `required`.",
+        ),
+    ],
+    ids=["two issuers", "an issuer without authentication"],
+)
+@pytest.mark.usefixtures("production")
+def test_settings_of_tokens_that_contradict_each_other_are_reported(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], line: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+
+    assert str(raised.value) == line
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"TOKEN_KEYS": KEY},
+        {"TOKEN_KEYS": f"{KEY}, {generate_key()}", "AUTH_AUDIENCE": "https://users.example"},
+        {"AUTH_ISSUER": ISSUER, "AUTH_AUDIENCE": "users"},
+    ],
+    ids=["one key", "two keys and an audience", "an issuer"],
+)
+@pytest.mark.usefixtures("production")
+def test_production_with_authentication_has_one_issuer(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setenv("AUTH", "required")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings().AUTH is True
+
+
+@pytest.mark.parametrize("name", ["DevelopmentConfig", "TestingConfig"])
+def test_only_production_needs_keys(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("APP_SETTINGS", f"users_api.config.{name}")
+    monkeypatch.setenv("DATABASE_TEST_URL", POSTGRESQL)
+    without = load_settings().AUTH
+    monkeypatch.setenv("AUTH", "required")
+
+    assert (without, load_settings().AUTH, load_settings().TOKEN_KEYS) == (False, True, None)
 
 
 @pytest.mark.parametrize("trusted", ["*", "10.0.0.0/8, ::1"])

@@ -74,10 +74,10 @@ def read_client_id(claims: Mapping[str, Any]) -> str:
 
 
 def read_scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return the scopes, none if the claim is missing; an empty text is malformed (RFC 6749, 3.3)."""
-    if "scope" not in claims:
+    """Return the scopes, none if the claim is missing or empty: some issuers write it so."""
+    value = claims.get("scope", "")
+    if value == "":
         return frozenset()
-    value = claims["scope"]
     if not isinstance(value, str) or not SCOPE.fullmatch(value) or value.count(" ") >= MAX_SCOPES:
         message = f"its scope is {excerpt(value)}, not 1 to {MAX_SCOPES} scopes with single spaces between"
         raise ValueError(message)

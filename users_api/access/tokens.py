@@ -5,6 +5,7 @@ the same claims. So a token has several texts, and is identified by its `jti`.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from users_api.access.claims import (
@@ -22,12 +23,19 @@ from users_api.access.signed_tokens import SignedToken, excerpt
 class InvalidToken(Exception):  # noqa: N818 -- exceptions here are named for what happened.
     """The token is rejected; the text is the reason, for the log and never for the client."""
 
+    status_code = HTTPStatus.UNAUTHORIZED  # Connexion compares it if several schemes fail.
+
 
 class UnknownKey(InvalidToken):
     """No key of the issuer has the token's id.
 
     Raised only for a token whose form is right, so that garbage never leads to a fetch of keys.
     """
+
+    def __init__(self, kid: str | None) -> None:
+        """Store the id."""
+        self.kid = kid
+        super().__init__(f"no key of the issuer has its kid {excerpt(kid)}")
 
 
 class AccessToken(NamedTuple):
@@ -83,8 +91,7 @@ def _check_signature(token: SignedToken, keys: PublicKeys) -> None:
         message = "it has no kid, but the issuer has several keys"
         raise ValueError(message)
     if not found:
-        message = f"no key of the issuer has its kid {excerpt(token.kid)}"
-        raise UnknownKey(message)
+        raise UnknownKey(token.kid)
     if not any(key.verifies(token.algorithm, token.message, token.signature) for key in found):
         message = f"its signature by {token.algorithm} is not of the issuer's key {excerpt(token.kid)}"
         raise ValueError(message)

@@ -57,7 +57,8 @@ class App(AbstractApp):
     The constructor takes FlaskApp's arguments, and these: `run_plain` runs plain handlers instead of a thread
     pool; `threads` is the size of that pool; `body_limit` (bytes) and `body_seconds` bound what a client may
     send; `pages` serves the documentation and the program's own pages; with `raise_problems`, a
-    `connexion.problem` that a handler returns goes to the error handlers as if it were raised.
+    `connexion.problem` that a handler returns goes to the error handlers as if it were raised; with
+    `context_by_name`, handlers get `user` and `token_info` only by name, not in their `**arguments`.
     """
 
     def __init__(  # noqa: PLR0913 -- FlaskApp's arguments, and a few more.
@@ -74,6 +75,7 @@ class App(AbstractApp):
         body_seconds: float | None = None,
         pages: Pages | None = None,
         raise_problems: bool = False,
+        context_by_name: bool = False,
         **options: Any,
     ) -> None:
         """Create the application; `add_api` adds its APIs.
@@ -92,6 +94,7 @@ class App(AbstractApp):
         self.error_handlers = ErrorHandlers()
         self.pages = pages or Pages()
         self.raise_problems = raise_problems
+        self.context_by_name = context_by_name
         self.reader = BodyReader(body_limit, body_seconds)
         self.threads = ThreadPoolRunner(threads)
         self.run_plain: RunFunction = run_plain or self.threads

@@ -60,8 +60,10 @@ def blocking_reporter(operation_id: str) -> Callable[[float], None]:
 class Handler:
     """A handler function and the arguments that its signature declares."""
 
-    def __init__(self, operation: Any, declared: frozenset[str], *, has_files: bool) -> None:
-        """Read the signature.
+    def __init__(
+        self, operation: Any, declared: frozenset[str], *, has_files: bool, context_by_name: bool = False
+    ) -> None:
+        """Read the signature; with `context_by_name`, `**arguments` get nothing of the context.
 
         Raises:
             DocumentError: the function requires an argument that the operation does not have.
@@ -74,6 +76,7 @@ class Handler:
         self.takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
         named = [each for each in parameters if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}]
         self.names = frozenset(each.name for each in named)
+        self.takes_context = self.takes_all and not context_by_name
         self.wants_context = CONTEXT_ARGUMENT in self.names
         self.takes_declared = self.takes_all or declared <= self.names
         required = {each.name for each in named if each.default is each.empty}
@@ -100,7 +103,9 @@ class Handler:
 
     def add_context(self, arguments: dict[str, Any], context: dict[str, Any]) -> None:
         """Add the values of the context that the function accepts, such as `user` and `token_info`."""
-        arguments.update({name: value for name, value in context.items() if self.accepts(name)})
+        arguments.update(
+            {name: value for name, value in context.items() if self.takes_context or name in self.names}
+        )
         if self.wants_context:
             arguments[CONTEXT_ARGUMENT] = context
 

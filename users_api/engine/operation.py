@@ -36,8 +36,15 @@ class Operation:
     rule: Any = None  # Flask's rule, once the operation is registered with Flask.
     function: Any = None  # The handler, once it is resolved.
 
-    def __init__(
-        self, node: OperationNode, api: Api, index: int, runners: RunnerFactory, *, is_secured: bool = True
+    def __init__(  # noqa: PLR0913 -- two facts about the program, beside the operation's own.
+        self,
+        node: OperationNode,
+        api: Api,
+        index: int,
+        runners: RunnerFactory,
+        *,
+        is_secured: bool = True,
+        context_by_name: bool = False,
     ) -> None:
         """Compile the operation; `is_secured` is False if the program has removed the security middleware.
 
@@ -94,7 +101,9 @@ class Operation:
         self._takes_nothing = not (self.parameters or self.bodies)
         self.function = self._resolve()
         declared = self.parameters.arguments | ({self.body_name} if self.bodies else set())
-        self.handler = Handler(self, frozenset(declared), has_files=self.bodies is not None)
+        self.handler = Handler(
+            self, frozenset(declared), has_files=self.bodies is not None, context_by_name=context_by_name
+        )
         self._run = runners.make(self.handler, self.responses, self.operation_id)
         self._validates = api.options.validate_responses
         self.validators = self._compile_validators()

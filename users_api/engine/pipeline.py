@@ -68,7 +68,14 @@ class Pipeline:
         for api in app.apis:
             app.pages.add_api(api.document, api.options.swagger_ui_options)
             for node in api.document.operations():
-                operation = Operation(node, api, len(self._operations), runners, is_secured=is_secured)
+                operation = Operation(
+                    node,
+                    api,
+                    len(self._operations),
+                    runners,
+                    is_secured=is_secured,
+                    context_by_name=app.context_by_name,
+                )
                 self._routes.add(operation)
                 self._operations.append(operation)
             self._flask.add_api(api, [operation for operation in self._operations if operation.api is api])

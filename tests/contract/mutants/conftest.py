@@ -7,7 +7,7 @@ from tests.contract.mutants.judge import DocumentChecker
 from tests.contract.mutants.resolution import resolved
 from tests.contract.mutants.table import fill
 from tests.support.excerpt import excerpt
-from users_api.document import load_document
+from users_api.document import OPEN, load_document
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def document():
     """The original document, as far as the tables of this suite cover it."""
-    return excerpt(load_document())
+    return excerpt(load_document(OPEN))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,162 @@
+"""Bearer tokens (RFC 6750): finds the access token of a request and checks its scopes.
+
+`BearerTokens` is a security handler with the interface of Connexion's: `get_fn` returns the function that
+checks the requests of an operation.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from itertools import islice
+from time import time
+from typing import Any, Final, NamedTuple, Protocol
+
+from connexion.security import NO_VALUE
+
+from users_api.access.keys import PublicKeys
+from users_api.access.tokens import AccessToken, InvalidToken, TokenVerifier, UnknownKey
+
+AUTHORIZATION: Final = b"authorization"
+SCHEME: Final = b"bearer"
+MAX_CACHED_TOKENS: Final = 10_000
+NOBODY: Final = frozenset[str]()
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+class InsufficientScope(Exception):  # noqa: N818 -- exceptions are named for what happened.
+    """The token is valid and lacks a scope that the operation requires."""
+
+    status_code = HTTPStatus.FORBIDDEN  # Connexion compares it if several schemes fail.
+
+    def __init__(self, scopes: Iterable[str]) -> None:
+        """Store the scopes that the operation requires."""
+        self.scopes = sorted(scopes)
+        super().__init__(f"The operation requires {' '.join(self.scopes)}")
+
+
+class Issuer(Protocol):
+    """The issuer of the tokens."""
+
+    @property
+    def keys(self) -> PublicKeys:
+        """The keys that it signs with."""
+
+    async def refresh_for(self, kid: str | None) -> bool:
+        """Return whether the issuer has a key with this id, fetching its keys again if necessary."""
+
+
+class Verified(NamedTuple):
+    """A token that has been verified."""
+
+    token: AccessToken
+    claims: Mapping[str, Any]
+    """What the handlers get as `token_info`."""
+
+
+class BearerTokens:
+    """Verifies access tokens, and remembers those that are valid until they expire."""
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        issuer: Issuer,
+        *,
+        revoked_clients: Callable[[], Container[str]] = lambda: NOBODY,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        """Accept the tokens of an issuer, except those of its revoked clients; the clock is Unix time."""
+        self._verifier, self._issuer, self._clock = verifier, issuer, clock
+        self._revoked_clients = revoked_clients
+        self._verified = dict[bytes, Verified]()
+        self._keys = issuer.keys
+
+    def get_fn(self, _scheme: Mapping[str, Any], required_scopes: Sequence[str]) -> Callable[[Any], Any]:
+        """Return a function that returns a request's claims, or Connexion's NO_VALUE if there is no token.
+
+        The function returns an awaitable instead while the issuer's keys have to be fetched. It raises
+        InvalidToken and InsufficientScope.
+        """
+        required = frozenset(required_scopes)
+
+        def check(request: Any) -> Any:
+            found = self.find(request.scope["headers"])
+            if found is None:
+                return NO_VALUE
+            return permit(found) if isinstance(found, Verified) else permit_later(found)
+
+        def permit(found: Verified) -> Mapping[str, Any]:
+            if required <= found.token.scopes:
+                return found.claims
+            raise InsufficientScope(required)
+
+        async def permit_later(found: Awaitable[Verified]) -> Mapping[str, Any]:
+            return permit(await found)
+
+        return check
+
+    def find(self, headers: RawHeaders) -> Verified | Awaitable[Verified] | None:
+        """Return the verified token of a request, or None without one.
+
+        Raises:
+            InvalidToken: it is not valid, or there are several.
+        """
+        credentials = [value for name, value in headers if name == AUTHORIZATION]
+        if not credentials:
+            return None
+        if len(credentials) > 1:
+            message = "the request has several Authorization headers"
+            raise InvalidToken(message)
+        scheme, _, text = credentials[0].partition(b" ")
+        if scheme.lower() != SCHEME:
+            return None
+        return self._recall(text) or self._verify(text)
+
+    def _recall(self, text: bytes) -> Verified | None:
+        """Return the token if it was verified with the current keys, and is still valid."""
+        if self._issuer.keys is not self._keys:
+            self._keys = self._issuer.keys
+            self._verified.clear()
+        verified = self._verified.get(hashlib.sha256(text).digest())
+        if verified and self._clock() < verified.token.expires_at:
+            self._check_client(verified.token)
+            return verified
+        return None
+
+    def _verify(self, text: bytes) -> Verified | Awaitable[Verified]:
+        try:
+            return self._remember(text)
+        except UnknownKey as error:
+            return self._verify_later(text, error.kid)
+
+    async def _verify_later(self, text: bytes, kid: str | None) -> Verified:
+        await self._issuer.refresh_for(kid)
+        return self._remember(text)
+
+    def _remember(self, text: bytes) -> Verified:
+        """Verify the token with the present keys."""
+        token = self._verifier.verify(text.decode("latin-1").lstrip(" "), self._issuer.keys, self._clock())
+        self._check_client(token)
+        verified = Verified(
+            token, {"sub": token.subject, "client_id": token.client_id, "scope": token.scopes}
+        )
+        if len(self._verified) >= MAX_CACHED_TOKENS:
+            for oldest in list(islice(self._verified, MAX_CACHED_TOKENS // 10)):
+                del self._verified[oldest]
+        self._verified[hashlib.sha256(text).digest()] = verified
+        return verified
+
+    def _check_client(self, token: AccessToken) -> None:
+        if token.client_id in self._revoked_clients():
+            message = f"the client {token.client_id} is revoked"
+            raise InvalidToken(message)
+
+
+def challenge(realm: str, error: Exception | None) -> str:
+    """Return the value of WWW-Authenticate for a failure (RFC 6750, 3); no error without credentials."""
+    parameters = [f'realm="{realm}"']
+    if isinstance(error, InsufficientScope):
+        parameters += ['error="insufficient_scope"', f'scope="{" ".join(error.scopes)}"']
+    elif isinstance(error, InvalidToken):
+        parameters.append('error="invalid_token"')
+    return "Bearer " + ", ".join(parameters)
