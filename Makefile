@@ -23,7 +23,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
-.PHONY: help run test check fmt bench bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
+.PHONY: help run test check fmt bench bench-access bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
 .PHONY: costs delivery image push release resilience faults soak desync proxies front-ends
 
 help: ## List the targets
@@ -103,6 +103,9 @@ bench: .venv/bench.stamp ## Compare this service with its peers, up to 10 minute
 
 bench-growth: .venv/bench.stamp ## Measure how costs grow with table, connections, bodies and uptime, up to 10 minutes
 	@$(BIN)/python -m bench growth
+
+bench-access: .venv/bench.stamp ## Compare this service with and without access tokens, up to 8 minutes
+	@$(BIN)/python -m bench access
 
 bench-guard: .venv/bench.stamp ## Fail if a request exceeds its CPU goal relative to the tutorial by 20 %, two minutes
 	@$(BIN)/python -m bench guard

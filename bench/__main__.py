@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from bench import compare, growth, report
+from bench import access, compare, growth, report
 
 
 @click.group()
@@ -28,6 +28,14 @@ def compare_command(*, quick: bool) -> None:
 def growth_command() -> None:
     """Measure and draw how the cost of a request grows with table, connections, bodies and uptime."""
     growth.measure()
+
+
+@main.command("access")
+def access_command() -> None:
+    """Compare this service with and without access tokens, and write docs/performance.md."""
+    costs = access.compare()
+    access.publish(costs)
+    print("\n".join(access.misses(costs)) or "The goal is met.")
 
 
 @main.command("guard")

@@ -52,13 +52,11 @@ def compare(plan: Plan) -> Costs:
         shared.reset(USERS)
         _check_answers(systems)
         for system in systems:
-            _measure(NAMED["get one"], system, shared)
+            measure(NAMED["get one"], system, shared)
         for _ in range(plan.rounds):
             shared.reset(USERS)
             for operation, system in product(plan.operations, systems):
-                found.setdefault((system.name, operation.name), []).append(
-                    _measure(operation, system, shared)
-                )
+                found.setdefault((system.name, operation.name), []).append(measure(operation, system, shared))
     return {key: median(runs) for key, runs in found.items()}
 
 
@@ -105,9 +103,9 @@ def _known(costs: Costs, operation: str) -> bool:
     return (SERVICE, operation) in costs
 
 
-def _measure(operation: Operation, system: System, shared: Database) -> Cost:
+def measure(operation: Operation, system: System, shared: Database) -> Cost:
     """Return the cost of the operation on the system; operations that write start with a fresh table."""
-    target = Target(system.url, (system.pid, shared.server.process.pid), USERS)
+    target = Target(system.url, (system.pid, shared.server.process.pid), USERS, system.token)
     if operation.method != "GET":
         shared.reset(USERS)
     cost = run(_with_etag(operation, system), target, seconds=1)
@@ -126,8 +124,9 @@ def _with_etag(operation: Operation, system: System) -> Operation:
     """Return the operation; if it expects 304, with the entity tag that the system returned."""
     if operation.expected != 304:
         return operation
-    with urllib.request.urlopen(system.url + operation.path) as answer:  # noqa: S310 -- our own server.
-        return operation._replace(headers=(answer.headers["ETag"],))
+    request = urllib.request.Request(system.url + operation.path, headers=system.headers)  # noqa: S310 -- our own server.
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 -- likewise.
+        return operation._replace(entity_tag=answer.headers["ETag"])
 
 
 def _check_answers(systems: Sequence[System]) -> None:

@@ -23,7 +23,7 @@ class Operation(NamedTuple):
     expected: int = 200
     body: str = ""
     padding: int = 0
-    headers: tuple[str, ...] = ()
+    entity_tag: str = ""
     connections: int = 16
 
 
@@ -81,6 +81,7 @@ class Target(NamedTuple):
     url: str
     processes: tuple[int, int]
     users: int
+    token: str = ""
 
 
 def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
@@ -105,10 +106,10 @@ def run(operation: Operation, target: Target, *, seconds: int) -> Cost:
         body,
         str(target.users),
         str(operation.padding),
+        operation.entity_tag,
+        target.token,
     ]
-    done = subprocess.run(
-        [*load, *request, *operation.headers], stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run([*load, *request], stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     spent = [cpu_seconds(pid) - start for pid, start in zip(target.processes, before, strict=True)]
     requests = found["requests"]

@@ -1,5 +1,6 @@
 """The systems under load: this service and its peers, run as their authors recommend, all on one database."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, NamedTuple
+from urllib.parse import urlencode
 
 import psycopg2
 
@@ -26,6 +28,7 @@ PEERS: Final[dict[str, tuple[str, ...]]] = {
     "stock Connexion": ("bench.peers.stock:app", *UVICORN),
     "floor": ("bench.peers.floor:app", *UVICORN),
 }
+SCOPES: Final = ("users:read", "users:write", "metrics:read")
 SETTINGS: Final = ("-c", "synchronous_commit=off", "-c", "autovacuum=off", "-c", "max_wal_size=8GB")
 FILL: Final = """INSERT INTO users (username, email)
     SELECT 'user ' || n, 'user-' || n || '@example.org' FROM generate_series(%s, %s) AS n"""
@@ -38,6 +41,12 @@ class System(NamedTuple):
     url: str
     pid: int
     start_seconds: float
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that each request needs."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 
 class Database(NamedTuple):
@@ -73,18 +82,51 @@ def database() -> Iterator[Database]:
 
 @contextmanager
 def users_api(database: Database) -> Iterator[System]:
-    """Start this service as in production, on a migrated database."""
+    """Start this service as in production, on a migrated database, without authentication."""
+    with _users_api(SERVICE, database, {"AUTH": "none"}) as (system, _):
+        yield system
+
+
+@contextmanager
+def users_api_with_tokens(name: str, database: Database) -> Iterator[System]:
+    """Start this service with authentication, and get a token for everything."""
+    key = subprocess.run([COMMAND, "generate_key"], check=True, capture_output=True, text=True).stdout.strip()
+    with _users_api(name, database, {"AUTH": "required", "TOKEN_KEYS": key}) as (system, settings):
+        scopes = [f"--scope={scope}" for scope in SCOPES]
+        added = subprocess.run(
+            [COMMAND, "clients", "add", "bench", *scopes],
+            env=os.environ | settings,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        _, client_id, _, secret = added.stdout.split()
+        yield system._replace(token=_token(system.url, client_id, secret))
+
+
+@contextmanager
+def _users_api(
+    name: str, database: Database, access: Mapping[str, str]
+) -> Iterator[tuple[System, Mapping[str, str]]]:
     port = free_port()
     settings = {
         "APP_SETTINGS": "users_api.config.ProductionConfig",
-        "AUTH": "none",
         "DATABASE_URL": database.url,
         "PORT": str(port),
         "WEB_CONCURRENCY": str(WORKERS),
+        **access,
     }
     subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | settings, check=True, capture_output=True)
-    with _running(SERVICE, [COMMAND, "serve"], port, settings) as system:
-        yield system
+    with _running(name, [COMMAND, "serve"], port, settings) as system:
+        yield system, settings
+
+
+def _token(url: str, client_id: str, secret: str) -> str:
+    """Return an access token for the client (RFC 6749, 4.4)."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+    with urllib.request.urlopen(f"{url}/oauth/token", urlencode(form).encode()) as answer:  # noqa: S310 -- our own server.
+        token: str = json.load(answer)["access_token"]
+    return token
 
 
 @contextmanager

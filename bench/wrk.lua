@@ -12,7 +12,8 @@ function init(args)
   method, expected, path, body, users = args[1], tonumber(args[2]), args[3], args[4], tonumber(args[5])
   body = body .. string.rep(" ", tonumber(args[6]))
   if body ~= "" then wrk.headers["Content-Type"] = "application/json" end
-  if args[7] then wrk.headers["If-None-Match"] = args[7] end
+  if args[7] ~= "" then wrk.headers["If-None-Match"] = args[7] end
+  if args[8] ~= "" then wrk.headers["Authorization"] = "Bearer " .. args[8] end
 end
 
 local function fill(text)

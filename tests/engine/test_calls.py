@@ -18,6 +18,7 @@ from connexion.exceptions import ResolverError
 from starlette.responses import FileResponse
 
 from tests.engine.programs import document, json_body, operation, path_parameter, program
+from tests.support.credentials import KEY, check_key
 from users_api.engine.app import App
 from users_api.engine.calls import in_thread
 from users_api.engine.failures import DocumentError
@@ -48,6 +49,37 @@ def test_a_function_with_keywords_gets_all_arguments() -> None:
     response = serve(handle, LIMIT, KIND, TAG).get("/x?kind=a", headers={"If-None-Match": "t"})
 
     assert response.json() == {"limit": 10, "kind": "a", "if_none_match": "t"}
+
+
+@pytest.mark.parametrize(
+    ("options", "given"), [({}, {"kind", "user", "token_info"}), ({"context_by_name": True}, {"kind"})]
+)
+def test_a_function_with_keywords_gets_the_context_unless_it_is_by_name(
+    options: dict[str, bool], given: set[str]
+) -> None:
+    def handle(**arguments: Any) -> Any:
+        return sorted(arguments)
+
+    assert set(ask_with_key(handle, **options).json()) == given
+
+
+def test_a_function_that_names_the_context_gets_it() -> None:
+    def handle(user: str, kind: str, **others: Any) -> Any:
+        return {"user": user, "kind": kind, "others": others}
+
+    response = ask_with_key(handle, context_by_name=True)
+
+    assert response.json() == {"user": "key", "kind": "a", "others": {}}
+
+
+def ask_with_key(function: Callable[..., Any], **options: Any) -> Any:
+    """Return the response to a request whose API key is checked."""
+    name = f"{check_key.__module__}.{check_key.__name__}"
+    scheme = {"type": "apiKey", "in": "header", "name": "X-Key", "x-apikeyInfoFunc": name}
+    path = {"get": operation("handle", KIND, security=[{"key": []}])}
+    more = {"components": {"securitySchemes": {"key": scheme}}}
+    application = program({"/x": path}, function, more=more, **options)
+    return application.test_client().get("/x?kind=a", headers={"X-Key": KEY})
 
 
 def test_an_optional_parameter_that_is_not_sent_is_none_where_the_function_has_no_default() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from threading import Event, Thread
@@ -12,6 +13,10 @@ from tests.resilience.write_log import Entry
 PAUSE_SECONDS = 0.02
 CALLER_SECONDS = 30
 AWAY = {"status": "error", "message": "The service is unavailable for the moment. Please try again."}
+
+
+Token = Callable[[], str]
+"""Returns an access token for the next request."""
 
 
 class Answer(NamedTuple):
@@ -32,10 +37,11 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """One connection to the service, reopened after it is lost."""
+    """One connection to the service, reopened after it is lost; each request has a token if there are any."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, token: Token | None = None) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=CALLER_SECONDS)
+        self.token = token
 
     def __call__(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> Answer:
         """Send a request once, and check the body of errors."""
@@ -43,6 +49,7 @@ class Caller:
         try:
             headers = {"Content-Type": "application/json"} if body else {}
             headers |= {"If-Match": if_match} if if_match else {}
+            headers |= {"Authorization": f"Bearer {self.token()}"} if self.token else {}
             self.connection.request(method, path, json.dumps(body) if body else None, headers)
             response = self.connection.getresponse()
             text, status = response.read(), response.status
@@ -60,10 +67,10 @@ class Caller:
 class Writer(Thread):
     """Repeatedly adds a user, changes it, and deletes every third one."""
 
-    def __init__(self, port: int, name: str, over: Event) -> None:
+    def __init__(self, port: int, name: str, over: Event, token: Token | None = None) -> None:
         super().__init__()
         self.name, self.over = name, over
-        self.call = Caller(port)
+        self.call = Caller(port, token)
         self.answers: list[Answer] = []
         self.entries: list[Entry] = []
         self.lost: list[str] = []

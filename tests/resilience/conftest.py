@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from tests.resilience.callers import Token
 from tests.resilience.load import Load
 from tests.resilience.neighbours import MAX_SLOWDOWN
 from tests.resilience.proxies import pgbouncer
@@ -115,12 +116,18 @@ def under_load(request: pytest.FixtureRequest, record: Callable[[Row], None]) ->
     """Puts a service under load; no acknowledged write is lost or doubled, and all responses are in time."""
 
     @contextmanager
-    def under_load(
-        fault: str, running: Service, *, port: int = 0, broken: int = 0, gone: bool = False
+    def under_load(  # noqa: PLR0913 -- each is a fact of its own, and all are named.
+        fault: str,
+        running: Service,
+        *,
+        port: int = 0,
+        broken: int = 0,
+        gone: bool = False,
+        token: Token | None = None,
     ) -> Iterator[Load]:
         """Name the fault; `port` overrides the service's, `broken` connections close, it may be `gone`."""
         url = running.environment["DATABASE_URL"]
-        with Load(f"load{next(NUMBERS)}", port or running.port, url) as load:
+        with Load(f"load{next(NUMBERS)}", port or running.port, url, token) as load:
             yield load
         lost, doubled = load.balance()
         answers = load.answers

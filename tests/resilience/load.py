@@ -9,7 +9,7 @@ from typing import Self
 
 import psycopg2
 
-from tests.resilience.callers import Answer, Witness, Writer, is_acknowledged, is_served
+from tests.resilience.callers import Answer, Token, Witness, Writer, is_acknowledged, is_served
 from tests.resilience.write_log import Discrepancies, Stored, balance
 from tests.support.waiting import until
 
@@ -31,14 +31,14 @@ ENOUGH = 5
 class Load:
     """Writers that run inside the `with` block."""
 
-    def __init__(self, name: str, port: int, url: str) -> None:
+    def __init__(self, name: str, port: int, url: str, token: Token | None = None) -> None:
         """Create writers for the service on this port; the name is part of their users' email addresses."""
         self.name, self.url = name, url
         self.over = Event()
         self.began = self.ended = 0.0
         self.fault_ended: float | None = None
         self.slowdown: float | None = None
-        self.writers = [Writer(port, f"{name}.{number}", self.over) for number in range(WRITERS)]
+        self.writers = [Writer(port, f"{name}.{number}", self.over, token) for number in range(WRITERS)]
         self.witness = Witness(port, self.over)
 
     def __enter__(self) -> Self:
