@@ -48,7 +48,7 @@ FROM base AS test
 USER 0:0
 # hadolint ignore=DL3008  # Debian's mirrors keep only the newest version, so pinned versions soon fail to install.
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends curl haproxy make pgbouncer >/dev/null \
+    && apt-get install -y -qq --no-install-recommends curl haproxy make pgbouncer redis-server >/dev/null \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin users-api
 COPY requirements/dev.txt /tmp/

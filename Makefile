@@ -24,7 +24,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-access bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
-.PHONY: costs delivery image push release resilience faults soak desync proxies front-ends
+.PHONY: costs delivery image push release resilience faults soak desync proxies front-ends redis
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ help: ## List the targets
 run: .venv/run.stamp ## Serve two users on 127.0.0.1:5000 (PORT overrides) from an SQLite file, and reload on changes
 	@exec $(BIN)/users-api run --migrate --seed
 
-test: .venv/dev.stamp ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" selects some, without coverage)
+test: .venv/dev.stamp redis ## Run all tests on SQLite and PostgreSQL with coverage (ARGS="-k name" selects some, without coverage)
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/with-coverage $(BIN)/python)
 
 contract: .venv/dev.stamp chromium lint compat sdk ## Test the engine, the document, the clients and Swagger UI against the service
@@ -145,6 +145,12 @@ front-ends:
 		echo "Installing HAProxy, nginx and Caddy (once) …"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends haproxy nginx caddy >/dev/null; }
 	@{ command -v haproxy && command -v nginx && command -v caddy; } >/dev/null || { echo "These tests need haproxy, nginx and caddy in PATH: please install them"; exit 1; }
+
+redis:
+	@command -v redis-server >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+		echo "Installing Redis (once) …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends redis-server >/dev/null; }
+	@command -v redis-server >/dev/null || { echo "The tests need redis-server in PATH: please install it"; exit 1; }
 
 chromium:
 	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
