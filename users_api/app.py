@@ -1,7 +1,7 @@
 """Creates the application; only the commands and the development server import this module."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from starlette.responses import RedirectResponse
 
 from users_api import errors
-from users_api.authentication import create_authentication
+from users_api.authentication import Authentication, create_authentication
 from users_api.config import Config, load_settings
 from users_api.database import (
     db,
@@ -26,11 +26,14 @@ from users_api.database import (
     set_session_timeouts,
     wait_on_the_loop,
 )
-from users_api.document import Parts, load_document
+from users_api.document import TOKEN_OPERATION, Parts, load_document
 from users_api.engine import App
+from users_api.engine.api import Api
 from users_api.engine.pages import Pages
 from users_api.hosts import AllowedHosts
+from users_api.limiting import Limiting, too_many_requests
 from users_api.models import User
+from users_api.rate_limits.middleware import RateLimitMiddleware
 from users_api.server.metrics import Metrics, MetricsMiddleware
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -83,7 +86,7 @@ def create_app() -> App:
     parts = Parts(
         authentication=authentication is not None,
         issuer=settings.AUTH_ISSUER,
-        rate_limits=False,
+        rate_limits=settings.RATE_LIMIT is not None,
     )
     handlers = authentication.security_map if authentication else {}
     api = app.add_api(load_document(parts), security_map=handlers)
@@ -94,21 +97,56 @@ def create_app() -> App:
         "token_signer": authentication and authentication.signer,
     }
     app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
+    _add_host_check(app, api, settings)
+    _add_rate_limits(app, api, settings, authentication)
+    pages.add("/", lambda _: RedirectResponse("/ui/"))
+    app.build()
+    return app
+
+
+def _add_host_check(app: App, api: Api, settings: type[Config]) -> None:
     if settings.ALLOWED_HOSTS is not None:
-        probes = frozenset(
-            api.base_path + node.path
-            for node in api.document.operations()
-            if "health" in node.operation.get("tags", ())
-        )
         app.add_middleware(
             AllowedHosts,
             MiddlewarePosition.BEFORE_EXCEPTION,
             hosts=settings.ALLOWED_HOSTS,
-            exempt_paths=probes,
+            exempt_paths=_probes(api),
         )
-    pages.add("/", lambda _: RedirectResponse("/ui/"))
-    app.build()
-    return app
+
+
+def _add_rate_limits(
+    app: App, api: Api, settings: type[Config], authentication: Authentication | None
+) -> None:
+    """Limit the requests of each client if the settings say so, and in any case those for tokens."""
+    token_paths = [
+        api.base_path + node.path
+        for node in api.document.operations()
+        if node.operation.get("operationId") == TOKEN_OPERATION
+    ]
+    if settings.RATE_LIMIT is None and not token_paths:
+        return
+    limiting = Limiting(
+        settings,
+        tokens=authentication.tokens if authentication else None,
+        token_paths=frozenset(token_paths),
+        probes=_probes(api),
+    )
+    app.app.extensions["limiting"] = limiting
+    app.add_middleware(
+        RateLimitMiddleware,
+        MiddlewarePosition.BEFORE_EXCEPTION,
+        limiter=limiting.limiter,
+        identify=limiting.identify,
+        reject=too_many_requests,
+    )
+
+
+def _probes(api: Api) -> frozenset[str]:
+    """Return the paths of the operations tagged `health`."""
+    nodes = api.document.operations()
+    return frozenset(
+        api.base_path + node.path for node in nodes if "health" in node.operation.get("tags", ())
+    )
 
 
 def create_flask_app() -> Flask:
@@ -150,7 +188,11 @@ async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
             lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
             idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
         )
-        authentication = app.app.extensions["authentication"]
-        async with authentication.running() if authentication else nullcontext():
+        authentication, limiting = (app.app.extensions.get(name) for name in ("authentication", "limiting"))
+        async with AsyncExitStack() as stack:
+            if authentication:
+                await stack.enter_async_context(authentication.running())
+            if limiting:
+                stack.push_async_callback(limiting.close)
             yield
         db.engine.dispose()

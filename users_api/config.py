@@ -12,6 +12,8 @@ from sqlalchemy.exc import ArgumentError
 
 from users_api.access.discovery import parse_issuer
 from users_api.access.keys import SigningKeys
+from users_api.rate_limits.limits import RateLimits
+from users_api.rate_limits.redis_store import redis_url
 from users_api.server.slots import MAX_WORKERS
 
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
@@ -30,6 +32,11 @@ KEYS_MISSING: Final = (
     "Set TOKEN_KEYS to the key that signs access tokens, which `users-api generate_key` prints; "
     "or set AUTH_ISSUER to the issuer of the tokens."
 )
+NO_TOKENS_TO_LIMIT: Final = (
+    "TOKEN_RATE_LIMIT has no effect, because the service issues no tokens; unset it, "
+    "or set AUTH to `required` without AUTH_ISSUER."
+)
+NOTHING_TO_STORE: Final = "RATE_LIMIT_STORE has no effect without a rate limit; unset it, or set RATE_LIMIT."
 DECIMAL_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
@@ -201,6 +208,9 @@ class Config:
     AUTH_ISSUER = EnvironmentVariable("AUTH_ISSUER", optional(parse_issuer), default="")
     AUTH_AUDIENCE = EnvironmentVariable("AUTH_AUDIENCE", audience, default="")
     TOKEN_KEYS = EnvironmentVariable("TOKEN_KEYS", token_keys, default="")
+    RATE_LIMIT = EnvironmentVariable("RATE_LIMIT", optional(RateLimits.parse), default="")
+    TOKEN_RATE_LIMIT = EnvironmentVariable("TOKEN_RATE_LIMIT", optional(RateLimits.parse), default="")
+    RATE_LIMIT_STORE = EnvironmentVariable("RATE_LIMIT_STORE", optional(redis_url), default="")
     ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default="*")
     PORT = EnvironmentVariable("PORT", integer_between(1, 65535), default="5000")
     WEB_CONCURRENCY = EnvironmentVariable("WEB_CONCURRENCY", integer_between(1, MAX_WORKERS), default="2")
@@ -310,6 +320,11 @@ def _check_access(settings: type[Config]) -> None:
     if given and not settings.AUTH:
         message = f"{given[0]} has no effect with AUTH=none; unset it, or set AUTH to `required`."
         raise SettingsError(message)
+    issues_tokens = settings.AUTH and not settings.AUTH_ISSUER
+    if settings.TOKEN_RATE_LIMIT and not issues_tokens:
+        raise SettingsError(NO_TOKENS_TO_LIMIT)
+    if settings.RATE_LIMIT_STORE and not (settings.RATE_LIMIT or issues_tokens):
+        raise SettingsError(NOTHING_TO_STORE)
     creates_keys = settings.DEBUG or settings.TESTING
     if settings.AUTH and not (settings.AUTH_ISSUER or settings.TOKEN_KEYS or creates_keys):
         raise SettingsError(KEYS_MISSING)

@@ -28,8 +28,11 @@ VARIABLES = (
     "DATABASE_TEST_URL",
     "DATABASE_URL",
     "PORT",
+    "RATE_LIMIT",
+    "RATE_LIMIT_STORE",
     "SECRET_KEY",
     "TOKEN_KEYS",
+    "TOKEN_RATE_LIMIT",
     "WEB_CONCURRENCY",
 )
 KEY = generate_key()
@@ -200,6 +203,14 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AUTH_AUDIENCE", "a" * 257, "AUTH_AUDIENCE must be at most 256 printable ASCII characters"),
         ("AUTH_ISSUER", "https://issuer.example", "Set AUTH_AUDIENCE to the audience that the tokens"),
         ("AUTH_ISSUER", "http://issuer.example", "AUTH_ISSUER must be a URL like https://issuer.example"),
+        ("RATE_LIMIT", "100", "RATE_LIMIT must be limits like 100/minute or 10/second;1000/hour, not '100'"),
+        (
+            "TOKEN_RATE_LIMIT",
+            "1/second",
+            "TOKEN_RATE_LIMIT has no effect, because the service issues no tokens",
+        ),
+        ("RATE_LIMIT_STORE", "redis://127.0.0.1", "RATE_LIMIT_STORE has no effect without a rate limit"),
+        ("RATE_LIMIT_STORE", "memcached://a", "RATE_LIMIT_STORE must be a URL like redis://:PASSWORD@HOST"),
         ("SECRET_KEY", "my_precious", "SECRET_KEY must have at least 32 characters"),
         ("SECRET_KEY", "short", "SECRET_KEY must have at least 32 characters"),
         ("PORT", "http", "PORT must be a whole number from 1 to 65535, not 'http'"),

@@ -5,11 +5,11 @@ from functools import partial
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from users_api.access.rate_limits import Decision, RateLimits
-from users_api.access.redis_store import RedisStore
-from users_api.access.shared_memory_storage import SharedMemoryStorage
-from users_api.access.window_table import shared_window_table
-from users_api.access.windows import Window
+from users_api.rate_limits.limits import Decision, RateLimits
+from users_api.rate_limits.redis_store import RedisStore
+from users_api.rate_limits.shared_memory_storage import SharedMemoryStorage
+from users_api.rate_limits.window_table import shared_window_table
+from users_api.rate_limits.windows import Window
 
 
 class RateLimiter:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.access.clock import Clock
-from tests.access.processes import fork, kill
-from users_api.access.rate_limiter import RateLimiter, rate_limiter
-from users_api.access.rate_limits import Decision, RateLimits
-from users_api.access.shared_memory_storage import SharedMemoryStorage
-from users_api.access.window_table import WindowTable
+from tests.rate_limits.clock import Clock
+from tests.rate_limits.processes import fork, kill
+from users_api.rate_limits.limiter import RateLimiter, rate_limiter
+from users_api.rate_limits.limits import Decision, RateLimits
+from users_api.rate_limits.shared_memory_storage import SharedMemoryStorage
+from users_api.rate_limits.window_table import WindowTable
 
 MINUTE = 60
 

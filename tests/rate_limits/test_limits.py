@@ -2,7 +2,7 @@
 
 import pytest
 
-from users_api.access.rate_limits import RateLimits
+from users_api.rate_limits.limits import RateLimits
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from time import monotonic
 
 from limits.aio.storage.base import SlidingWindowCounterSupport, Storage
 
-from users_api.access.window_table import Entry, WindowTable
+from users_api.rate_limits.window_table import Entry, WindowTable
 
 
 class SharedMemoryStorage(Storage, SlidingWindowCounterSupport):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from users_api.access.rate_limit_middleware import RateLimitMiddleware
-from users_api.access.rate_limits import UNCOUNTED, Decision
 from users_api.engine.responses import Response
+from users_api.rate_limits.limits import UNCOUNTED, Decision
+from users_api.rate_limits.middleware import RateLimitMiddleware
 
 FIELDS = [(b"ratelimit-policy", b'"1-per-day";q=1;w=86400'), (b"ratelimit", b'"1-per-day";r=0;t=5')]
 ALLOWED = Decision(allowed=True, fields=FIELDS, retry_after=0)

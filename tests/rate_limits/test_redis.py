@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import pytest
 from redis import Redis as Client
 
-from tests.access.clock import Clock
+from tests.rate_limits.clock import Clock
 from tests.support.redis import Redis, redis
-from users_api.access.rate_limiter import RateLimiter, rate_limiter
-from users_api.access.rate_limits import UNCOUNTED, Decision, RateLimits
-from users_api.access.redis_store import RedisStore, redis_url
+from users_api.rate_limits.limiter import RateLimiter, rate_limiter
+from users_api.rate_limits.limits import UNCOUNTED, Decision, RateLimits
+from users_api.rate_limits.redis_store import RedisStore, redis_url
 
 Result = TypeVar("Result")
 PASSWORD = "correct-horse"  # noqa: S105 -- it is that of temporary servers.
@@ -39,7 +39,7 @@ def own_server() -> Iterator[Redis]:
 def reports(caplog) -> Callable[[], list[str]]:
     """The lines that were logged about outages."""
     return lambda: [
-        record.getMessage() for record in caplog.records if record.name == "users_api.access.redis_store"
+        record.getMessage() for record in caplog.records if record.name == "users_api.rate_limits.redis_store"
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from users_api.access.addresses import address_key
+from users_api.rate_limits.addresses import address_key
 
 
 @pytest.mark.parametrize(

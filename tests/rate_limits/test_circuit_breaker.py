@@ -1,7 +1,7 @@
 """When a service that failed is used again."""
 
-from tests.access.clock import Clock
-from users_api.access.circuit_breaker import CircuitBreaker
+from tests.rate_limits.clock import Clock
+from users_api.rate_limits.circuit_breaker import CircuitBreaker
 
 
 def test_a_service_that_works_is_always_used() -> None:

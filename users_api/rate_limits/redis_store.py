@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from users_api.access.circuit_breaker import PAUSE_SECONDS, CircuitBreaker
-from users_api.access.rate_limits import UNCOUNTED, Decision
+from users_api.rate_limits.circuit_breaker import PAUSE_SECONDS, CircuitBreaker
+from users_api.rate_limits.limits import UNCOUNTED, Decision
 
 TIMEOUT_SECONDS: Final = 0.25
 MAX_CONNECTIONS: Final = 16

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from users_api.access.rate_limits import Decision
+from users_api.rate_limits.limits import Decision
 
 
 class Limiter(Protocol):

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from limits import RateLimitItem, parse_many
 
-from users_api.access.windows import Window
+from users_api.rate_limits.windows import Window
 
 MAX_AMOUNT: Final = 1_000_000_000
 MAX_SECONDS: Final = 24 * 60 * 60

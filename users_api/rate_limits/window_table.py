@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from users_api.access.process_lock import ProcessLock
+from users_api.rate_limits.process_lock import ProcessLock
 
 TAG_BYTES: Final = 8
 CONTENT: Final = Struct(f"<{TAG_BYTES}sIII")

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from tests.access.processes import fork, kill
-from users_api.access import process_lock
-from users_api.access.process_lock import ProcessLock
+from tests.rate_limits.processes import fork, kill
+from users_api.rate_limits import process_lock
+from users_api.rate_limits.process_lock import ProcessLock
 
 
 def hold_and(lock: ProcessLock, number: signal.Signals) -> int:

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from users_api.access.window_table import ENTRY, WindowTable, shared_window_table
+from users_api.rate_limits.window_table import ENTRY, WindowTable, shared_window_table
 
 
 def store(table: WindowTable, key: str, expires_at: int, current: int = 1) -> None:

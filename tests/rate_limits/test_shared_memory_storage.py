@@ -6,9 +6,9 @@ import pytest
 from limits import parse
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from tests.access.clock import Clock
-from users_api.access.shared_memory_storage import SharedMemoryStorage
-from users_api.access.window_table import WindowTable
+from tests.rate_limits.clock import Clock
+from users_api.rate_limits.shared_memory_storage import SharedMemoryStorage
+from users_api.rate_limits.window_table import WindowTable
 
 
 @pytest.fixture
