@@ -5,9 +5,9 @@ import socket
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, closing
 from itertools import count
-from selectors import DefaultSelector, SelectorKey
 from typing import Any
 
+from tests.support.virtual_time import Clock, loop_with
 from users_api.server.balance import HANDOVER_SECONDS, Acceptor, Connections, WorkerLoad
 
 SECONDS = 30
@@ -191,22 +191,9 @@ async def test_a_worker_that_stops_accepts_what_is_in_the_queue(
     await until(lambda: not worker.connections)
 
 
-class Clock(DefaultSelector):
-    """Time that passes only while an event loop has nothing to do, so that a slow machine changes nothing."""
-
-    now = 1000.0  # To the acceptor, 0 is long ago.
-
-    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready:
-            self.now += timeout or 0
-        return ready
-
-
 def test_clients_of_a_burst_do_not_wait_in_turn() -> None:
     clients, clock, load = 64, Clock(), WorkerLoad(MAX_CONNECTIONS)
-    loop = asyncio.SelectorEventLoop(clock)
-    loop.time = lambda: clock.now  # type: ignore[method-assign]
+    loop = loop_with(clock)
     other, slot, accepted, done = load.claim(), load.claim(), count(1), asyncio.Event()
     load.report(other, 0)
 
