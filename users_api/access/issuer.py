@@ -20,8 +20,9 @@ __all__ = ["Issuer", "IssuerUnavailable"]
 COOLDOWN_SECONDS: Final = 10
 FIRST_RETRY_SECONDS: Final = 1
 LONGEST_RETRY_SECONDS: Final = 60
-EARLIEST_REFRESH: Final = 0.75  # Of the time for which the keys are fresh; at random, so that workers
-LATEST_REFRESH: Final = 0.85  # that were started together do not refresh together.
+# Keys are refreshed at a random share of their max-age, so that workers do not refresh together.
+EARLIEST_REFRESH: Final = 0.75
+LATEST_REFRESH: Final = 0.85
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Issuer:
         """Start to fetch the keys in the background, whether or not the issuer can be reached."""
         self._is_settled.clear()
         self._refreshing = asyncio.create_task(self._refresh_repeatedly(create_client()))
+        self._refreshing.add_done_callback(lambda _: self._is_settled.set())
 
     async def stop(self) -> None:
         """Stop fetching; the keys remain."""
@@ -80,18 +82,15 @@ class Issuer:
         await self._is_settled.wait()
 
     async def _refresh_repeatedly(self, client: httpx.AsyncClient) -> None:
-        try:
-            async with client:
-                while True:
-                    pause = await self._refresh(client)
-                    self._is_settled.set()
-                    self._is_wanted.clear()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(pause):
-                            await self._is_wanted.wait()
-                    self._is_settled.clear()
-        finally:
-            self._is_settled.set()
+        async with client:
+            while True:
+                pause = await self._refresh(client)
+                self._is_settled.set()
+                self._is_wanted.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._is_wanted.wait()
+                self._is_settled.clear()
 
     async def _refresh(self, client: httpx.AsyncClient) -> float:
         """Replace the keys; return the seconds until the next refresh."""
