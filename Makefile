@@ -37,7 +37,7 @@ test: .venv/dev.stamp redis ## Run all tests on SQLite and PostgreSQL with cover
 
 contract: .venv/dev.stamp chromium lint compat sdk ## Test the engine, the document, the clients and Swagger UI against the service
 	@CHROMIUM=$(CHROMIUM) $(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/in-parallel \
-		"$(BIN)/python -m pytest tests/contract/engine tests/contract/sdk tests/contract/browser tests/extending" \
+		"$(BIN)/python -m pytest tests/contract/engine tests/contract/issuer tests/contract/sdk tests/contract/browser tests/extending" \
 		"$(BIN)/python -m pytest tests/contract/fuzz tests/contract/mutants tests/contract/document")
 
 fuzz: .venv/dev.stamp ## Fuzz the service on PostgreSQL until Ctrl-C (ARGS="--max-time 60" and other options of Schemathesis)
