@@ -171,20 +171,28 @@ def test_instances_share_a_limit_through_redis_and_its_outage_lets_requests_pass
     with redis() as store:
         settings = {"RATE_LIMIT": f"{LIMIT}/day", "RATE_LIMIT_STORE": store.url, "WEB_CONCURRENCY": "1"}
         with instances(tmp_path, 2, **settings) as running:
-            shared = [ask_often(each, LIMIT, "/users") for each in running]
+            until(lambda: ask_often(running[0], LIMIT, "/users")[429])
+            other = counted(running[1])
             store.signal(signal.SIGTERM)
             during = ask_often(running[0], 2 * LIMIT, "/users")
             store.start()
-            until(
-                lambda: (
-                    ask_often(running[0], 1, "/users")
-                    and "RateLimit" in httpx.get(f"{running[0].url}/users").headers
-                )
-            )
+            again = counted(running[0])
 
-            assert sum(shared, Counter()) == {200: LIMIT, 429: LIMIT}
+            assert (other, again) == (429, 200)
             assert during == {200: 2 * LIMIT}
             assert "requests pass without rate limits" in running[0].output()
+
+
+def counted(running: Service) -> int:
+    """Return the status of the first request that is counted: a busy machine may miss Redis's answer."""
+    responses: list[httpx.Response] = []
+
+    def is_counted() -> bool:
+        responses.append(httpx.get(f"{running.url}/users"))
+        return "RateLimit" in responses[-1].headers
+
+    until(is_counted)
+    return responses[-1].status_code
 
 
 @contextmanager

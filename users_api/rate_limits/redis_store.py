@@ -45,9 +45,11 @@ def redis_url(text: str) -> str:
 class RedisStore:
     """One server for all limiters of a process, and what is known about its outage."""
 
-    def __init__(self, url: str, clock: Callable[[], float] = monotonic) -> None:
-        """Connect on first use; the clock is that of the pauses."""
-        self._pool = _connection_pool(url)
+    def __init__(
+        self, url: str, clock: Callable[[], float] = monotonic, *, seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        """Connect on first use; the clock is that of the pauses, and `seconds` is the limit of each wait."""
+        self._pool, self._seconds = _connection_pool(url, seconds), seconds
         self.storage: Final = RedisStorage(
             "async+redis://",
             implementation="redispy",
@@ -56,7 +58,7 @@ class RedisStore:
         self._clock, self._breaker, self._next_report = clock, CircuitBreaker(clock), 0.0
 
     async def attempt(self, decide: Callable[[], Awaitable[Decision]]) -> Decision:
-        """Return the decision, or after `TIMEOUT_SECONDS` or any failure that the request passes.
+        """Return the decision, or after the limit of a wait or any failure that the request passes.
 
         A server that does not answer is asked again after a second, so that only one request per second waits
         for it. One that answers with an error delays no request.
@@ -64,7 +66,7 @@ class RedisStore:
         if not self._breaker.allows_attempt():
             return UNCOUNTED
         try:
-            async with timeout(TIMEOUT_SECONDS):
+            async with timeout(self._seconds):
                 decision = await decide()
         except (ResponseError, ValueError) as error:  # `limits` reads a count that is no number.
             self._breaker.succeed()
@@ -93,13 +95,13 @@ class RedisStore:
             )
 
 
-def _connection_pool(url: str) -> BlockingConnectionPool:
+def _connection_pool(url: str, seconds: float = TIMEOUT_SECONDS) -> BlockingConnectionPool:
     return BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
-        timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
