@@ -34,20 +34,12 @@ from users_api.hosts import AllowedHosts
 from users_api.limiting import Limiting, too_many_requests
 from users_api.models import User
 from users_api.rate_limits.middleware import RateLimitMiddleware
+from users_api.security_headers import PAGE_HEADERS, TAGGED_PAGE_HEADERS
 from users_api.server.metrics import Metrics, MetricsMiddleware
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 SWAGGER_UI_TEMPLATES: Final = Path(__file__).with_name("ui")
 UNUSED_SCRIPTS: Final = ("swagger-ui.js", "swagger-ui-standalone-preset.js")  # The bundle includes them.
-PAGE_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app() -> App:
@@ -60,7 +52,7 @@ def create_app() -> App:
     settings = load_settings()
     pages = Pages(
         PAGE_HEADERS,
-        of_tagged={"Cache-Control": "no-cache"},
+        of_tagged=TAGGED_PAGE_HEADERS,
         packages=[("flask_swagger_ui", "dist")],
         unused=UNUSED_SCRIPTS,
     )

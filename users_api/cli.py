@@ -191,7 +191,8 @@ def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
         *(f"--reload-include={pattern}" for pattern in RELOADED_FILES),
     ]
     arguments = [f"{name}={value}" for name, value in options.items()]
-    command = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT_FACTORY, "--factory", *watched, *arguments]
+    program = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT_FACTORY, "--factory", "--no-server-header"]
+    command = [*program, *watched, *arguments]
     started = STARTED_MESSAGE.format(
         host=_browser_host(host), port=port, database=_database_location(settings)
     )

@@ -17,6 +17,7 @@ import click
 from starlette.types import ASGIApp
 from yaml import MarkedYAMLError
 
+from users_api.security_headers import HTTPS_HEADERS
 from users_api.server.configuration import ServerOptions
 from users_api.server.development import ErrorApp, FallbackApp
 from users_api.server.protocol import Protocol
@@ -55,7 +56,7 @@ def _protocol_factory() -> Callable[..., Protocol]:
     try:
         return server_options(import_module("users_api.config").load_settings()).protocol
     except Exception:  # noqa: BLE001 -- the application reports this error and needs a protocol to do so.
-        return ServerOptions(render=render_failure).protocol
+        return ServerOptions(render=render_failure, https_headers=HTTPS_HEADERS).protocol
 
 
 def describe_error(error: Exception) -> str:

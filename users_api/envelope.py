@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import orjson
 
+from users_api import security_headers
 from users_api.engine.failures import FieldError
 from users_api.engine.responses import Response
 
-NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 JSON_CONTENT_TYPE: Final = (b"content-type", b"application/json")
-NOT_STORED: Final = [JSON_CONTENT_TYPE, NO_SNIFFING, (b"cache-control", b"no-store")]
-VALIDATED: Final = [JSON_CONTENT_TYPE, NO_SNIFFING, (b"cache-control", b"no-cache")]
+NOT_STORED: Final = [JSON_CONTENT_TYPE, *security_headers.NOT_STORED]
+VALIDATED: Final = [JSON_CONTENT_TYPE, *security_headers.VALIDATED]
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 

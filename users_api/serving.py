@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from users_api.security_headers import HTTPS_HEADERS, NOT_STORED
 from users_api.server.configuration import ServerOptions
 from users_api.server.failures import Headers
 from users_api.server.protocol import Limits
@@ -14,11 +15,7 @@ if TYPE_CHECKING:  # The development server imports this module while config.py 
 
 SPARE_DESCRIPTORS: Final = 128  # For sockets, pipes and log files of a worker, and files that it reads.
 
-FAILURE_HEADERS: Final[Headers] = [
-    (b"content-type", b"application/json"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-]
+FAILURE_HEADERS: Final[Headers] = [(b"content-type", b"application/json"), *NOT_STORED]
 
 
 def render_failure(status: HTTPStatus, message: str) -> tuple[bytes, Headers]:
@@ -43,4 +40,5 @@ def server_options(settings: "type[Config]") -> ServerOptions:
             memory_bytes=settings.MEMORY_BUDGET,
         ),
         render=render_failure,
+        https_headers=HTTPS_HEADERS,
     )

@@ -9,9 +9,9 @@ from connexion import FlaskApp
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from tests.support.cache_headers import is_guarded
 from tests.support.logs import outages
 from tests.support.postgres import free_port
+from tests.support.security_headers import is_guarded
 from tests.support.waiting import until
 from users_api.app import MIGRATIONS, create_app
 from users_api.database import db

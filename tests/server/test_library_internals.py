@@ -12,6 +12,7 @@ from gunicorn.config import KNOWN_SETTINGS
 from gunicorn.sock import TCPSocket
 from httptools import HttpParserCallbackError, HttpParserUpgrade, HttpRequestParser
 from uvicorn import Config, Server
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 from uvicorn_worker import UvicornWorker
@@ -145,6 +146,24 @@ async def test_uvicorn_keeps_the_names_that_the_protocol_uses() -> None:
     names = {"cycle", "flow", "headers", "loop", "parser", "pipeline", "server_state", "transport", "url"}
 
     assert names <= set(vars(protocol)), "uvicorn's protocol had these attributes"
+
+
+@on_a_loop
+async def test_uvicorn_changes_the_scheme_in_the_scope_that_the_cycle_keeps() -> None:
+    scopes: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        scopes.append(scope)
+
+    scope: Any = {
+        "type": "http",
+        "scheme": "http",
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"x-forwarded-proto", b"https")],
+    }
+    await ProxyHeadersMiddleware(app)(scope, None, None)  # type: ignore[arg-type]  # it only passes them on.
+
+    assert (scopes[0] is scope, scope["scheme"]) == (True, "https"), "it changed the scope, not a copy of it"
 
 
 @on_a_loop

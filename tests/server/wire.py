@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from users_api.server.failures import Headers
 from users_api.server.memory import MemoryBudget
 from users_api.server.protocol import Limits, Phase, Protocol
 
@@ -52,8 +53,10 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None:
         self.calls.append("resume_reading")
 
-    def get_extra_info(self, _name: str, _default: Any = None) -> Any:
-        """Return a socket whose options are recorded."""
+    def get_extra_info(self, name: str, _default: Any = None) -> Any:
+        """Return a socket whose options are recorded; there is no TLS."""
+        if name == "sslcontext":
+            return None
         address = ("127.0.0.1", 1)
         return SimpleNamespace(
             getpeername=lambda: address,
@@ -91,13 +94,25 @@ async def echo(_scope: Any, receive: Any, send: Any) -> None:
 
 
 def connect(
-    app: Any = echo, *, half_closes: bool = True, budget: MemoryBudget | None = None, **limits: float
+    app: Any = echo,
+    *,
+    half_closes: bool = True,
+    budget: MemoryBudget | None = None,
+    https_headers: Headers | None = None,
+    **limits: float,
 ) -> tuple[Protocol, Wire]:
     """Return the protocol and the transport of a new connection."""
     config = Config(app, log_config=None)
     config.load()
     limits = Limits(**{"head_bytes": 1024, "head_seconds": 60, "send_seconds": 60} | limits)
-    protocol = Protocol(config=config, server_state=ServerState(), app_state={}, limits=limits, budget=budget)
+    protocol = Protocol(
+        config=config,
+        server_state=ServerState(),
+        app_state={},
+        limits=limits,
+        budget=budget,
+        https_headers=https_headers,
+    )
     wire = Wire(half_closes=half_closes)
     protocol.connection_made(wire)
     return protocol, wire

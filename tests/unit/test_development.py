@@ -58,6 +58,7 @@ def test_wrong_settings_result_in_default_limits(monkeypatch: pytest.MonkeyPatch
 
     assert factory.keywords["limits"] == Limits()
     assert factory.keywords["render"] is serving.render_failure
+    assert factory.keywords["https_headers"] == [(b"strict-transport-security", b"max-age=31536000")]
     development._protocol_factory.cache_clear()  # noqa: SLF001 -- the same.
 
 

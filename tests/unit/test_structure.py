@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "limiting",
         "models",
         "rate_limits",
+        "security_headers",
         "server",
     },
     "authentication": {"access", "clients", "config", "database", "errors"},
@@ -53,9 +54,9 @@ MAY_IMPORT = {
     },
     "clients": {"access", "database", "models"},
     "config": {"access", "rate_limits", "server"},
-    "development": {"server", "serving"},
+    "development": {"security_headers", "server", "serving"},
     "document": {"engine"},
-    "envelope": {"engine"},
+    "envelope": {"engine", "security_headers"},
     "errors": {"access", "database", "document", "engine", "envelope"},
     "gunicorn_conf": {"config", "rate_limits", "server", "serving"},
     "hosts": {"envelope"},
@@ -74,8 +75,9 @@ MAY_IMPORT = {
     "migrations": {"database"},
     "models": {"database"},
     "schemas": {"engine", "models"},
+    "security_headers": set(),
     "seeds": {"database", "models"},
-    "serving": {"server"},
+    "serving": {"security_headers", "server"},
 }
 
 

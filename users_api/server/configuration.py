@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from users_api.server.balance import WorkerLoad
 from users_api.server.descriptors import allow_descriptors
-from users_api.server.failures import Render, render_problem
+from users_api.server.failures import Headers, Render, render_problem
 from users_api.server.listener import is_port_in_use, port_in_use_message, refuse_handshakes
 from users_api.server.memory import MemoryBudget
 from users_api.server.metrics import shared_counters
@@ -51,6 +51,8 @@ class ServerOptions:
     """How long after that a worker may take to exit before gunicorn kills it."""
     limits: Limits = field(default_factory=Limits)
     render: Render = render_problem
+    https_headers: Headers = field(default_factory=list)
+    """The headers of responses to requests that arrive over HTTPS, as a trusted proxy reports."""
 
     def __post_init__(self) -> None:
         """Check the number of workers."""
@@ -68,7 +70,14 @@ class ServerOptions:
         """The protocol with these options, as uvicorn's option `http` takes it."""
         budget = MemoryBudget(self.limits.memory_bytes, return_free_memory)
         rate = ReadingRate(self.limits.large_bytes_per_second)
-        return partial(Protocol, limits=self.limits, budget=budget, rate=rate, render=self.render)
+        return partial(
+            Protocol,
+            limits=self.limits,
+            budget=budget,
+            rate=rate,
+            render=self.render,
+            https_headers=self.https_headers,
+        )
 
 
 def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:

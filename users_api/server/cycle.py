@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
+
+from users_api.server.failures import APPLICATION_FAILED_MESSAGE, Headers, Render
 
 NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"[^\0-\x08\n-\x1f\x7f]*")
@@ -44,6 +47,10 @@ class ResponseCycle(RequestResponseCycle):
     the client gets 500, and to uvicorn the response has not started.
     """
 
+    render: Render
+    """Renders that 500."""
+    https_headers: Headers
+    """The headers of a response to a request that arrived over HTTPS."""
     _status = 0
     _unsent_head = b""
     _last_lines = END
@@ -73,12 +80,18 @@ class ResponseCycle(RequestResponseCycle):
     async def send_500_response(self) -> None:
         """Respond to a request whose application failed before the body of its response."""
         self._unsent_head, self._last_lines, self._expected_type = b"", END, START
-        await super().send_500_response()
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        body, rendered = self.render(status, APPLICATION_FAILED_MESSAGE)
+        headers = [*rendered, (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+        await self.send({"type": START, "status": status, "headers": headers})
+        await self.send({"type": BODY, "body": body})
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep the head until the body begins."""
         lines, length, is_chunked, announces_close = [STATUS_LINE[status]], None, False, False
-        for name, value in (*self.default_headers, *headers):
+        # uvicorn's ProxyHeadersMiddleware changes the scheme in this scope.
+        of_scheme = self.https_headers if self.scope["scheme"] == "https" else ()
+        for name, value in (*self.default_headers, *of_scheme, *headers):
             is_short = len(value) <= CACHED_BYTES
             line, framing = cached_header_line(name, value) if is_short else header_line(name, value)
             lines.append(line)

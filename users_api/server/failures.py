@@ -3,10 +3,14 @@
 import json
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 Headers = list[tuple[bytes, bytes]]
 Render = Callable[[HTTPStatus, str], tuple[bytes, Headers]]
 """Turns a status and a message into a response's body and headers, without its Content-Length."""
+
+
+APPLICATION_FAILED_MESSAGE: Final = "Something went wrong on our side."
 
 
 class RequestFailure(Exception):  # noqa: N818 -- exceptions here are named for what happened.

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from users_api.server.cycle import ResponseCycle
 from users_api.server.failures import (
     ChunksTooSmall,
+    Headers,
     HeadTimeout,
     HeadTooLarge,
     InvalidRequest,
@@ -84,14 +85,16 @@ class Protocol(HttpToolsProtocol):
         budget: MemoryBudget | None = None,
         rate: ReadingRate | None = None,
         render: Render = render_problem,
+        https_headers: Headers | None = None,
         **options: Any,
     ) -> None:
         """Accept the arguments of uvicorn's protocol, the limits, and the function that renders failures.
 
-        The connections of a worker share its budget and its rate.
+        The connections of a worker share its budget and its rate. `https_headers` are those of responses to
+        requests that arrive over HTTPS, as a trusted proxy reports.
         """
         super().__init__(*arguments, **options)
-        self._limits, self._render = limits or Limits(), render
+        self._limits, self._render, self._https_headers = limits or Limits(), render, https_headers or []
         self._budget = budget or MemoryBudget(self._limits.memory_bytes)
         self._rate = rate or ReadingRate(self._limits.large_bytes_per_second)
         self._held = HeldRequests(self._budget)
@@ -189,7 +192,7 @@ class Protocol(HttpToolsProtocol):
         scope["query_string"] = target.query or b""
 
     def _make_cycle(self, version: str) -> ResponseCycle:
-        return ResponseCycle(
+        cycle = ResponseCycle(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -202,6 +205,8 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and not self._shutting_down and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        cycle.render, cycle.https_headers = self._render, self._https_headers
+        return cycle
 
     def on_chunk_header(self) -> None:
         """Reject many small chunks; the parser calls back for each."""
@@ -422,8 +427,11 @@ class Protocol(HttpToolsProtocol):
 
     def _send_failure(self, failure: RequestFailure) -> None:
         body, rendered = self._render(failure.status, failure.message)
+        # Each head begins a scope; what a proxy reports of the scheme is in it once the application runs.
+        of_scheme = self._https_headers if self.scope["scheme"] == "https" else ()
         headers = [
             *self.server_state.default_headers,
+            *of_scheme,
             *failure.headers,
             *rendered,
             (b"content-length", b"%d" % len(body)),

@@ -16,7 +16,17 @@ from tests.contract.mutants.verdicts import Rules, agrees, compiled
 
 HEAVY_NAME = "n" * (1024 * 1024 - len('{"":1}'))
 # Headers of all messages (RFC 9110) and of all responses of the service, which are not part of an operation.
-OF_HTTP = {"cache-control", "connection", "content-length", "content-type", "date", "x-content-type-options"}
+OF_HTTP = {
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "cross-origin-resource-policy",
+    "date",
+    "referrer-policy",
+    "x-content-type-options",
+}
 BEFORE_THE_RULES = {405, 408, 413, 421, 431}
 LARGEST_INT32 = 2**31 - 1
 STYLES = {
