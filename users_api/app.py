@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse
 from users_api import errors
 from users_api.authentication import Authentication, create_authentication
 from users_api.config import Config, load_settings
+from users_api.cors import CrossOrigin
 from users_api.database import (
     db,
     engine_options,
@@ -90,6 +91,7 @@ def create_app() -> App:
     }
     app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
     _add_host_check(app, api, settings)
+    _add_cors(app, api, settings)  # Inside of the check of the host: the service does not speak for others.
     _add_rate_limits(app, api, settings, authentication)
     pages.add("/", lambda _: RedirectResponse("/ui/"))
     app.build()
@@ -103,6 +105,16 @@ def _add_host_check(app: App, api: Api, settings: type[Config]) -> None:
             MiddlewarePosition.BEFORE_EXCEPTION,
             hosts=settings.ALLOWED_HOSTS,
             exempt_paths=_probes(api),
+        )
+
+
+def _add_cors(app: App, api: Api, settings: type[Config]) -> None:
+    if settings.CORS_ORIGINS:
+        app.add_middleware(
+            CrossOrigin,
+            MiddlewarePosition.BEFORE_EXCEPTION,
+            origins=settings.CORS_ORIGINS,
+            document=api.document,
         )
 
 

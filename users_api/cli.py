@@ -55,6 +55,10 @@ EVERY_HOST_NOTICE: Final = (
     "Warning: every host is allowed and there is no authentication. "
     "Set ALLOWED_HOSTS to the host names of this service, separated by commas."
 )
+EVERY_ORIGIN_NOTICE: Final = (
+    "Warning: every origin is allowed and there is no authentication: any web page can read and change all "
+    "users through the browsers of its visitors. Set CORS_ORIGINS to the origins of your own pages."
+)
 
 
 class CommandGroup(AppGroup):
@@ -84,7 +88,7 @@ def main() -> None:
 
     Environment variables configure the service; docs/settings.md describes each one and its default.
 
-    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, ALLOWED_HOSTS, PORT,
+    General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, ALLOWED_HOSTS, CORS_ORIGINS, PORT,
     WEB_CONCURRENCY, FORWARDED_ALLOW_IPS.
 
     Access: AUTH, TOKEN_KEYS, AUTH_ISSUER, AUTH_AUDIENCE, RATE_LIMIT, TOKEN_RATE_LIMIT, RATE_LIMIT_STORE.
@@ -244,6 +248,8 @@ def serve(port: int | None) -> None:
         click.echo(DEVELOPMENT_NOTICE.format(database=_database_location(settings)), err=True)
     if settings.ALLOWED_HOSTS is None and not settings.AUTH:
         click.echo(EVERY_HOST_NOTICE, err=True)
+    if "*" in settings.CORS_ORIGINS:
+        click.echo(EVERY_ORIGIN_NOTICE, err=True)
     _allow_connections(settings)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.
     newest_migration(str(MIGRATIONS))  # The same holds for MigrationsNotFound.

@@ -21,6 +21,9 @@ DEFAULT_SECRET_KEY: Final = "my_precious"  # noqa: S105 -- the public default, r
 MIN_SECRET_KEY_LENGTH: Final = 32
 MULTI_HOST_URL: Final = re.compile(r"((?>[^:]+://(?:[^@/]*@)?))([^/?@]*,[^/?@]*)(.*)")
 HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[^]]*\]|[^:]*)(?::([1-9][0-9]{0,4}))?")
+DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+LARGEST_PORT: Final = 65535
 LOOPBACK_HOSTS: Final = "localhost,127.0.0.1,[::1]"
 AUTH_VALUES: Final = ("required", "none")
 MAX_AUDIENCE_LENGTH: Final = 256
@@ -142,6 +145,27 @@ def host_names(text: str) -> frozenset[str] | None:
     return frozenset(names)
 
 
+def origins(text: str) -> frozenset[str]:
+    """Return the origins as browsers send them (RFC 6454, 6.2), only `*` for all, none for an empty text."""
+    every = frozenset(origin.strip() for origin in text.split(",")) if text else frozenset[str]()
+    if every == {"*"} or all(map(_is_origin, every)):
+        return every
+    message = (
+        "must be origins like https://app.example.org, in lower case, without a path or a default port, "
+        f"separated by commas, or `*`, not {text!r}"
+    )
+    raise ValueError(message)
+
+
+def _is_origin(text: str) -> bool:
+    found = ORIGIN.fullmatch(text)
+    if not found:
+        return False
+    scheme, host, port = found.groups()
+    is_valid_port = port is None or (int(port) <= LARGEST_PORT and port != DEFAULT_PORTS.get(scheme))
+    return is_valid_port and HOST_NAME.fullmatch(host) is not None
+
+
 def secret_key(text: str) -> str | None:
     """Return the key, or None for an empty text: nothing is signed yet, so no key is needed."""
     if text and (text == DEFAULT_SECRET_KEY or len(text) < MIN_SECRET_KEY_LENGTH):
@@ -212,7 +236,8 @@ class Config:
     TOKEN_RATE_LIMIT = EnvironmentVariable("TOKEN_RATE_LIMIT", optional(RateLimits.parse), default="")
     RATE_LIMIT_STORE = EnvironmentVariable("RATE_LIMIT_STORE", optional(redis_url), default="")
     ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default="*")
-    PORT = EnvironmentVariable("PORT", integer_between(1, 65535), default="5000")
+    CORS_ORIGINS = EnvironmentVariable("CORS_ORIGINS", origins, default="")
+    PORT = EnvironmentVariable("PORT", integer_between(1, LARGEST_PORT), default="5000")
     WEB_CONCURRENCY = EnvironmentVariable("WEB_CONCURRENCY", integer_between(1, MAX_WORKERS), default="2")
     FORWARDED_ALLOW_IPS = EnvironmentVariable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
     DATABASE_CONNECTIONS = EnvironmentVariable("DATABASE_CONNECTIONS", integer_between(1, 1000), default="16")

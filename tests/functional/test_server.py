@@ -180,6 +180,17 @@ def test_serve_warns_if_every_host_is_allowed(postgres: PostgreSQL) -> None:
     assert [warning in output for output in outputs] == [True, False]
 
 
+def test_serve_warns_if_every_origin_is_allowed(tmp_path: Path) -> None:
+    warning = (
+        "Warning: every origin is allowed and there is no authentication: any web page can read and change "
+    )
+    url = f"sqlite:///{tmp_path}/origins.db"
+    with service(url, CORS_ORIGINS="*") as every, service(url, CORS_ORIGINS="https://app.example.org") as one:
+        outputs = [every.output(), one.output()]
+
+    assert [warning in output for output in outputs] == [True, False]
+
+
 def test_serve_without_settings_prints_the_database_file(tmp_path: Path, root: Path) -> None:
     for part in ("openapi", "users_api"):
         copytree(root / part, tmp_path / part)

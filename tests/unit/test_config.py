@@ -236,6 +236,39 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ALLOWED_HOSTS", "a,*", "ALLOWED_HOSTS must be host names without ports"),
         ("ALLOWED_HOSTS", "a:80", "ALLOWED_HOSTS must be host names without ports"),
         ("ALLOWED_HOSTS", "a,,b", "ALLOWED_HOSTS must be host names without ports"),
+        (
+            "CORS_ORIGINS",
+            "null",
+            (
+                "CORS_ORIGINS must be origins like https://app.example.org, in lower case, without a path "
+                "or a default port, separated by commas, or `*`, not 'null'"
+            ),
+        ),
+        *(
+            ("CORS_ORIGINS", wrong, "CORS_ORIGINS must be origins like https://app.example.org")
+            for wrong in [
+                " ",
+                "app.example.org",
+                "https://app.example.org/",
+                "https://app.example.org/page",
+                "https://app.example.org?page",
+                "HTTPS://app.example.org",
+                "https://App.example.org",
+                "https://äpp.example.org",
+                "https://ada@app.example.org",
+                "https://*.example.org",
+                "https://app.example.org:443",
+                "http://app.example.org:80",
+                "https://app.example.org:0443",
+                "https://app.example.org:65536",
+                "https://app.example.org:",
+                "https://[::1",
+                "file://",
+                "*,https://app.example.org",
+                "https://app.example.org,",
+                "https://app.example.org https://example.org",
+            ]
+        ),
         ("BODY_LIMIT", "33554433", "MEMORY_BUDGET must be at least 67108866, twice BODY_LIMIT"),
         ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not 'nan'"),
@@ -333,6 +366,29 @@ def test_production_allows_every_host_unless_some_are_named(monkeypatch: pytest.
 
     assert every is None
     assert {"users.example.org", "10.0.0.1", "[::1]"} == load_settings().ALLOWED_HOSTS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", set()),
+        ("*", {"*"}),
+        (" * ", {"*"}),
+        (
+            "https://app.example.org, http://localhost:3000,http://[::1]:65535",
+            {"https://app.example.org", "http://localhost:3000", "http://[::1]:65535"},
+        ),
+        ("https://a.example:80,http://a.example:443", {"https://a.example:80", "http://a.example:443"}),
+        ("moz-extension://0f3e6f6e-1c2b-4a55", {"moz-extension://0f3e6f6e-1c2b-4a55"}),
+    ],
+)
+@pytest.mark.usefixtures("production")
+def test_cors_origins_are_those_that_browsers_send(
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", text)
+
+    assert expected == load_settings().CORS_ORIGINS
 
 
 def test_the_base_class_has_defaults() -> None:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "app": {
         "authentication",
         "config",
+        "cors",
         "database",
         "document",
         "engine",
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     },
     "clients": {"access", "database", "models"},
     "config": {"access", "rate_limits", "server"},
+    "cors": {"engine", "envelope", "security_headers"},
     "development": {"security_headers", "server", "serving"},
     "document": {"engine"},
     "envelope": {"engine", "security_headers"},
