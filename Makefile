@@ -67,7 +67,7 @@ picture: ## Update README's screenshot of Swagger UI
 	@$(MAKE) contract ARGS="tests/contract/browser -k listed"
 	@cp build/documentation.png docs/documentation.png
 
-check: .venv/dev.stamp ## Check lint rules, formatting, types, and the schemas of the deployment files
+check: .venv/dev.stamp ## Check lint rules, formatting, types, deployment files, and for secrets and vulnerable dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -78,6 +78,9 @@ check: .venv/dev.stamp ## Check lint rules, formatting, types, and the schemas o
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/heroku.schema.json heroku.yml
 	$(BIN)/check-jsonschema --quiet --schemafile tests/delivery/app.schema.json app.json
+	@mkdir -p build
+	$(BIN)/python scripts/find-secrets
+	$(BIN)/python scripts/audit
 
 resilience: .venv/dev.stamp proxies ## Inject faults under load: no acknowledged write is lost, and the service recovers automatically
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/resilience)
