@@ -248,7 +248,7 @@ def serve(port: int | None) -> None:
         click.echo(DEVELOPMENT_NOTICE.format(database=_database_location(settings)), err=True)
     if settings.ALLOWED_HOSTS is None and not settings.AUTH:
         click.echo(EVERY_HOST_NOTICE, err=True)
-    if "*" in settings.CORS_ORIGINS:
+    if "*" in settings.CORS_ORIGINS and not settings.AUTH:
         click.echo(EVERY_ORIGIN_NOTICE, err=True)
     _allow_connections(settings)
     create_flask_app()  # Each worker would report the same DocumentError, with a traceback.

@@ -71,6 +71,7 @@ MAY_IMPORT = {
         "errors",
         "models",
         "schemas",
+        "security_headers",
         "server",
     },
     "limiting": {"access", "config", "engine", "envelope", "rate_limits"},

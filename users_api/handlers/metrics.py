@@ -5,14 +5,10 @@ from typing import Final
 from flask import current_app
 
 from users_api.engine import Response
-from users_api.envelope import NO_SNIFFING
+from users_api.security_headers import NOT_STORED
 from users_api.server.metrics import MEDIA_TYPE
 
-HEADERS: Final = [
-    (b"content-type", f"{MEDIA_TYPE}; charset=utf-8".encode()),
-    NO_SNIFFING,
-    (b"cache-control", b"no-store"),
-]
+HEADERS: Final = [(b"content-type", f"{MEDIA_TYPE}; charset=utf-8".encode()), *NOT_STORED]
 
 
 async def read_metrics() -> Response:
