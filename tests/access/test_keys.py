@@ -317,8 +317,16 @@ def test_generated_keys_are_different_and_have_43_characters() -> None:
     assert {len(key) for key in keys} == {43}
 
 
-WRONG_LENGTH = "must be keys of 43 characters, with commas between, not of {}"
-WRONG_TEXT = "must be private keys of P-256 in base64url, not other text"
+def test_a_key_may_be_written_in_hexadecimal_digits() -> None:
+    content = bytes(range(1, 33))
+
+    keys = [SigningKeys.parse(text).kid for text in (content.hex(), content.hex().upper(), encode(content))]
+
+    assert len(set(keys)) == 1
+
+
+WRONG_LENGTH = "must be keys of 43 characters, or of 64 hexadecimal digits, with commas between, not of {}"
+WRONG_TEXT = "must be private keys of P-256 in base64url or hexadecimal digits, not other text"
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from tests.support.service import service
 from users_api.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = {page.name: page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+FILES = (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = {page.name: page.read_text() for page in FILES}
 FOLLOWED = "extending.md"  # tests/extending runs its sessions, on a copy of the checkout.
-FOLDERS = {name: ROOT if name == "README.md" else ROOT / "docs" for name in PAGES}
+FOLDERS = {page.name: page.parent for page in FILES}
 DATE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 ADDRESS = "http://127.0.0.1:5000"
 
@@ -75,3 +76,10 @@ def test_every_link_target_exists() -> None:
     assert [
         link for link in links if not link[1].startswith("http") and not (FOLDERS[link[0]] / link[1]).exists()
     ] == []
+
+
+def test_every_test_that_security_md_names_exists() -> None:
+    named = re.findall(r"`([a-z_/]+/test_[a-z_]+\.py)`", PAGES["SECURITY.md"])
+
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []

@@ -96,14 +96,16 @@ class SigningKeys:
     def parse(cls, text: str) -> Self:
         """Return the keys of a text that `generate_key` returned, or of several of them with commas between.
 
+        A key may also have 64 hexadecimal digits, as platforms generate secrets.
+
         Raises:
             ValueError: it is something else; the message reads after the setting's name, and shows no key.
         """
-        texts = [each.strip() for each in text.split(",")]
-        if len(set(texts)) < len(texts):
+        keys = [_parse_private_key(each.strip()) for each in text.split(",")]
+        if len({key.thumbprint() for key in keys}) < len(keys):
             message = "must be different keys, not one of them twice"
             raise ValueError(message)
-        return cls([_parse_private_key(each) for each in texts])
+        return cls(keys)
 
     def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
         """Return a JSON Web Token, signed with the first key; `alg` and `kid` are added to the header."""
@@ -119,14 +121,18 @@ class SigningKeys:
 
 
 def _parse_private_key(text: str) -> ECKey:
-    if len(text) != PRIVATE_KEY_LENGTH:
-        message = f"must be keys of {PRIVATE_KEY_LENGTH} characters, with commas between, not of {len(text)}"
+    if len(text) not in (PRIVATE_KEY_LENGTH, 2 * PRIVATE_KEY_BYTES):
+        message = (
+            f"must be keys of {PRIVATE_KEY_LENGTH} characters, or of {2 * PRIVATE_KEY_BYTES} hexadecimal "
+            f"digits, with commas between, not of {len(text)}"
+        )
         raise ValueError(message)
     try:
-        number = int.from_bytes(base64url.decode(text), "big")
+        content = base64url.decode(text) if len(text) == PRIVATE_KEY_LENGTH else bytes.fromhex(text)
+        number = int.from_bytes(content, "big")
         return ECKey.import_key(ec.derive_private_key(number, ec.SECP256R1()))
     except ValueError:
-        message = "must be private keys of P-256 in base64url, not other text"
+        message = "must be private keys of P-256 in base64url or hexadecimal digits, not other text"
         raise ValueError(message) from None
 
 
