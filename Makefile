@@ -82,7 +82,7 @@ check: .venv/dev.stamp ## Check lint rules, formatting, types, deployment files,
 	$(BIN)/python scripts/find-secrets
 	$(BIN)/python scripts/audit
 
-resilience: .venv/dev.stamp proxies ## Inject faults under load: no acknowledged write is lost, and the service recovers automatically
+resilience: .venv/dev.stamp proxies redis ## Inject faults under load: no acknowledged write is lost, and the service recovers automatically
 	@$(BIN)/python -m pytest $(or $(ARGS),tests/resilience)
 
 faults: ## Write the results of the last `make resilience` to docs/safety.md and docs/safety.svg

@@ -1,9 +1,10 @@
-"""The issuer of access tokens fails or changes its keys, or tokens name keys that it does not have.
+"""The issuer of access tokens fails or changes its keys, tokens name unknown keys, or Redis is down.
 
 No valid request is rejected meanwhile, and no request waits for the issuer unless its key is unknown.
 """
 
 import http.client
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from tests.support.issuers import (
     new_key,
 )
 from tests.support.postgres import PostgreSQL
+from tests.support.redis import redis
 from tests.support.service import Service, service
 from tests.support.waiting import until
 from users_api.access.issuer import COOLDOWN_SECONDS
@@ -155,3 +157,22 @@ def test_tokens_name_unknown_keys(
     assert statuses == {UNAUTHORIZED}
     assert all(map(is_served, load.answers))
     assert trusting.issuer.requests.count(JWKS) <= WORKERS * (1 + seconds / COOLDOWN_SECONDS)
+
+
+def test_redis_is_down(under_load: UnderLoad, postgres: PostgreSQL) -> None:
+    with redis() as store:
+        settings = {"RATE_LIMIT": "1000000/minute", "RATE_LIMIT_STORE": store.url}
+        with (
+            service(postgres.create("users_limited"), **settings) as running,
+            under_load("the Redis of the rate limits is killed, then hangs", running) as load,
+        ):
+            store.signal(signal.SIGKILL)
+            load.go_on()
+            store.start()
+            load.go_on()
+            store.signal(signal.SIGSTOP)
+            load.go_on()
+            store.signal(signal.SIGCONT)
+            load.go_on()
+
+    assert all(map(is_served, load.answers))
