@@ -76,12 +76,18 @@ def _remove_authentication(document: dict[str, Any]) -> None:
 
 
 def _name_issuer(document: dict[str, Any], issuer: str) -> None:
-    """Name the issuer of the tokens instead of the service's own operations."""
+    """Name the issuer of the tokens instead of the service's own operations.
+
+    An `openIdConnect` scheme has no scopes, so that its description names them.
+    """
     _remove_token_operations(document)
-    document.setdefault("components", {})["securitySchemes"] = {
+    own = document["components"]["securitySchemes"][SCHEME]
+    named = own["flows"]["clientCredentials"]["scopes"]
+    lines = "\n".join(f"- `{scope}`: {description}" for scope, description in named.items())
+    document["components"]["securitySchemes"] = {
         SCHEME: {
             "type": "openIdConnect",
-            "description": f"An access token of {issuer}.",
+            "description": f"An access token of {issuer} with the scope of the operation:\n\n{lines}",
             "openIdConnectUrl": issuer.rstrip("/") + DISCOVERY_PATH,
         }
     }

@@ -59,7 +59,12 @@ def test_an_external_issuer_replaces_the_operations_of_the_own_one() -> None:
     assert document["components"]["securitySchemes"] == {
         "oauth": {
             "type": "openIdConnect",
-            "description": "An access token of https://issuer.example/.",
+            "description": (
+                "An access token of https://issuer.example/ with the scope of the operation:\n\n"
+                "- `users:read`: List and read users.\n"
+                "- `users:write`: Add, change and remove users.\n"
+                "- `metrics:read`: Read the metrics."
+            ),
             "openIdConnectUrl": "https://issuer.example/.well-known/openid-configuration",
         }
     }
