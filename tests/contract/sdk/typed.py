@@ -1,11 +1,16 @@
 """What the type checker must report for the Python client; never executed; unneeded comments are errors."""
 
-from users_api_client import Client
+from users_api_client import AuthenticatedClient, Client
+from users_api_client.api.authentication import issue_token
+from users_api_client.api.metrics import read_metrics
 from users_api_client.api.users import create_user, delete_user, list_users, update_user
 from users_api_client.models import (
     Failure,
     NewUser,
     Refusal,
+    Token,
+    TokenRefusal,
+    TokenRequest,
     UserChange,
     UserPageAnswer,
     UserReplacement,
@@ -34,3 +39,18 @@ elif isinstance(stored, Failure):
 page = list_users.sync(client=client)
 if isinstance(page, UserPageAnswer):
     page.data.next_.upper()  # type: ignore[union-attr]  # the last page has no next page.
+
+AuthenticatedClient("http://127.0.0.1:5000")  # type: ignore[call-arg]  # the token is missing.
+TokenRequest(client_id="id", client_secret="secret")  # type: ignore[call-arg]  # the grant type is missing.
+issue_token.sync(client=client)  # type: ignore[call-arg]  # the payload is missing.
+list_users.sync()  # type: ignore[call-arg]  # the client is missing.
+
+issued = issue_token.sync(client=client, body=TokenRequest("client_credentials"))
+_ = issued.access_token  # type: ignore[union-attr]  # a refusal has no token.
+if isinstance(issued, Token):
+    authenticated = AuthenticatedClient("http://127.0.0.1:5000", issued.access_token)
+    _ = list_users.sync(client=authenticated)
+    _ = read_metrics.sync(client=authenticated).upper()  # type: ignore[union-attr]  # a failure is no text.
+elif isinstance(issued, TokenRefusal):
+    _ = issued.error == "invalid_token"  # type: ignore[comparison-overlap]  # there is no such code.
+    _ = issued.message  # type: ignore[attr-defined]  # these errors have the form of RFC 6749.

@@ -1,5 +1,5 @@
 // What the compiler must reject; never executed, and lines that compile unexpectedly are errors.
-import { createUser, deleteUser, getUser, listUsers, patchUser, updateUser } from "users-api-client";
+import { createUser, deleteUser, getUser, issueToken, listUsers, patchUser, updateUser } from "users-api-client";
 
 // @ts-expect-error -- the email address is missing
 export const withoutEmail = () => createUser({ username: "Grace" });
@@ -15,6 +15,8 @@ export const wrongId = () => deleteUser("1");
 export const wrongLimit = () => listUsers({ limit: "2" });
 // @ts-expect-error -- there is no such filter
 export const wrongFilter = () => listUsers({ name: "Grace" });
+// @ts-expect-error -- the grant type is missing
+export const withoutGrant = () => issueToken({ client_id: "id", client_secret: "secret" });
 
 export async function answers() {
   const read = await getUser(1);
@@ -31,5 +33,10 @@ export async function answers() {
   const page = await listUsers();
   // @ts-expect-error -- the last page has no next page
   if (page.status === 200) return page.data.data.next.length;
+  const issued = await issueToken({ grant_type: "client_credentials" });
+  // @ts-expect-error -- the status is not yet known, and a refusal has no token
+  issued.data.access_token;
+  // @ts-expect-error -- there is no such code
+  if (issued.status === 401) return issued.data.error === "invalid_token";
   return undefined;
 }

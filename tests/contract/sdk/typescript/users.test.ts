@@ -1,9 +1,11 @@
-// Tests of the client against the service at USERS_API.
+// Tests of the client against the service at USERS_API, which requires access tokens if CLIENT_ID is set.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { createUser, defaults, deleteUser, getUser, listUsers, patchUser, ping, updateUser } from "users-api-client";
+import { bearer, credentials } from "./logging_in.js";
 
 defaults.baseUrl = process.env["USERS_API"]!;
+if (credentials.client_id) defaults.headers = await bearer();
 let people = 0;
 
 function person() {
