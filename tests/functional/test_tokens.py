@@ -40,6 +40,7 @@ def secured(
         environment.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
         environment.setenv("DATABASE_TEST_URL", url)
         environment.setenv("AUTH", "required")
+        environment.setenv("TOKEN_RATE_LIMIT", "1000000/minute")
         environment.chdir(tmp_path_factory.mktemp("instance"))
         app = create_app()
     with app.app.app_context():

@@ -10,6 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import Key
 
 from tests.support.issuers import ALGORITHMS, ControlledIssuer, in_thread, new_key
+from tests.support.secured import ISSUING
 from tests.support.service import Service, service
 from users_api.access.keys import SigningKeys, generate_key
 from users_api.document import Parts, scopes
@@ -84,7 +85,8 @@ def own_issuer(url: str, **settings: str) -> Iterator[Issued]:
     """Start a service that issues its own tokens; one of its clients is revoked."""
     key = generate_key()
     keys = SigningKeys.parse(key)
-    with service(url, AUTH="required", TOKEN_KEYS=key, **settings) as running:
+    access = {"AUTH": "required", "TOKEN_KEYS": key, **ISSUING}
+    with service(url, **access | settings) as running:
         _, client_id, *_ = running.command("clients", "add", "revoked", "--scope", "users:read").split()
         token = keys.sign(HEADER, claims(OWN_ISSUER, client_id=client_id, scope=EVERYTHING))
         running.command("clients", "revoke", client_id)

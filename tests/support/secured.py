@@ -5,6 +5,9 @@ from typing import NamedTuple
 from tests.support.service import Service
 from users_api.access.keys import generate_key
 
+ISSUING = {"TOKEN_RATE_LIMIT": "1000000/minute"}
+"""Settings of a service whose tests ask for many tokens."""
+
 
 class Credentials(NamedTuple):
     """The id and secret of a client."""
@@ -15,7 +18,7 @@ class Credentials(NamedTuple):
 
 def settings(auth: str) -> dict[str, str]:
     """Return the environment variables of a service with this value of AUTH."""
-    return {"AUTH": auth} | ({"TOKEN_KEYS": generate_key()} if auth == "required" else {})
+    return {"AUTH": auth} | (ISSUING | {"TOKEN_KEYS": generate_key()} if auth == "required" else {})
 
 
 def add_client(running: Service, *scopes: str) -> Credentials:
