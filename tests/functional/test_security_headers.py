@@ -11,14 +11,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.functional.exchanges import EXCHANGES, Exchange
+from tests.support.issued import own_issuer
 from tests.support.raw_http import JSON, Stream, head, read_response, send
 from tests.support.security_headers import is_guarded, joined
 from tests.support.service import Service, service
-from users_api.document import load_document
+from users_api.document import OPEN, load_document
 
 OPERATIONS: list[tuple[str, str, Mapping[str, Any]]] = [
     (method.upper(), path, operation)
-    for path, item in load_document()["paths"].items()
+    for path, item in load_document(OPEN)["paths"].items()
     for method, operation in item.items()
     if method != "parameters"
 ]
@@ -193,6 +194,28 @@ def test_every_error_of_the_database_has_the_headers(
 
     assert [str(response.status) for response in responses] == [status] * len(operations)
     assert all(is_guarded(response.headers, is_https=scheme == "https") for response in responses)
+
+
+def test_responses_about_access_have_the_headers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    url = f"sqlite:///{tmp_path_factory.mktemp('access')}/access.db"
+    with (
+        own_issuer(url, WEB_CONCURRENCY="1", RATE_LIMIT="4/day") as (running, _, tokens),
+        httpx.Client(base_url=running.url) as client,
+    ):
+        read = {"Authorization": f"Bearer {tokens['users:read']}"}
+        responses = [
+            client.get("/users"),
+            client.get("/users", headers=read | {"Authorization": "Bearer x"}),
+            client.get("/metrics", headers=read),
+            client.get("/.well-known/jwks.json"),
+            client.post("/oauth/token", data={"grant_type": "client_credentials"}),
+            client.post("/oauth/token", data={"grant_type": "password"}),
+            *(client.get("/users") for _ in range(4)),
+        ]
+
+    assert [response.status_code for response in responses[:6]] == [401, 401, 403, 200, 401, 400]
+    assert responses[-1].status_code == 429
+    assert all(is_guarded(response.headers) for response in responses)
 
 
 @pytest.mark.parametrize("scheme", ["http", "javascript", "HTTPS", "https, http", ""])
