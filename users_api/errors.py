@@ -152,7 +152,6 @@ def register(app: App) -> None:
     handlers: dict[int | type[Exception], Callable[[Any], Response]] = {
         Rejection: lambda error: failure(error.status, error.message, error.headers),
         TokenRefusal: token_refused,
-        InvalidParameter: lambda error: failure(400, "Invalid parameter.", errors=error.errors),
         PathNotFound: lambda _: failure(404, PATH_NOT_FOUND_MESSAGE),
         InvalidPathParameter: invalid_path_parameter,
         InvalidToken: invalid_token,
@@ -174,6 +173,7 @@ def register(app: App) -> None:
     }
     for failed, respond in handlers.items():
         app.add_error_handler(failed, _handler(respond))
+    app.add_error_handler(InvalidParameter, invalid_parameter)
     app.add_error_handler(InvalidPayload, invalid_payload)
     app.add_error_handler(UnsupportedMediaType, unsupported_media_type)
 
@@ -185,11 +185,23 @@ def _handler(respond: Callable[[Any], Response]) -> Callable[[ConnexionRequest, 
     return handle
 
 
+async def invalid_parameter(request: ConnexionRequest, error: InvalidParameter) -> Response:
+    """Return 400 with all errors; a token request has one error in the form of RFC 6749."""
+    if _is_token_request(request):
+        return token_refused(InvalidTokenRequest(_in_one_sentence(error.errors[0], whole="")))
+    return failure(400, "Invalid parameter.", errors=error.errors)
+
+
 async def invalid_payload(request: ConnexionRequest, error: InvalidPayload) -> Response:
     """Return 400 with all errors; a token request has one error in the form of RFC 6749."""
-    if request.scope["operation"].definition["operationId"] != TOKEN_OPERATION:
-        return failure(400, "Invalid payload.", errors=error.errors)
-    return token_refused(InvalidTokenRequest(_in_one_sentence(error.errors[0])))
+    if _is_token_request(request):
+        return token_refused(InvalidTokenRequest(_in_one_sentence(error.errors[0], whole="The payload")))
+    return failure(400, "Invalid payload.", errors=error.errors)
+
+
+def _is_token_request(request: ConnexionRequest) -> bool:
+    operation_id: str = request.scope["operation"].definition["operationId"]
+    return operation_id == TOKEN_OPERATION
 
 
 async def unsupported_media_type(request: ConnexionRequest, _error: UnsupportedMediaType) -> Response:
@@ -206,9 +218,12 @@ def token_refused(error: TokenRefusal) -> Response:
     return Response(error.status, [*NOT_STORED, (b"pragma", b"no-cache"), *challenge], body)
 
 
-def _in_one_sentence(error: FieldError) -> str:
-    """Return the error as text that RFC 6749 allows: printable ASCII without quotes and backslashes."""
-    text = f"{error.field or 'The payload'} {error.message}."
+def _in_one_sentence(error: FieldError, *, whole: str) -> str:
+    """Return the error as text that RFC 6749 allows: printable ASCII without quotes and backslashes.
+
+    `whole` is the subject of an error without a field.
+    """
+    text = f"{error.field or whole} {error.message}.".lstrip()
     return "".join(each if " " <= each <= "~" and each not in QUOTES else "?" for each in text)
 
 

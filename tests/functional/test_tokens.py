@@ -224,6 +224,26 @@ def test_malformed_requests_have_the_errors_of_the_standard(
     assert response.json()["error_description"].isascii()
 
 
+@pytest.mark.parametrize(
+    ("query", "description"),
+    [
+        ("nonsense=1", "nonsense is not a known parameter."),
+        ("%22=1", "? is not a known parameter."),
+        ("%ff=1", "the query must be percent-encoded UTF-8."),
+    ],
+)
+def test_a_query_is_rejected_in_the_form_of_the_standard(
+    caller: TestClient, query: str, description: str
+) -> None:
+    response = caller.post(f"/oauth/token?{query}", data=GRANT)
+
+    assert (response.status_code, response.json()) == (
+        400,
+        {"error": "invalid_request", "error_description": description},
+    )
+    assert response.headers["Pragma"] == "no-cache"
+
+
 def test_unknown_parameters_are_ignored(ask: Ask, registered: Credentials) -> None:
     assert ask(GRANT | {"resource": "x", "scope": ""}, auth=tuple(registered)).status_code == 200
 
@@ -233,7 +253,7 @@ def test_credentials_in_the_query_are_not_read(caller: TestClient, registered: C
 
     response = caller.post("/oauth/token", params=own, data=GRANT)
 
-    assert response.status_code in {400, 401}
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
 
 def test_other_media_types_are_named(caller: TestClient) -> None:
