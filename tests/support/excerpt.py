@@ -1,14 +1,14 @@
 """The part of the document whose responses a suite lists completely; new resources need their own tests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-KNOWN_TAGS = frozenset({"health", "users"})
+KNOWN_TAGS = frozenset({"authentication", "health", "metrics", "users"})
 
 
-def excerpt(document: Mapping[str, Any]) -> dict[str, Any]:
+def excerpt(document: Mapping[str, Any], tags: Collection[str] = KNOWN_TAGS) -> dict[str, Any]:
     """Return the document with the operations of these tags only, and the components that they refer to."""
-    paths = {path: kept for path, item in document["paths"].items() if (kept := _operations(item))}
+    paths = {path: kept for path, item in document["paths"].items() if (kept := _operations(item, tags))}
     reached = _reached(document, paths)
     components = {
         kind: {
@@ -18,16 +18,14 @@ def excerpt(document: Mapping[str, Any]) -> dict[str, Any]:
         }
         for kind, parts in document["components"].items()
     }
-    tags = [tag for tag in document["tags"] if tag["name"] in KNOWN_TAGS]
-    return {**document, "tags": tags, "paths": paths, "components": components}
+    described = [tag for tag in document["tags"] if tag["name"] in tags]
+    return {**document, "tags": described, "paths": paths, "components": components}
 
 
-def _operations(item: Mapping[str, Any]) -> dict[str, Any]:
+def _operations(item: Mapping[str, Any], tags: Collection[str]) -> dict[str, Any]:
     """Return the path's operations of these tags, with what they share; nothing if there are none."""
     methods = {
-        name
-        for name, part in item.items()
-        if isinstance(part, dict) and KNOWN_TAGS.intersection(part["tags"])
+        name for name, part in item.items() if isinstance(part, dict) and set(tags).intersection(part["tags"])
     }
     return {
         name: part for name, part in item.items() if methods and (name in methods or name == "parameters")

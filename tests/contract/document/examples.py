@@ -15,7 +15,7 @@ class Response(NamedTuple):
     """An example of a response, named by its component or by its operation and status."""
 
     name: str
-    body: dict[str, Any]
+    body: Any
     headers: dict[str, str]
 
 
@@ -64,7 +64,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def bodies(part: dict[str, Any]) -> dict[str, Any]:
     """Return the named examples of a request or response body; a single example has an empty name."""
-    media_type = part.get("content", {}).get("application/json", {})
+    media_type = next(iter(part.get("content", {}).values()), {})
     lone = {"": media_type["example"]} if "example" in media_type else {}
     return lone | {name: example["value"] for name, example in media_type.get("examples", {}).items()}
 

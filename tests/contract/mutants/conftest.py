@@ -7,7 +7,7 @@ from tests.contract.mutants.judge import DocumentChecker
 from tests.contract.mutants.resolution import resolved
 from tests.contract.mutants.table import fill
 from tests.support.excerpt import excerpt
-from users_api.document import OPEN, load_document
+from users_api.document import OPEN, Parts, load_document
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,13 +18,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def document():
-    """The original document, as far as the tables of this suite cover it."""
-    return excerpt(load_document(OPEN))
+    """The original document of a service with AUTH=none, as far as the mutants of this suite cover it."""
+    return excerpt(load_document(OPEN), {"health", "users"})
+
+
+@pytest.fixture(scope="session")
+def secured_document():
+    """The document of a service with AUTH=required, as far as the tables of this suite cover it."""
+    return excerpt(load_document(Parts(rate_limits=False)))
 
 
 @pytest.fixture(scope="session")
 def stage(postgres):
     with open_stage(postgres) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def secured_stage(postgres):
+    with open_stage(postgres, secured=True) as opened:
         yield opened
 
 
@@ -37,3 +49,9 @@ def filled(stage, document):
 @pytest.fixture(scope="session")
 def judge(stage, document, filled):
     return DocumentChecker(stage, document, filled)
+
+
+@pytest.fixture(scope="session")
+def secured_filled(secured_stage, secured_document):
+    """The same with AUTH=required."""
+    return fill(secured_stage, resolved(secured_document))

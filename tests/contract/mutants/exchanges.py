@@ -2,15 +2,17 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import psycopg2
 
+from tests.support.issued import HEADER, OWN_ISSUER, VALID, claims
 from tests.support.postgres import PostgreSQL, free_port
 from tests.support.service import Service, service
+from users_api.access.keys import SigningKeys, generate_key
 
 TIMEOUT_SECONDS = 60
 LARGEST_ID = 2**53 - 1
@@ -35,12 +37,19 @@ INSERT INTO users (id, username, email, active, created_date, version) OVERRIDIN
 SELECT * FROM kept;
 ALTER TABLE users ALTER id RESTART WITH 3;
 """
+# The client of the document's example.
+CLIENT = """
+INSERT INTO clients (id, name, secret_hash, scopes, created_date)
+VALUES ('4bf5122f344554c53bde2ebb8cd2b7e3', 'example',
+        encode(sha256('an example, not a secret'), 'hex'), 'users:read', now())
+"""
 NEXT_ID_IS_THE_LARGEST = (
     "DELETE FROM users WHERE id = %(largest)s; ALTER TABLE users ALTER id RESTART WITH %(largest)s;"
 )
 TABLE_WITHOUT_CONSTRAINTS = """
 DROP TABLE users CASCADE;
 CREATE TABLE users (id text, username text, email text, active boolean, created_date text, version integer);
+ALTER TABLE clients DROP CONSTRAINT ck_clients_secret_hash, ALTER secret_hash TYPE integer USING 0;
 """
 
 
@@ -53,6 +62,8 @@ class Request(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     state: Literal["healthy", "largest id", "misfit", "away"] = "healthy"
+    kind: str = "all scopes"
+    """That of the token, with AUTH=required: `none` or one of VALID."""
 
 
 class Response(NamedTuple):
@@ -71,13 +82,15 @@ _parsed = cache(json.loads)
 
 
 class ServiceStates:
-    """The services in their states, and all responses so far."""
+    """The services in their states, and all responses so far; `tokens` is empty with AUTH=none."""
 
-    def __init__(self, database: str, services: dict[str, Service]) -> None:
+    def __init__(self, database: str, services: dict[str, Service], tokens: Mapping[str, str]) -> None:
         self.services, self.answers, self.touched = services, dict[Request, Response](), True
+        self.tokens = tokens
         self.connection = psycopg2.connect(database)
         self.connection.autocommit = True
         self._execute(KEEP, {"largest": LARGEST_ID, "name": LONGEST_NAME, "email": LONGEST_EMAIL})
+        self._execute(CLIENT)
 
     def ask(self, request: Request) -> Response:
         """Return the response to the request, as if it was the first one after the users were added."""
@@ -86,22 +99,28 @@ class ServiceStates:
                 self._execute(RESET)
             if request.state == "largest id":
                 self._execute(NEXT_ID_IS_THE_LARGEST, {"largest": LARGEST_ID})
-            self.answers[request] = answer = send(self.services[request.state].port, request)
+            self.answers[request] = answer = self.send(request)
             self.touched = request.state == "largest id" or (request.method != "GET" and answer.status < 300)
         return self.answers[request]
+
+    def send(self, request: Request) -> Response:
+        """Send the request with its token to the service in its state."""
+        return send(self.services[request.state].port, request, self.tokens.get(request.kind))
 
     def _execute(self, statements: str, values: dict[str, Any] | None = None) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute(statements, values)
 
 
-def send(port: int, request: Request) -> Response:
+def send(port: int, request: Request, token: str | None) -> Response:
     """Send a request; a body with a declared length but no content never arrives."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
         has_host = any(name == "Host" for name, _ in request.headers)
         connection.putrequest(request.method, request.target, skip_host=has_host, skip_accept_encoding=True)
         for name, value in request.headers:
             connection.putheader(name, value)
+        if token:
+            connection.putheader("Authorization", f"Bearer {token}")
         if request.body is not None:
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body)
@@ -111,22 +130,31 @@ def send(port: int, request: Request) -> Response:
 
 
 @contextmanager
-def stage(postgres: PostgreSQL) -> Iterator[ServiceStates]:
+def stage(postgres: PostgreSQL, *, secured: bool = False) -> Iterator[ServiceStates]:
     """Start the service in every state for which the document has a response."""
-    database, misfit = postgres.create("contract"), postgres.create("misfit")
+    name = "secured" if secured else "contract"
+    database, misfit = postgres.create(name), postgres.create(f"{name}_misfit")
     away = f"postgresql://users@127.0.0.1:{free_port()}/away"
+    key = generate_key()
+    settings = {"WEB_CONCURRENCY": "1"} | ({"AUTH": "required", "TOKEN_KEYS": key} if secured else {})
     with (
-        service(database, WEB_CONCURRENCY="1", ALLOWED_HOSTS="127.0.0.1") as healthy,
-        service(misfit, WEB_CONCURRENCY="1") as broken,
+        service(database, ALLOWED_HOSTS="127.0.0.1", **settings) as healthy,
+        service(misfit, **settings) as broken,
     ):
         with closing(psycopg2.connect(misfit)) as connection:
             connection.autocommit = True
+            connection.cursor().execute(CLIENT)
             connection.cursor().execute(TABLE_WITHOUT_CONSTRAINTS)
-        lost = Service(away, WEB_CONCURRENCY="1")
+        lost = Service(away, **settings)
+        services = {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost}
         try:
-            yield ServiceStates(
-                database, {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost}
-            )
+            yield ServiceStates(database, services, _tokens(key) if secured else {})
         finally:
             lost.stop()
             lost.log.close()
+
+
+def _tokens(key: str) -> dict[str, str]:
+    """Return a token of each kind."""
+    sign = SigningKeys.parse(key).sign
+    return {kind: sign(HEADER, claims(OWN_ISSUER, scope=scope)) for kind, scope in VALID.items()}

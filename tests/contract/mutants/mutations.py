@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from tests.contract.mutants.resolution import is_schema, parts
+from tests.support.issued import SCOPES
 
 BOUNDS = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "minProperties")
 OTHER = {"string": "integer", "integer": "string", "boolean": "string", "array": "object", "object": "array"}
@@ -131,6 +132,7 @@ def _of_paths(paths: Mapping[str, Any]) -> Iterator[Change]:
 
 def _of_operation(operation: Mapping[str, Any]) -> Iterator[Change]:
     yield "operationId changed", _set("operationId", "changed")
+    yield from _of_security(operation.get("security", []))
     for status in operation["responses"]:
         yield f"{status} removed", lambda part, status=status: part["responses"].pop(status)
     yield "418 added", lambda part: part["responses"].update({"418": deepcopy(part["responses"]["405"])})
@@ -156,6 +158,20 @@ def _of_operation(operation: Mapping[str, Any]) -> Iterator[Change]:
         yield "requestBody removed", _drop("requestBody")
         yield "requestBody not required", lambda part: part["requestBody"].pop("required")
         yield "requestBody of another type", lambda part: _retype(part["requestBody"])
+
+
+def _of_security(requirements: list[Any]) -> Iterator[Change]:
+    """Yield what concerns who may call an operation that requires scopes."""
+    if not requirements or {} in requirements:
+        return
+    yield "security removed", _drop("security")
+    yield "security empty", _set("security", [])
+    yield "security optional", _set("security", [*requirements, {}])
+    yield "security without scope", _set("security", [{"oauth": []}])
+    for scope in SCOPES:
+        if [{"oauth": [scope]}] != requirements:
+            yield f"security {scope} instead", _set("security", [{"oauth": [scope]}])
+            yield f"security {scope} as well", _set("security", [*requirements, {"oauth": [scope]}])
 
 
 def _of_response(response: Mapping[str, Any]) -> Iterator[Change]:

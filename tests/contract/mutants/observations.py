@@ -17,6 +17,8 @@ OPEN_ENDS = {
     "#/components/schemas/FieldError/properties/message",
     "#/components/schemas/Refusal/properties/errors",
 }
+# The shortest value comes from an operation that exists only with AUTH=required.
+LONGER_BEGINNINGS = {"#/components/headers/Allow/schema"}
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T")
 
 
@@ -92,7 +94,7 @@ class Observations:
             yield from (
                 ("one shorter", shortest[:cut] + shortest[cut + 1 :])
                 for cut in {0, len(shortest) // 2}
-                if shortest
+                if shortest and self.schema.place not in LONGER_BEGINNINGS
             )
             if isinstance(longest, str) and self.schema.place not in ANY_TEXT:
                 yield "with NUL", f"{longest[: len(longest) // 2]}\0{longest[len(longest) // 2 + 1 :]}"

@@ -4,10 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 
-from tests.contract.mutants.exchanges import Request, Response, ServiceStates, send
+from tests.contract.mutants.exchanges import Request, Response, ServiceStates
 
 JSON = ("Content-Type", "application/json")
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+GRANT = b"grant_type=client_credentials"
 STALE = '"0-0"'
 TOO_LARGE = str(1024 * 1024 + 1)
 OTHER_HOST = ("Host", "other.example")
@@ -27,7 +30,8 @@ def sample(name: str, operation: Mapping[str, Any], **differences: Any) -> Reque
     method, path = name.split(" ")
     body, headers = None, ()
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        body, headers = json.dumps(content["example"]).encode(), (("Content-Type", media_type),)
+        text = urlencode(content["example"]) if media_type == FORM[1] else json.dumps(content["example"])
+        body, headers = text.encode(), (("Content-Type", media_type),)
     return Request(name, method, path.replace("{user_id}", "2"), headers, body)._replace(**differences)
 
 
@@ -43,17 +47,25 @@ def _with(request: Request, *headers: tuple[str, str]) -> Request:
     return request._replace(headers=(*request.headers, *headers))
 
 
+def _without_credentials(request: Request) -> Request:
+    """Return the request without the token or, if it asks for one, without the client."""
+    is_form = request.headers == (FORM,)
+    return request._replace(kind="none", body=GRANT if is_form else request.body)
+
+
 RECIPES: dict[str, Callable[[Request], Request]] = {
     "200": lambda request: request,
     "201": lambda request: request,
     "304": lambda request: _with(request, ("If-None-Match", "*")),
     "400": _bad,
+    "401": _without_credentials,
+    "403": lambda request: request._replace(kind="no scope"),
     "404": lambda request: request._replace(target="/users/3"),
     "405": lambda request: request._replace(method="TRACE", headers=(), body=None),
-    "408": lambda request: request._replace(headers=(JSON, ("Content-Length", "10")), body=None),
+    "408": lambda request: _with(request, ("Content-Length", "10"))._replace(body=None),
     "412": lambda request: _with(request, ("If-Match", STALE)),
-    "413": lambda request: request._replace(
-        headers=(JSON, ("Content-Length", TOO_LARGE), ("Expect", "100-continue")), body=None
+    "413": lambda request: _with(request, ("Content-Length", TOO_LARGE), ("Expect", "100-continue"))._replace(
+        body=None
     ),
     "415": lambda request: request._replace(headers=(("Content-Type", "text/plain"),)),
     "421": lambda request: _with(request, OTHER_HOST),
@@ -77,7 +89,7 @@ def fill(
     with ThreadPoolExecutor(len(slow)) as threads:
         stage.answers |= zip(
             slow,
-            threads.map(lambda request: send(stage.services["healthy"].port, request), slow),
+            threads.map(stage.send, slow),
             strict=True,
         )
     return {cell: (request, stage.ask(request)) for cell, request in cells.items()}
@@ -95,10 +107,10 @@ def render(document: Mapping[str, Any], filled: Mapping[tuple[str, str], tuple[R
         (name, status) for name, operation in operations(document) for status in operation["responses"]
     }
     statuses = sorted({status for _, status in documented})
-    lines = [f"{'':24}" + "".join(f"{status:>6}" for status in statuses)]
+    lines = [f"{'':28}" + "".join(f"{status:>6}" for status in statuses)]
     for name, _ in operations(document):
         marks = [_mark(name, status, filled) if (name, status) in documented else "·" for status in statuses]
-        lines.append(f"{name:24}" + "".join(f"{mark:>6}" for mark in marks))
+        lines.append(f"{name:28}" + "".join(f"{mark:>6}" for mark in marks))
     return "\n".join(lines)
 
 

@@ -14,9 +14,12 @@ OPEN = (
 )
 COUNT = "only the payload's limit of 1 MiB bounds the number of errors: the bound is only an upper limit"
 SHORT = "its pattern or format rejects shorter values: the bound repeats this for readers and generators"
+POST = "`POST` alone is the shortest, on a path that exists only with AUTH=required"
 TEXT = "parameters are text, which has no null"
 SINGLE = "a single value is written the same way, exploded or not"
 SURVIVORS = {
+    "components/headers/Allow/schema: minLength -1": POST,
+    "components/headers/Allow/schema: minLength +1": POST,
     "components/headers/Location/schema: minLength -1": SHORT,
     "components/headers/RetryAfter/schema: minLength -1": SHORT,
     "components/schemas/Email: minLength -1": SHORT,
