@@ -13,9 +13,9 @@ import pytest
 
 from tests.extending.walkthrough import FOREIGN, Change, Copy, Session, steps
 from tests.support.postgres import PostgreSQL
-from tests.support.service import service
+from tests.support.service import Service, service
+from users_api.access.keys import generate_key
 
-KEY = "not-a-secret"
 GROWN = re.compile(
     r"openapi/users\.yaml|users_api/(handlers/\w+|models|schemas|errors|migrations/versions/\w+)\.py|tests/functional/test_\w+\.py"
 )
@@ -24,14 +24,15 @@ import sys
 from tests.contract.fuzz.run import in_process
 sys.exit(in_process(*sys.argv[1:]).returncode)
 """
-FUZZED = ("--include-path-regex=^/groups", f"--header=X-Admin-Key: {KEY}", "--max-examples=10")
+FUZZED = ("--include-path-regex=^/groups", "--max-examples=10")
 CHESS = {"slug": "chess", "name": "Chess club", "kind": "club", "members": [1]}
+TESTS = ("functions", "structure", "migrations")
 Runs = dict[str, Future[CompletedProcess[str]]]
 
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> list[Change | Session]:
-    """The steps of the page; the last two run tests."""
+    """The steps of the page; the last three run tests."""
     return list(steps((root / "docs" / "extending.md").read_text()))
 
 
@@ -39,7 +40,7 @@ def page(root: Path) -> list[Change | Session]:
 def copy(root: Path, page: list[Change | Session], tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy of the checkout in which all steps of the page except the tests were executed."""
     copy = Copy(root, tmp_path_factory.mktemp("grown") / "users-api")
-    for step in page[:-2]:
+    for step in page[:-3]:
         copy.follow(step)
     return copy
 
@@ -58,15 +59,12 @@ def runs(
         "postgresql": postgres.create(f"grown_{uuid4().hex}"),
     }
 
-    def fuzz(url: str) -> CompletedProcess[str]:
-        return copy.run("python", "-c", FUZZ, url, *FUZZED, ADMIN_KEY=KEY)
+    def fuzz(name: str, url: str) -> CompletedProcess[str]:
+        return copy.run("python", "-c", FUZZ, url, name, *FUZZED)
 
     with ThreadPoolExecutor(2) as threads:
-        tests = {
-            name: threads.submit(copy.play, step)
-            for name, step in zip(("tests", "migrations"), page[-2:], strict=True)
-        }
-        yield tests | {name: threads.submit(fuzz, url) for name, url in urls.items()}
+        tests = {name: threads.submit(copy.play, step) for name, step in zip(TESTS, page[-3:], strict=True)}
+        yield tests | {name: threads.submit(fuzz, name, url) for name, url in urls.items()}
 
 
 def test_the_sessions_show_what_the_commands_print(copy: Copy) -> None:
@@ -93,7 +91,7 @@ def test_the_extended_service_passes_the_linters(copy: Copy, page: list[Change |
     assert [each.stdout for each in linted if each.returncode] == []
 
 
-@pytest.mark.parametrize("name", ["tests", "migrations"])
+@pytest.mark.parametrize("name", TESTS)
 def test_the_grown_service_passes_its_tests(runs: Runs, name: str) -> None:
     tested = runs[name].result()
 
@@ -113,16 +111,20 @@ def test_the_grown_service_serves_and_counts(
     monkeypatch.chdir(copy.folder)  # gunicorn looks for the application there first.
     for name in filter(FOREIGN.match, list(os.environ)):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("ADMIN_KEY", KEY)
     monkeypatch.setenv("PYTHONPATH", str(copy.folder))
+    url, settings = postgres.create("grown"), {"AUTH": "required", "TOKEN_KEYS": generate_key()}
 
-    with service(postgres.create("grown")) as running, httpx.Client(base_url=running.url) as client:
+    with service(url, **settings) as running, httpx.Client(base_url=running.url) as client:
         running.command("db", "upgrade")  # `service` has run the migrations of this checkout.
-        client.post("/users", json={"username": "ada", "email": "ada@example.org"})
-        added = client.post("/groups", json=CHESS)
+        token = {
+            "Authorization": f"Bearer {new_token(running, 'users:write', 'groups:write', 'metrics:read')}"
+        }
+        client.post("/users", json={"username": "ada", "email": "ada@example.org"}, headers=token)
+        added = client.post("/groups", json=CHESS, headers=token)
         refused = client.delete("/groups/chess")
-        removed = client.delete("/groups/chess", headers={"X-Admin-Key": KEY})
-        metrics = client.get("/metrics").text
+        removed = client.delete("/groups/chess", headers=token)
+        forbidden = client.get("/groups/chess", headers=token)
+        metrics = client.get("/metrics", headers=token).text
 
     assert added.json()["data"] == CHESS | {"description": None}
     assert (refused.status_code, refused.json()) == (
@@ -130,5 +132,18 @@ def test_the_grown_service_serves_and_counts(
         {"status": "fail", "message": "Authentication required."},
     )
     assert removed.json() == {"status": "success", "message": "Group chess was removed!"}
+    assert (forbidden.status_code, forbidden.json()) == (
+        403,
+        {"status": "fail", "message": "Insufficient scope."},
+    )
     for status in (200, 401):
         assert f'http_requests_total{{operation="delete_group",status="{status}"}} 1\n' in metrics
+
+
+def new_token(running: Service, *scopes: str) -> str:
+    """Return the token that the service issues to a new client with these scopes."""
+    options = [part for scope in scopes for part in ("--scope", scope)]
+    _, client_id, _, secret = running.command("clients", "add", "test", *options).split()
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+    token: str = httpx.post(f"{running.url}/oauth/token", data=form).json()["access_token"]
+    return token

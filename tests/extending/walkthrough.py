@@ -18,7 +18,7 @@ from typing import NamedTuple
 BLOCK = re.compile(r"([^\n]*)\n\n```(\w+)\n(.*?)```$", re.DOTALL | re.MULTILINE)
 CHANGE = re.compile(r"(Create|At the end of|In) `([^`]+)`(?:, (above|below|in place of) `([^`]+)`)?:")
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "instance", "node_modules", "results", "__pycache__")
-FOREIGN = re.compile("APP_SETTINGS|DATABASE_|COVERAGE_|COV_|PYTEST_|MAKE|MFLAGS")
+FOREIGN = re.compile("APP_SETTINGS|AUTH|TOKEN_KEYS|DATABASE_|COVERAGE_|COV_|PYTEST_|MAKE|MFLAGS")
 BIN = Path(sys.executable).parent
 
 

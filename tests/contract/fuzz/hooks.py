@@ -1,6 +1,7 @@
-"""Adapts Schemathesis to the service: email addresses are unique, and every response is an envelope."""
+"""Adapts Schemathesis to the service: emails are unique, tokens have clients, and responses are envelopes."""
 
 import os
+from base64 import b64encode
 from itertools import count
 from typing import Any
 
@@ -21,12 +22,24 @@ TAKEN = {"status": "fail", "message": "Sorry. That email already exists."}
 SCHEMAS = load_document()["components"]["schemas"]
 ADDRESS = Draft4Validator(SCHEMAS["Email"], validate_formats=True)
 ENTITY_TAGS = Draft4Validator(SCHEMAS["EntityTags"])
+CLIENT_ID, CLIENT_SECRET = os.environ["FUZZ_CLIENT_ID"], os.environ["FUZZ_CLIENT_SECRET"]
+BASIC = f"Basic {b64encode(f'{CLIENT_ID}:{CLIENT_SECRET}'.encode()).decode()}"
 OUTCOMES = {2: "success", 4: "fail", 5: "error"}
 KEYS = {
     "success": {"status", "message", "data"},
     "fail": {"status", "message", "errors"},
     "error": {"status", "message"},
 }
+METRICS = {("GET /metrics", 200): "text/plain; version=0.0.4; charset=utf-8"}
+"""The responses that are not JSON."""
+TOKEN_REFUSAL = {"error", "error_description"}
+DOCUMENTS = {
+    ("POST /oauth/token", 200): {"access_token", "token_type", "expires_in", "scope"},
+    ("POST /oauth/token", 400): TOKEN_REFUSAL,
+    ("POST /oauth/token", 401): TOKEN_REFUSAL,
+    ("GET /.well-known/jwks.json", 200): {"keys"},
+}
+"""The responses whose JSON has the form of another standard, and its properties."""
 
 app = create_app()
 numbers = count(1)
@@ -38,8 +51,15 @@ schemathesis.openapi.format("entity-tags", st.from_regex(SCHEMAS["EntityTags"]["
 
 @schemathesis.hook
 def before_load_schema(_context: HookContext, document: dict[str, Any]) -> None:
-    """Define how to generate entity tags; otherwise the coverage phase considers unquoted headers valid."""
+    """Define how to generate entity tags; otherwise the coverage phase considers unquoted headers valid.
+
+    Schemathesis knows what an access token is only from schemes of the type `http`: with `oauth2` it would
+    send none, and `ignored_auth` would check nothing.
+    """
     document["components"]["schemas"]["EntityTags"]["format"] = "entity-tags"
+    for scheme in document["components"].get("securitySchemes", {}).values():
+        if scheme["type"] == "oauth2":
+            scheme |= {"type": "http", "scheme": "bearer"}
 
 
 @schemathesis.hook
@@ -66,14 +86,17 @@ def after_load_schema(_context: HookContext, schema: BaseSchema) -> None:
 
 def reset_state() -> None:
     """Delete all users and the recorded state."""
-    empty(app)
+    empty(app, kept={"clients"})
     seen.clear()
     etags.clear()
 
 
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case, _arguments: dict[str, Any]) -> None:
-    """Keep valid requests valid: use a free email address, and add the newest version to `If-Match`."""
+    """Keep valid requests valid: use a free email, add the newest version to `If-Match`, name a client."""
+    if case.path == "/oauth/token":
+        make_grantable(case)
+        return
     email = case.body.get("email") if isinstance(case.body, dict) else None
     if isinstance(email, str) and ADDRESS.is_valid(email):
         if email.lower() in seen:
@@ -83,6 +106,21 @@ def before_call(_context: HookContext, case: Case, _arguments: dict[str, Any]) -
     if isinstance(tags, str) and newest and tags != "*" and ENTITY_TAGS.is_valid(tags):
         both = f"{tags}, {newest}"
         case.headers["If-Match"] = both if ENTITY_TAGS.is_valid(both) else newest
+
+
+def make_grantable(case: Case) -> None:
+    """Name the only grant type, and a client if the payload has a secret or else an id.
+
+    Invalid payloads, unknown clients and unknown scopes remain, so that the service also refuses some.
+    """
+    if not (isinstance(case.body, dict) and case.meta and case.meta.generation.mode.is_positive):
+        return
+    case.body["grant_type"] = "client_credentials"
+    if "client_secret" in case.body:
+        case.body |= {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    elif "client_id" in case.body:
+        case.body["client_id"] = CLIENT_ID
+        case.headers["Authorization"] = BASIC
 
 
 @schemathesis.hook
@@ -102,13 +140,22 @@ def filter_failure(_context: HookContext, failure: Failure, _case: Case, respons
 
 @schemathesis.check
 def envelope(_context: CheckContext, response: Response, case: Case) -> None:
-    """Every response body, documented or not, is an envelope."""
+    """Every response body, documented or not, is an envelope, unless another standard defines it."""
     if case.method == "HEAD" or response.status_code == 304:
         assert not response.content, "unexpected body"
         return
-    assert response.headers["content-type"] == ["application/json"], response.headers["content-type"]
-    body = response.json()
-    outcome = OUTCOMES[response.status_code // 100]
-    assert body["status"] == outcome, f"{response.status_code} does not match the status {body['status']!r}"
+    place = (f"{case.method} {case.path}", response.status_code)
+    media_type = METRICS.get(place, "application/json")
+    assert response.headers["content-type"] == [media_type], response.headers["content-type"]
+    if place in DOCUMENTS:
+        assert response.json().keys() == DOCUMENTS[place], f"other properties: {list(response.json())}"
+    elif place not in METRICS:
+        check_envelope(response.status_code, response.json())
+
+
+def check_envelope(status: int, body: dict[str, Any]) -> None:
+    """Check that the envelope is one for the status."""
+    outcome = OUTCOMES[status // 100]
+    assert body["status"] == outcome, f"{status} does not match the status {body['status']!r}"
     assert body.keys() <= KEYS[outcome], f"unknown keys: {body.keys() - KEYS[outcome]}"
     assert outcome == "success" or body["message"], "an error without a message"

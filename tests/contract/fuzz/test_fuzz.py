@@ -1,18 +1,29 @@
-"""Schemathesis tests every operation in 4 phases, with all checks and a custom one; EmailTaken is exempt."""
+"""Schemathesis tests every operation in 4 phases, with all checks and a custom one; EmailTaken is exempt.
+
+Over HTTP the service requires access tokens, in process it does not.
+"""
 
 import json
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from schemathesis.checks import CHECKS, load_all_checks
 
-from tests.contract.fuzz.run import HERE, REPORTS, in_process, over_http, reports
+from tests.contract.fuzz.run import (
+    HERE,
+    REPORTS,
+    document_file,
+    in_process,
+    over_http,
+    reports,
+    without_tokens,
+)
 from tests.contract.mutants.table import operations
-from users_api.document import load_document
 
 # A user's requests in one scenario: created, read and changed in any order, deleted, not found.
 LIFE = re.compile(
@@ -25,7 +36,14 @@ WALK = {
     ("PUT /users/{user_id} -> [200] DeleteUser -> DELETE /users/{user_id}", 200),
     ("DELETE /users/{user_id} -> [200] GetUser -> GET /users/{user_id}", 404),
 }
+TOKENS = {
+    "postgresql-http": {("", 200), ("Basic", 200), ("", 400), ("Basic", 400), ("", 401)},
+    "sqlite-asgi": set(),
+}
+"""How requests for tokens name the client, and the status of the responses."""
 PHASES = {"examples", "coverage", "fuzzing", "stateful"}
+REJECTED = {(None, 401), ("Bearer SCHEMATHESIS-INVALID-VALUE", 401)}
+"""The credentials that `ignored_auth` sends, and the status of the responses."""
 CONFIGURATION = tomllib.loads((HERE / "schemathesis.toml").read_text())
 
 
@@ -34,8 +52,9 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The name of a run, which names its reports, and its exit status."""
     name = request.param
     if name == "postgresql-http":
-        return name, over_http(request.getfixturevalue("postgres"), *reports(name)).returncode
-    return name, in_process(f"sqlite:///{tmp_path_factory.mktemp('fuzz')}/fuzz.db", *reports(name)).returncode
+        return name, over_http(request.getfixturevalue("postgres"), name, *reports(name)).returncode
+    url = f"sqlite:///{tmp_path_factory.mktemp('fuzz')}/fuzz.db"
+    return name, in_process(url, name, *reports(name)).returncode
 
 
 def test_the_service_conforms_to_its_document(run: tuple[str, int]) -> None:
@@ -53,18 +72,20 @@ def test_every_operation_is_tried_in_every_phase(run: tuple[str, int]) -> None:
                 scenario["phase"]
             )
 
-    for name, operation in operations(load_document()):
+    text = document_file(run[0]).read_text()
+    for name, operation in operations(document(run[0])):
         without_input = not {"parameters", "requestBody"} & operation.keys() and "{" not in name
-        assert tried[name] >= PHASES - ({"examples", "stateful"} if without_input else set())
+        is_linked = '"links"' in json.dumps(operation) or text.count(f'"{operation["operationId"]}"') > 1
+        impossible = {*["examples"] * without_input, *["stateful"] * (not is_linked)}
+        assert tried[name] >= PHASES - impossible
 
 
 def test_every_check_is_made(run: tuple[str, int]) -> None:
     load_all_checks()
-    judged = [
-        made for scenario in scenarios(run[0]) for made in scenario["recorder"].get("checks", {}).values()
-    ]
 
-    assert {check["name"] for made in judged for check in made} == {*CHECKS.get_all_names(), "envelope"}
+    made = {check["name"] for scenario in scenarios(run[0]) for check in checks(scenario)}
+
+    assert made == {*CHECKS.get_all_names(), "envelope"}
 
 
 def test_the_stateful_phase_is_not_cut_short(run: tuple[str, int]) -> None:
@@ -81,6 +102,77 @@ def test_the_stateful_phase_walks_through_the_life_of_a_user(run: tuple[str, int
 
     assert followed >= WALK
     assert any(LIFE.search(life) for life in lives), sorted(set(lives), key=len)[-5:]
+
+
+def test_ignored_auth_sends_no_and_invalid_credentials_to_every_secured_operation(
+    run: tuple[str, int],
+) -> None:
+    secured = {
+        name
+        for name, operation in operations(document(run[0]))
+        if operation.get("security") and {} not in operation["security"]
+    }
+    sent: dict[str, set[tuple[str | None, int]]] = {}
+    for scenario in scenarios(run[0]):
+        for name, *probe in authorization_probes(scenario):
+            sent.setdefault(name, set()).add(tuple(probe))
+
+    assert sent == dict.fromkeys(secured, REJECTED)
+    assert bool(secured) == (run[0] == "postgresql-http")
+
+
+def test_ignored_auth_fails_for_a_service_that_ignores_credentials(tmp_path: Path) -> None:
+    options = ("--checks=ignored_auth", "--include-operation-id=list_users", "--phases=examples")
+
+    status = without_tokens(
+        f"sqlite:///{tmp_path}/fuzz.db", "without-tokens", *options, *reports("without-tokens")
+    )
+
+    made = [check for scenario in scenarios("without-tokens") for check in checks(scenario)]
+    assert status.returncode == 1
+    assert {(check["name"], check["status"]) for check in made} == {("ignored_auth", "failure")}
+
+
+def test_tokens_are_issued_and_refused(run: tuple[str, int]) -> None:
+    seen = {
+        ((authorization(exchange) or "").partition(" ")[0], exchange["response"]["status_code"])
+        for scenario in scenarios(run[0])
+        for exchange in scenario["recorder"].get("interactions", {}).values()
+        if exchange["request"]["uri"].endswith("/oauth/token") and exchange["request"]["method"] == "POST"
+    }
+
+    assert seen >= TOKENS[run[0]]
+
+
+def document(name: str) -> dict[str, Any]:
+    """Return the document of a run."""
+    return json.loads(document_file(name).read_text())
+
+
+def checks(scenario: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the checks made in the scenario."""
+    for made in scenario["recorder"].get("checks", {}).values():
+        yield from made
+
+
+def authorization(exchange: dict[str, Any]) -> str | None:
+    """Return the credentials of the request."""
+    return exchange["request"]["headers"].get("Authorization", [None])[0]
+
+
+def authorization_probes(scenario: dict[str, Any]) -> Iterator[tuple[str, str | None, int]]:
+    """Yield operation, credentials and status of each repetition of a successful request with others.
+
+    No other check sends such requests.
+    """
+    exchanges = scenario["recorder"].get("interactions", {})
+    for name, case in scenario["recorder"].get("cases", {}).items():
+        if (parent := case.get("parent_id")) and "transition" not in case:
+            before, after = exchanges[parent], exchanges[name]
+            if authorization(before) != authorization(after):
+                assert before["response"]["status_code"] < 300
+                operation = f"{case['value']['method']} {case['value']['path']}"
+                yield operation, authorization(after), after["response"]["status_code"]
 
 
 def scenarios(name: str) -> Iterator[dict[str, Any]]:

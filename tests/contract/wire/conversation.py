@@ -10,6 +10,12 @@ from tests.support.raw_http import Stream, get, read_response
 from tests.support.security_headers import is_guarded
 
 SECONDS = 20
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+PROPERTIES = {
+    "keys": {"keys"},
+    "token": {"access_token", "token_type", "expires_in", "scope"},
+    "refusal": {"error", "error_description"},
+}
 PONG = success(message="pong")
 LAST_PONG = success(message="pong", connection="close")
 
@@ -52,7 +58,7 @@ def _spell(piece, words):
 
 
 def _read(stream, answer):
-    return read_response(stream, "HEAD" if answer.outcome is None else "GET")
+    return read_response(stream, "HEAD" if answer.form is None else "GET")
 
 
 def check(expected, received, words):
@@ -62,13 +68,20 @@ def check(expected, received, words):
     assert is_guarded(received.headers) or (may_be_page and is_guarded(received.headers, is_page=True))
     for name, value in expected.headers:
         assert received.headers[name] == words.get(value, value)
-    if expected.outcome:
+    if expected.form == "metrics":
+        assert received.headers["content-type"] == METRICS
+        assert received.body.startswith(b"# HELP ")
+    elif expected.form:
         assert received.headers["content-type"] == "application/json"
-        check_envelope(expected, json.loads(received.body))
+        check_form(expected, json.loads(received.body))
 
 
-def check_envelope(expected, envelope):
-    """Check that the envelope is the expected one, and names exactly the invalid fields."""
-    assert envelope["status"] == expected.outcome
-    assert expected.message in {None, envelope.get("message")}
-    assert {error["field"] for error in envelope.get("errors", ())} == set(expected.fields)
+def check_form(expected, body):
+    """Check that the body has the expected form, and names exactly the invalid fields."""
+    if expected.form in PROPERTIES:
+        assert body.keys() == PROPERTIES[expected.form]
+        assert expected.message in {None, body.get("error")}
+        return
+    assert body["status"] == expected.form
+    assert expected.message in {None, body.get("message")}
+    assert {error["field"] for error in body.get("errors", ())} == set(expected.fields)
