@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support.issued import EVERYTHING, HEADER, OWN_ISSUER, SCOPES, claims
 from tests.support.postgres import PostgreSQL, postgresql
+from tests.support.secured import ISSUING
 from tests.support.service import COMMAND, Service, service
 from users_api.access.keys import SigningKeys, generate_key
 from users_api.document import OPEN, Parts, load_document
@@ -29,7 +30,7 @@ Run = subprocess.CompletedProcess[str]
 def over_http(postgres: PostgreSQL, name: str, *options: str, verb: str = "run") -> Run:
     """Run with AUTH=required on a fresh database; several workers could respond in another order."""
     key, database = generate_key(), postgres.create(f"fuzz_{os.urandom(4).hex()}")
-    with service(database, WEB_CONCURRENCY="1", AUTH="required", TOKEN_KEYS=key) as running:
+    with service(database, WEB_CONCURRENCY="1", AUTH="required", TOKEN_KEYS=key, **ISSUING) as running:
         credentials = _credentials(running, key)
         options = ("--url", running.url, *options)
         return _run(verb, database, write_document(name, SECURED), *options, **credentials)

@@ -11,6 +11,7 @@ import psycopg2
 
 from tests.support.issued import HEADER, OWN_ISSUER, VALID, claims
 from tests.support.postgres import PostgreSQL, free_port
+from tests.support.secured import ISSUING
 from tests.support.service import Service, service
 from users_api.access.keys import SigningKeys, generate_key
 
@@ -40,7 +41,7 @@ ALTER TABLE users ALTER id RESTART WITH 3;
 # The client of the document's example.
 CLIENT = """
 INSERT INTO clients (id, name, secret_hash, scopes, created_date)
-VALUES ('4bf5122f344554c53bde2ebb8cd2b7e3', 'example',
+VALUES ('6c3a0c1f8d0b4f0f9a1f5b7d2e4c6a80', 'example',
         encode(sha256('an example, not a secret'), 'hex'), 'users:read', now())
 """
 NEXT_ID_IS_THE_LARGEST = (
@@ -61,7 +62,7 @@ class Request(NamedTuple):
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
-    state: Literal["healthy", "largest id", "misfit", "away"] = "healthy"
+    state: Literal["healthy", "largest id", "limited", "misfit", "away"] = "healthy"
     kind: str = "all scopes"
     """That of the token, with AUTH=required: `none` or one of VALID."""
 
@@ -136,17 +137,27 @@ def stage(postgres: PostgreSQL, *, secured: bool = False) -> Iterator[ServiceSta
     database, misfit = postgres.create(name), postgres.create(f"{name}_misfit")
     away = f"postgresql://users@127.0.0.1:{free_port()}/away"
     key = generate_key()
-    settings = {"WEB_CONCURRENCY": "1"} | ({"AUTH": "required", "TOKEN_KEYS": key} if secured else {})
+    access = {"AUTH": "required", "TOKEN_KEYS": key}
+    settings = {"WEB_CONCURRENCY": "1"} | (access | ISSUING if secured else {})
+    limits = {"TOKEN_RATE_LIMIT": "1/day"} if secured else {}
     with (
         service(database, ALLOWED_HOSTS="127.0.0.1", **settings) as healthy,
+        service(database, **settings | limits) as limited,
         service(misfit, **settings) as broken,
     ):
+        send(limited.port, Request("", "POST", "/oauth/token"), None)  # The only one that it allows.
         with closing(psycopg2.connect(misfit)) as connection:
             connection.autocommit = True
             connection.cursor().execute(CLIENT)
             connection.cursor().execute(TABLE_WITHOUT_CONSTRAINTS)
         lost = Service(away, **settings)
-        services = {"healthy": healthy, "largest id": healthy, "misfit": broken, "away": lost}
+        services = {
+            "healthy": healthy,
+            "largest id": healthy,
+            "limited": limited,
+            "misfit": broken,
+            "away": lost,
+        }
         try:
             yield ServiceStates(database, services, _tokens(key) if secured else {})
         finally:

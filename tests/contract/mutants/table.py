@@ -69,6 +69,7 @@ RECIPES: dict[str, Callable[[Request], Request]] = {
     ),
     "415": lambda request: request._replace(headers=(("Content-Type", "text/plain"),)),
     "421": lambda request: _with(request, OTHER_HOST),
+    "429": lambda request: request._replace(state="limited"),
     "431": lambda request: _with(request, LONG),
     "500": lambda request: request._replace(state="misfit"),
     "503": lambda request: request._replace(state="away"),

@@ -90,7 +90,7 @@ MALFORMED_FORMS = {
 }
 
 OTHER_GRANTS = {
-    "a password": "grant_type=password&username=ada&password=secret",
+    "a password": "grant_type=password&username=ada&password=secret",  # pragma: allowlist secret
     "a code": f"grant_type=authorization_code&code=x&client_id={CLIENT}",
     "capitals": OWN.replace("client_credentials", "Client_Credentials"),
     "a plus": OWN.replace("client_credentials", "client+credentials"),
