@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
 from flask import Flask
 from flask_migrate import Migrate
-from sqlalchemy import make_url
+from sqlalchemy import URL, Engine, create_engine, make_url
 from starlette.responses import RedirectResponse
 
 from users_api import errors
@@ -161,19 +161,48 @@ def create_flask_app() -> Flask:
 def configure(app: Flask, settings: type[Config]) -> None:
     """Configure the Flask application's settings, database and shell."""
     app.config.from_object(settings)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(
+        settings,
         make_url(app.config["SQLALCHEMY_DATABASE_URI"]),
-        application_name="users-api",
         pool_size=min(settings.POOL_SIZE, settings.REQUESTS_IN_FLIGHT),
         max_waiting=max(0, settings.REQUESTS_IN_FLIGHT - settings.POOL_SIZE),
-        pool_timeout=settings.DATABASE_POOL_TIMEOUT,
-        connect_timeout=settings.DATABASE_CONNECT_TIMEOUT,
     )
     db.init_app(app)
     Migrate(app, db, directory=str(MIGRATIONS))
     with app.app_context():
         listen_to_engine_events(db.engine)
     app.shell_context_processor(lambda: {"app": app, "db": db, "User": User})
+
+
+def _engine_options(settings: type[Config], url: URL, *, pool_size: int, max_waiting: int) -> dict[str, Any]:
+    return engine_options(
+        url,
+        application_name="users-api",
+        pool_size=pool_size,
+        max_waiting=max_waiting,
+        pool_timeout=settings.DATABASE_POOL_TIMEOUT,
+        connect_timeout=settings.DATABASE_CONNECT_TIMEOUT,
+    )
+
+
+def _connect_apart(settings: type[Config]) -> Engine:
+    """Return an engine with one connection, for what must not wait for the connections of requests."""
+    url = db.engine.url
+    engine = create_engine(url, **_engine_options(settings, url, pool_size=1, max_waiting=0))
+    listen_to_engine_events(engine)
+    _prepare_engine(engine, settings)
+    return engine
+
+
+def _prepare_engine(engine: Engine, settings: type[Config]) -> None:
+    """Connect the waits to the event loop, and limit the sessions."""
+    wait_on_the_loop(engine)
+    set_session_timeouts(
+        engine,
+        statement_timeout=settings.DATABASE_STATEMENT_TIMEOUT,
+        lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
+        idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
+    )
 
 
 @asynccontextmanager
@@ -185,17 +214,11 @@ async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
     """
     newest_migration(str(MIGRATIONS))  # Cached here, because a request might find no free file descriptor.
     with app.app.app_context():
-        wait_on_the_loop(db.engine)
-        set_session_timeouts(
-            db.engine,
-            statement_timeout=settings.DATABASE_STATEMENT_TIMEOUT,
-            lock_timeout=settings.DATABASE_LOCK_TIMEOUT,
-            idle_in_transaction_session_timeout=settings.DATABASE_IDLE_TIMEOUT,
-        )
+        _prepare_engine(db.engine, settings)
         authentication, limiting = (app.app.extensions.get(name) for name in ("authentication", "limiting"))
         async with AsyncExitStack() as stack:
             if authentication:
-                await stack.enter_async_context(authentication.running())
+                await stack.enter_async_context(authentication.running(partial(_connect_apart, settings)))
             if limiting:
                 stack.push_async_callback(limiting.close)
             yield

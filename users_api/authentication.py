@@ -3,17 +3,19 @@
 import os
 import secrets
 from asyncio import create_task
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from sqlalchemy import Engine
+
 from users_api.access.basic import BasicCredentials
 from users_api.access.bearer import BearerTokens
 from users_api.access.issuer import Issuer
 from users_api.access.keys import SigningKeys, generate_key
-from users_api.access.revocations import Revocations
+from users_api.access.revocations import READ_SECONDS, Revocations, RevocationsUnknown
 from users_api.access.signing import TokenSigner
 from users_api.access.tokens import TokenVerifier
 from users_api.clients import revoked_client_ids
@@ -21,7 +23,7 @@ from users_api.config import Config, SettingsError
 from users_api.database import run_in_greenlet
 from users_api.errors import revocations_unavailable
 
-OWN_NAME: Final = "users-api"
+OWN_ISSUER: Final = "users-api"
 """The issuer of the service's own tokens, and their audience unless AUTH_AUDIENCE names another."""
 KEY_FILE: Final = "token_keys"
 
@@ -34,8 +36,11 @@ class Authentication(Protocol):
     security_map: Mapping[str, Any]
     """The handlers of the document's security schemes, by type."""
 
-    def running(self) -> Any:
-        """Return an asynchronous context in which the handlers get what they need in the background."""
+    def running(self, connect: Callable[[], Engine]) -> Any:
+        """Return an asynchronous context in which the handlers get what they need in the background.
+
+        `connect` returns an engine of its own, which does not wait for the connections of requests.
+        """
 
 
 class OwnTokens:
@@ -45,33 +50,41 @@ class OwnTokens:
 
     def __init__(self, settings: type[Config], instance: Path) -> None:
         """Sign with TOKEN_KEYS, or outside of production with a key in the instance folder."""
-        audience = settings.AUTH_AUDIENCE or OWN_NAME
+        audience = settings.AUTH_AUDIENCE or OWN_ISSUER
         self.signer = signer = TokenSigner(
             settings.TOKEN_KEYS or _read_or_create_keys(instance / KEY_FILE),
-            issuer=OWN_NAME,
+            issuer=OWN_ISSUER,
             audience=audience,
         )
-        read = partial(run_in_greenlet, revoked_client_ids, seconds=settings.REQUEST_TIMEOUT)
-        self._revocations = Revocations(read, revocations_unavailable)
+        self._revocations: Revocations | None = None
         self.tokens = BearerTokens(
-            TokenVerifier(OWN_NAME, audience),
+            TokenVerifier(OWN_ISSUER, audience),
             signer,
-            revoked_clients=lambda: self._revocations.clients,
+            revoked_clients=self._revoked_clients,
         )
         self.security_map: Mapping[str, Any] = {"oauth2": lambda: self.tokens, "basic": BasicCredentials}
 
+    def _revoked_clients(self) -> frozenset[str]:
+        if self._revocations is None:
+            raise RevocationsUnknown
+        return self._revocations.clients()
+
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, connect: Callable[[], Engine]) -> AsyncIterator[None]:
         """Watch for revoked clients; those revoked earlier are known before the first request."""
+        engine = connect()
+        read = partial(run_in_greenlet, partial(revoked_client_ids, engine), seconds=READ_SECONDS)
+        self._revocations = Revocations(read, revocations_unavailable)
         await self._revocations.refresh()
         watching = create_task(self._revocations.watch())
         try:
             yield
         finally:
             watching.cancel()
+            engine.dispose()
 
 
-class ForeignTokens:
+class ExternalIssuerTokens:
     """An external issuer issues the tokens."""
 
     signer: TokenSigner | None = None
@@ -83,7 +96,7 @@ class ForeignTokens:
         self.security_map: Mapping[str, Any] = {"openIdConnect": lambda: self.tokens}
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, _connect: Callable[[], Engine]) -> AsyncIterator[None]:
         """Keep the issuer's keys up to date."""
         await self._issuer.start()
         try:
@@ -101,7 +114,7 @@ def create_authentication(settings: type[Config], instance: Path) -> Authenticat
     if not settings.AUTH:
         return None
     if issuer := settings.AUTH_ISSUER:
-        return ForeignTokens(issuer, settings.AUTH_AUDIENCE)
+        return ExternalIssuerTokens(issuer, settings.AUTH_AUDIENCE)
     return OwnTokens(settings, instance)
 
 

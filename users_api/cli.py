@@ -43,6 +43,10 @@ STARTED_MESSAGE: Final = """
 NEWER_SCHEMA_HELP: Final = (
     "If a newer version has already migrated the database, the command reports that and changes nothing."
 )
+NO_TOKENS_NOTICE: Final = (
+    "Warning: with these settings the service issues no tokens, so the client cannot log in. "
+    "That needs AUTH=required, without AUTH_ISSUER."
+)
 DOWNGRADE_HELP: Final = "Reverting the first migration deletes all users, and the third one all clients."
 PASSWORDS: Final = ("password", "sslpassword")  # libpq also reads them from the query.
 FORCE_HELP: Final = "Allow it with production settings."
@@ -284,7 +288,8 @@ def generate_token_key() -> None:
     """Print a new key for TOKEN_KEYS.
 
     The first of TOKEN_KEYS signs access tokens, all of them verify. To replace a key, put a new one in front
-    of it, and remove the old one when the last token signed with it has expired, 15 minutes later.
+    of it, and remove the old one when the last token signed with it has expired, 16 minutes later. Several
+    instances need the new key behind the old one first, all of them.
     """
     click.echo(generate_key())
 
@@ -310,9 +315,12 @@ def add(name: str, chosen: tuple[str, ...]) -> None:
         if scope not in known:
             message = f"There is no scope {scope!r}; the document has {', '.join(known)}."
             raise click.BadParameter(message, param_hint="'--scope'")
-    if not 1 <= len(name) <= LONGEST_CLIENT_NAME or not name.isprintable():
-        message = f"A name has 1 to {LONGEST_CLIENT_NAME} printable characters."
+    if not 1 <= len(name) <= LONGEST_CLIENT_NAME or not name.isprintable() or name != name.strip():
+        message = f"A name has 1 to {LONGEST_CLIENT_NAME} printable characters, and no spaces at its ends."
         raise click.BadParameter(message, param_hint="'NAME'")
+    settings = load_settings()
+    if settings.AUTH_ISSUER or not settings.AUTH:
+        click.echo(NO_TOKENS_NOTICE, err=True)
     added = clients.add_client(name, dict.fromkeys(chosen))
     click.echo(f"client_id      {added.client_id}\nclient_secret  {added.secret}")
     click.echo("Store the secret now: it cannot be shown again.", err=True)
@@ -333,7 +341,7 @@ def revoke(client_id: str) -> None:
     """Revoke a client for good; its tokens stop working within 10 seconds."""
     name = clients.revoke_client(client_id)
     if name is None:
-        message = f"There is no client {client_id!r} that could be revoked; see `users-api clients list`."
+        message = f"The client {client_id!r} is unknown or already revoked; see `users-api clients list`."
         raise click.ClickException(message)
     click.echo(f"Revoked {name}. Its tokens stop working within 10 seconds.")
 

@@ -8,17 +8,17 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Engine, bindparam, insert, select, update
 
 from users_api.access.claims import LEEWAY_SECONDS
 from users_api.access.signing import TOKEN_SECONDS
-from users_api.database import rows, transaction
+from users_api.database import prepare, rows, transaction
 from users_api.models import Client, utc_now
 
 ID_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 ID: Final = re.compile(f"[0-9a-f]{{{2 * ID_BYTES}}}")
-CLOCK_DIFFERENCE: Final = timedelta(minutes=5)
+CLOCK_DIFFERENCE: Final = timedelta(days=1)
 """By how much the clock of the machine that revokes a client may differ."""
 TOKEN_LIFE: Final = timedelta(seconds=TOKEN_SECONDS + LEEWAY_SECONDS)
 clients: Final = Client.__table__
@@ -82,10 +82,11 @@ def scopes_of(client_id: str, secret: str) -> list[str] | None:
     return None
 
 
-def revoked_client_ids() -> frozenset[str]:
+def revoked_client_ids(engine: Engine) -> frozenset[str]:
     """Return the clients that were revoked while tokens of theirs may still be valid."""
     since = utc_now() - TOKEN_LIFE - CLOCK_DIFFERENCE
-    return frozenset(client.id for client in rows(REVOKED, since=since))
+    found = prepare(REVOKED, engine.dialect, ("since",)).run_alone(engine, {"since": since})
+    return frozenset(client.id for client in found)
 
 
 def _hash(secret: str) -> str:

@@ -337,14 +337,14 @@ def load_settings() -> type[Config]:
 
 def _check_access(settings: type[Config]) -> None:
     """Raise SettingsError unless the settings of access tokens fit together: none of them is ignored."""
-    if settings.AUTH_ISSUER and not settings.AUTH_AUDIENCE:
-        raise SettingsError(AUDIENCE_MISSING)
-    if settings.AUTH_ISSUER and settings.TOKEN_KEYS:
-        raise SettingsError(TWO_ISSUERS)
     given = [name for name in ("AUTH_ISSUER", "AUTH_AUDIENCE", "TOKEN_KEYS") if getattr(settings, name)]
     if given and not settings.AUTH:
         message = f"{given[0]} has no effect with AUTH=none; unset it, or set AUTH to `required`."
         raise SettingsError(message)
+    if settings.AUTH_ISSUER and not settings.AUTH_AUDIENCE:
+        raise SettingsError(AUDIENCE_MISSING)
+    if settings.AUTH_ISSUER and settings.TOKEN_KEYS:
+        raise SettingsError(TWO_ISSUERS)
     issues_tokens = settings.AUTH and not settings.AUTH_ISSUER
     if settings.TOKEN_RATE_LIMIT and not issues_tokens:
         raise SettingsError(NO_TOKENS_TO_LIMIT)

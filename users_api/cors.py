@@ -51,7 +51,7 @@ class CrossOrigin:
 
         async def send_with_headers(message: Message) -> None:
             if "status" in message:
-                message = {**message, "headers": [*message["headers"], *added]}
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

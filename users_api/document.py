@@ -11,7 +11,9 @@ from users_api.engine.document import Document
 AUTHENTICATION: Final = "authentication"
 """The tag of the operations with which the service issues its own access tokens."""
 TOKEN_OPERATION: Final = "issue_token"  # noqa: S105 -- an operationId.
+METRICS: Final = "metrics"
 TOKEN_STATUSES: Final = ("401", "403")
+UNAVAILABLE_STATUS: Final = "503"
 LIMIT_STATUS: Final = "429"
 SCHEME: Final = "oauth"
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"  # OpenID Connect Discovery 1.0, 4.
@@ -70,6 +72,8 @@ def _remove_authentication(document: dict[str, Any]) -> None:
     _remove_token_operations(document)
     document.get("components", {}).pop("securitySchemes", None)
     for operation in _operations(document):
+        if METRICS in operation.get("tags", ()):
+            operation["responses"].pop(UNAVAILABLE_STATUS, None)  # Only tokens can make them wait.
         operation.pop("security", None)
         for status in TOKEN_STATUSES:
             operation["responses"].pop(status, None)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from users_api.access.bearer import InsufficientScope, challenge
 from users_api.access.issuer import IssuerUnavailable
+from users_api.access.revocations import RevocationsUnknown
 from users_api.access.tokens import InvalidToken
 from users_api.database import (
     is_missing_schema_object,
@@ -43,6 +44,7 @@ PATH_NOT_FOUND_MESSAGE: Final = "There is nothing at this path. See /ui/ for wha
 METHOD_NOT_ALLOWED_MESSAGE: Final = "Method not allowed. See the Allow header for what this path has."
 REALM: Final = "users-api"
 BASIC_CHALLENGE: Final = (b"www-authenticate", f'Basic realm="{REALM}"'.encode())
+LONGEST_NAME: Final = 256
 QUOTES: Final = '"\\'
 
 
@@ -63,6 +65,8 @@ class RateLimitFilter(logging.Filter):
 logger = logging.getLogger(__name__)
 outage_logger = logger.getChild("outages")
 outage_logger.addFilter(RateLimitFilter())
+revocation_logger = logger.getChild("revocations")
+revocation_logger.addFilter(RateLimitFilter())
 rejection_logger = logger.getChild("rejections")
 rejection_logger.addFilter(RateLimitFilter())
 
@@ -135,7 +139,7 @@ class InvalidScope(TokenRefusal):
 
 
 class InvalidClient(TokenRefusal):
-    """The client is unknown or revoked, or its secret is wrong: nobody learns which of them."""
+    """The client is unknown or revoked, or its secret is wrong: the client does not learn which of them."""
 
     status = HTTPStatus.UNAUTHORIZED
     error = "invalid_client"
@@ -157,6 +161,7 @@ def register(app: App) -> None:
         InvalidToken: invalid_token,
         InsufficientScope: lambda error: failure(403, "Insufficient scope.", _challenge(error)),
         IssuerUnavailable: issuer_unavailable,
+        RevocationsUnknown: lambda _: failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER),
         OAuthProblem: lambda _: failure(401, "Authentication required.", _challenge(None)),
         OAuthResponseProblem: lambda _: failure(401, "Invalid token.", _challenge(None)),
         OAuthScopeProblem: lambda _: failure(403, "Insufficient scope.", _challenge(None)),
@@ -223,7 +228,7 @@ def _in_one_sentence(error: FieldError, *, whole: str) -> str:
 
     `whole` is the subject of an error without a field.
     """
-    text = f"{error.field or whole} {error.message}.".lstrip()
+    text = f"{error.field[:LONGEST_NAME] or whole} {error.message}.".lstrip()
     return "".join(each if " " <= each <= "~" and each not in QUOTES else "?" for each in text)
 
 
@@ -242,7 +247,7 @@ def issuer_unavailable(error: IssuerUnavailable) -> Response:
 def revocations_unavailable(error: Exception) -> None:
     """Log that the revoked clients cannot be read; those read last stay revoked."""
     reason = " ".join(str(getattr(error, "orig", error)).split())
-    outage_logger.error("Cannot read the revoked clients: %s", reason or "no response in time")
+    revocation_logger.error("Cannot read the revoked clients: %s", reason or "no response in time")
 
 
 def _challenge(error: Exception | None) -> dict[str, str]:

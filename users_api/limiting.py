@@ -10,6 +10,7 @@ from users_api.access.bearer import BearerTokens, Verified
 from users_api.access.tokens import InvalidToken
 from users_api.config import Config
 from users_api.engine import Response
+from users_api.engine.pages import path_below_root
 from users_api.envelope import failure
 from users_api.rate_limits.addresses import address_key
 from users_api.rate_limits.limiter import RateLimiter, rate_limiter
@@ -39,18 +40,17 @@ class Limiting:
         self._of_tokens = rate_limiter("tokens", token_limits or RateLimits.parse(TOKEN_RATE_LIMIT), store)
 
     def limiter(self, scope: Scope) -> RateLimiter | None:
-        """Return what counts the request."""
-        path = scope["path"]
-        if path in self._token_paths:
+        """Return what counts the request; paths are compared as the router compares them."""
+        if self._asks_for_token(scope):
             return self._of_tokens
-        return None if path in self._probes else self._general
+        return None if path_below_root(scope) in self._probes else self._general
 
     async def identify(self, scope: Scope) -> str:
         """Return the client of a valid token, or else the address.
 
         No request is counted for a client that did not send it. The keys of an issuer are not waited for.
         """
-        if self._tokens and scope["path"] not in self._token_paths:
+        if self._tokens and not self._asks_for_token(scope):
             try:
                 found = self._tokens.find(scope["headers"])
             except InvalidToken:
@@ -60,6 +60,9 @@ class Limiting:
             if isinstance(found, Coroutine):
                 found.close()
         return f"address:{address_key(scope)}"
+
+    def _asks_for_token(self, scope: Scope) -> bool:
+        return scope["method"] == "POST" and path_below_root(scope) in self._token_paths
 
     async def close(self) -> None:
         """Close the connections to Redis."""

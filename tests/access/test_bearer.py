@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from connexion.security import NO_VALUE
 
-from users_api.access.bearer import MAX_CACHED_TOKENS, BearerTokens, InsufficientScope, Verified, challenge
+from users_api.access.bearer import BearerTokens, InsufficientScope, Verified, challenge
 from users_api.access.keys import PublicKeys, SigningKeys, generate_key
 from users_api.access.signing import TokenSigner
 from users_api.access.tokens import InvalidToken, TokenVerifier, UnknownKey
@@ -256,5 +256,23 @@ def test_the_challenge_names_the_error(error: Exception | None, expected: str) -
     assert challenge("here", error) == expected
 
 
-def test_the_bound_is_a_round_number() -> None:
-    assert MAX_CACHED_TOKENS == 10_000
+def test_spaces_before_a_token_do_not_make_it_another_one(
+    tokens: BearerTokens, issue: Callable[..., bytes], verifier: CountingVerifier
+) -> None:
+    header = issue("users:read")
+
+    for spaces in range(1, 20):
+        found(tokens, header.replace(b" ", b" " * spaces))
+
+    assert verifier.count == 1
+
+
+def test_long_tokens_are_verified_each_time(
+    tokens: BearerTokens, issue: Callable[..., bytes], verifier: CountingVerifier
+) -> None:
+    header = issue(*(f"scope{number:020}" for number in range(100)))
+
+    for _ in range(2):
+        found(tokens, header)
+
+    assert verifier.count == 2

@@ -1,53 +1,96 @@
-"""Revoked clients are read every few seconds; a failure changes nothing."""
+"""Revoked clients are known within 10 s, and a failure to read them forgets none."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from users_api.access.revocations import POLL_SECONDS, Revocations
+import pytest
+
+from tests.support.virtual_time import run_in_virtual_time
+from users_api.access.revocations import Revocations, RevocationsUnknown
+
+LONGEST_SECONDS = 10
 
 
-def test_the_clients_read_last_stay_revoked_after_a_failure() -> None:
-    answers = [frozenset({"a"}), OSError("away"), frozenset({"b"})]
+async def hang() -> frozenset[str]:
+    """Wait for a database that never answers."""
+    await asyncio.sleep(3600)
+    return frozenset()
+
+
+async def fail() -> frozenset[str]:
+    """Fail at once."""
+    message = "away"
+    raise OSError(message)
+
+
+def test_before_they_are_read_nothing_is_known() -> None:
     failures = list[Exception]()
 
-    async def read() -> frozenset[str]:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    async def scenario() -> bool:
+        revocations = Revocations(fail, failures.append)
+        with pytest.raises(RevocationsUnknown):
+            revocations.clients()
+        succeeded = await revocations.refresh()
+        with pytest.raises(RevocationsUnknown):
+            revocations.clients()
+        return succeeded
 
-    async def scenario() -> list[frozenset[str]]:
-        revocations = Revocations(read, failures.append)
-        seen = [revocations.clients]
-        for _ in range(3):
-            await revocations.refresh()
-            seen.append(revocations.clients)
-        return seen
-
-    assert asyncio.run(scenario()) == [frozenset(), {"a"}, {"a"}, {"b"}]
+    assert asyncio.run(scenario()) is False
     assert [str(failure) for failure in failures] == ["away"]
 
 
-def test_watching_reads_again_and_again() -> None:
-    reads = 0
+@pytest.mark.parametrize("failing", [fail, hang])
+def test_the_clients_read_last_stay_revoked_after_a_failure(
+    failing: Callable[[], Awaitable[frozenset[str]]],
+) -> None:
+    reads = [read_one, failing]
 
-    async def read() -> frozenset[str]:
-        nonlocal reads
-        reads += 1
-        if reads == 3:
-            enough.set()
-        return frozenset()
+    async def read_next() -> frozenset[str]:
+        return await reads.pop(0)()
 
-    enough = asyncio.Event()
+    async def scenario() -> frozenset[str]:
+        revocations = Revocations(read_next, lambda _: None)
+        await revocations.refresh()
+        await revocations.refresh()
+        return revocations.clients()
 
-    async def scenario() -> None:
-        watching = asyncio.create_task(Revocations(read, print, seconds=0).watch())
-        await enough.wait()
+    assert run_in_virtual_time(scenario()) == {"a"}
+
+
+async def read_one() -> frozenset[str]:
+    """Return one client."""
+    return frozenset({"a"})
+
+
+@pytest.mark.parametrize("failing", [fail, hang])
+@pytest.mark.parametrize("begin", [0.0, 0.5, 1.0, 2.5, 2.999])
+def test_a_client_is_known_in_time_although_a_read_fails(
+    failing: Callable[[], Awaitable[frozenset[str]]], begin: float
+) -> None:
+    revoked, reads = set[str](), 0
+
+    async def scenario() -> float:
+        known = asyncio.Event()
+
+        async def read() -> frozenset[str]:
+            nonlocal reads
+            reads += 1
+            if reads == 2:
+                return await failing()
+            if revoked:
+                known.set()
+            return frozenset(revoked)
+
+        revocations = Revocations(read, lambda _: None)
+        await revocations.refresh()
+        watching = asyncio.create_task(revocations.watch())
+        await asyncio.sleep(begin)
+        revoked.add("a")
+        start = asyncio.get_running_loop().time()
+        await known.wait()
+        seconds = asyncio.get_running_loop().time() - start
         watching.cancel()
+        return seconds
 
-    asyncio.run(scenario())
-
+    assert run_in_virtual_time(scenario()) < LONGEST_SECONDS
     assert reads == 3
-
-
-def test_a_revoked_client_is_known_within_ten_seconds_although_a_poll_fails() -> None:
-    assert 2 * POLL_SECONDS < 10

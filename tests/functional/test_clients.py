@@ -10,12 +10,13 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from users_api.access.keys import SigningKeys
+from users_api.access.keys import SigningKeys, generate_key
 from users_api.app import create_flask_app
 from users_api.cli import main
 from users_api.database import db
 
 Run = Callable[..., Result]
+WRONG_NAME = "A name has 1 to 128 printable characters, and no spaces at its ends."
 PRINTED = re.compile(r"client_id {6}([0-9a-f]{32})\nclient_secret {2}([A-Za-z0-9_-]{43})\n")
 
 
@@ -28,10 +29,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
         apps.append(create_flask_app())
         return apps[-1]
 
-    def run(*arguments: str) -> Result:
+    def run(*arguments: str, **environment: str) -> Result:
         settings = {
             "APP_SETTINGS": "users_api.config.DevelopmentConfig",
+            "AUTH": "required",
             "DATABASE_URL": f"sqlite:///{tmp_path}/clients.db",
+            "TOKEN_KEYS": generate_key(),
+            **environment,
         }
         fresh = ScriptInfo(create_app=create_app, set_debug_flag=False)
         return CliRunner().invoke(main, arguments, env=settings, obj=fresh, prog_name="users-api")
@@ -56,6 +60,21 @@ def test_add_prints_the_id_and_the_secret_once(run: Run) -> None:
     assert PRINTED.fullmatch(added.stdout)
     assert added.stderr == "Store the secret now: it cannot be shown again.\n"
     assert PRINTED.fullmatch(added.stdout)[2] not in run("clients", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"AUTH": "none", "TOKEN_KEYS": ""},
+        {"AUTH_ISSUER": "https://issuer.example", "AUTH_AUDIENCE": "users", "TOKEN_KEYS": ""},
+    ],
+    ids=["without authentication", "with an external issuer"],
+)
+def test_add_warns_where_no_tokens_are_issued(run: Run, settings: dict[str, str]) -> None:
+    added = run("clients", "add", "my app", "--scope", "users:read", **settings)
+
+    assert added.exit_code == 0
+    assert added.stderr.startswith("Warning: with these settings the service issues no tokens")
 
 
 def test_list_shows_scopes_and_state(run: Run) -> None:
@@ -85,7 +104,7 @@ def test_a_client_is_revoked_once(run: Run) -> None:
     assert revoked.stdout == "Revoked app. Its tokens stop working within 10 seconds.\n"
     assert (again.exit_code, again.stderr) == (
         1,
-        f"Error: There is no client {client_id!r} that could be revoked; see `users-api clients list`.\n",
+        f"Error: The client {client_id!r} is unknown or already revoked; see `users-api clients list`.\n",
     )
 
 
@@ -97,9 +116,26 @@ def test_a_client_is_revoked_once(run: Run) -> None:
             ["app", "--scope", "users"],
             "There is no scope 'users'; the document has users:read, users:write, ",
         ),
-        (["", "--scope", "users:read"], "A name has 1 to 128 printable characters."),
-        (["n" * 129, "--scope", "users:read"], "A name has 1 to 128 printable characters."),
-        (["a\nb", "--scope", "users:read"], "A name has 1 to 128 printable characters."),
+        (
+            ["", "--scope", "users:read"],
+            WRONG_NAME,
+        ),
+        (
+            ["n" * 129, "--scope", "users:read"],
+            WRONG_NAME,
+        ),
+        (
+            [" ", "--scope", "users:read"],
+            WRONG_NAME,
+        ),
+        (
+            [" a", "--scope", "users:read"],
+            WRONG_NAME,
+        ),
+        (
+            ["a\nb", "--scope", "users:read"],
+            WRONG_NAME,
+        ),
     ],
 )
 def test_add_explains_what_is_wrong(run: Run, arguments: list[str], problem: str) -> None:

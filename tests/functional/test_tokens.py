@@ -244,6 +244,19 @@ def test_a_query_is_rejected_in_the_form_of_the_standard(
     assert response.headers["Pragma"] == "no-cache"
 
 
+def test_a_long_name_is_shortened_in_the_description(ask: Ask, registered: Credentials) -> None:
+    response = ask(GRANT | {"n" * 5000: ["1", "2"]}, auth=tuple(registered))
+
+    assert response.status_code == 400
+    assert response.json()["error_description"] == f"{'n' * 256} is given more than once."
+
+
+def test_many_parameters_are_rejected(ask: Ask, registered: Credentials) -> None:
+    form = GRANT | {f"a{number}": "1" for number in range(32)}
+
+    assert ask(form, auth=tuple(registered)).json()["error"] == "invalid_request"
+
+
 def test_unknown_parameters_are_ignored(ask: Ask, registered: Credentials) -> None:
     assert ask(GRANT | {"resource": "x", "scope": ""}, auth=tuple(registered)).status_code == 200
 

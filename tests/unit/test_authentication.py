@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from users_api.access.keys import SigningKeys, generate_key
-from users_api.authentication import ForeignTokens, OwnTokens, create_authentication
+from users_api.authentication import ExternalIssuerTokens, OwnTokens, create_authentication
 from users_api.config import Config, SettingsError, load_settings
 
 
@@ -102,6 +102,6 @@ def test_an_external_issuer_replaces_the_own_one(
 
     created = create_authentication(settings, tmp_path)
 
-    assert isinstance(created, ForeignTokens)
+    assert isinstance(created, ExternalIssuerTokens)
     assert (created.signer, list(created.security_map)) == (None, ["openIdConnect"])
     assert list(tmp_path.iterdir()) == []

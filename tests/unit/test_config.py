@@ -201,7 +201,7 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AUTH_AUDIENCE", "users", "AUTH_AUDIENCE has no effect with AUTH=none"),
         ("AUTH_AUDIENCE", "a\tb", "AUTH_AUDIENCE must be at most 256 printable ASCII characters"),
         ("AUTH_AUDIENCE", "a" * 257, "AUTH_AUDIENCE must be at most 256 printable ASCII characters"),
-        ("AUTH_ISSUER", "https://issuer.example", "Set AUTH_AUDIENCE to the audience that the tokens"),
+        ("AUTH_ISSUER", "https://issuer.example", "AUTH_ISSUER has no effect with AUTH=none"),
         ("AUTH_ISSUER", "http://issuer.example", "AUTH_ISSUER must be a URL like https://issuer.example"),
         ("RATE_LIMIT", "100", "RATE_LIMIT must be limits like 100/minute or 10/second;1000/hour, not '100'"),
         (
@@ -300,11 +300,15 @@ def test_a_wrong_value_is_reported_in_one_line(
             "Unset AUTH_ISSUER or TOKEN_KEYS: tokens come from one issuer only.",
         ),
         (
+            {"AUTH": "required", "AUTH_ISSUER": ISSUER},
+            "Set AUTH_AUDIENCE to the audience that the tokens of AUTH_ISSUER have for this service.",
+        ),
+        (
             {"AUTH_ISSUER": ISSUER, "AUTH_AUDIENCE": "users"},
             "AUTH_ISSUER has no effect with AUTH=none; unset it, or set AUTH to `required`.",
         ),
     ],
-    ids=["two issuers", "an issuer without authentication"],
+    ids=["two issuers", "no audience", "an issuer without authentication"],
 )
 @pytest.mark.usefixtures("production")
 def test_settings_of_tokens_that_contradict_each_other_are_reported(

@@ -1,1 +1,1 @@
-"""Access to any ASGI application: keys, tokens, issuers and rate limits; knows no users and no settings."""
+"""Access to any ASGI application: keys, tokens and issuers; knows no users and no settings."""

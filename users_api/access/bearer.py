@@ -19,7 +19,8 @@ from users_api.access.tokens import AccessToken, InvalidToken, TokenVerifier, Un
 AUTHORIZATION: Final = b"authorization"
 SCHEME: Final = b"bearer"
 MAX_CACHED_TOKENS: Final = 10_000
-NOBODY: Final = frozenset[str]()
+MAX_CACHED_LENGTH: Final = 2048  # Longer ones are verified each time, so that the cache takes at most 20 MB.
+NO_CLIENTS: Final = frozenset[str]()
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -62,7 +63,7 @@ class BearerTokens:
         verifier: TokenVerifier,
         issuer: Issuer,
         *,
-        revoked_clients: Callable[[], Container[str]] = lambda: NOBODY,
+        revoked_clients: Callable[[], Container[str]] = lambda: NO_CLIENTS,
         clock: Callable[[], float] = time,
     ) -> None:
         """Accept the tokens of an issuer, except those of its revoked clients; the clock is Unix time."""
@@ -110,6 +111,7 @@ class BearerTokens:
         scheme, _, text = credentials[0].partition(b" ")
         if scheme.lower() != SCHEME:
             return None
+        text = text.strip(b" \t")  # RFC 9110, 5.5; and a token has one place in the memory.
         return self._recall(text) or self._verify(text)
 
     def _recall(self, text: bytes) -> Verified | None:
@@ -135,15 +137,16 @@ class BearerTokens:
 
     def _remember(self, text: bytes) -> Verified:
         """Verify the token with the present keys."""
-        token = self._verifier.verify(text.decode("latin-1").lstrip(" "), self._issuer.keys, self._clock())
+        token = self._verifier.verify(text.decode("latin-1"), self._issuer.keys, self._clock())
         self._check_client(token)
         verified = Verified(
             token, {"sub": token.subject, "client_id": token.client_id, "scope": token.scopes}
         )
-        if len(self._verified) >= MAX_CACHED_TOKENS:
-            for oldest in list(islice(self._verified, MAX_CACHED_TOKENS // 10)):
-                del self._verified[oldest]
-        self._verified[hashlib.sha256(text).digest()] = verified
+        if len(text) <= MAX_CACHED_LENGTH:
+            if len(self._verified) >= MAX_CACHED_TOKENS:
+                for oldest in list(islice(self._verified, MAX_CACHED_TOKENS // 10)):
+                    del self._verified[oldest]
+            self._verified[hashlib.sha256(text).digest()] = verified
         return verified
 
     def _check_client(self, token: AccessToken) -> None:

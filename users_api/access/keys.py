@@ -1,5 +1,6 @@
 """The keys of access tokens: those of an issuer, each with the algorithms that it is for, and our own."""
 
+import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
@@ -128,7 +129,7 @@ def _parse_private_key(text: str) -> ECKey:
         )
         raise ValueError(message)
     try:
-        content = base64url.decode(text) if len(text) == PRIVATE_KEY_LENGTH else bytes.fromhex(text)
+        content = base64url.decode(text) if len(text) == PRIVATE_KEY_LENGTH else binascii.unhexlify(text)
         number = int.from_bytes(content, "big")
         return ECKey.import_key(ec.derive_private_key(number, ec.SECP256R1()))
     except ValueError:

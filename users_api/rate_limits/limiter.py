@@ -1,6 +1,7 @@
 """Decides which requests are within the rate limits."""
 
 from functools import partial
+from typing import Final
 
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -10,6 +11,10 @@ from users_api.rate_limits.redis_store import RedisStore
 from users_api.rate_limits.shared_memory_storage import SharedMemoryStorage
 from users_api.rate_limits.window_table import shared_window_table
 from users_api.rate_limits.windows import Window
+
+REJECTED_SECONDS: Final = 1.0
+"""No longer than the shortest time after which a rejected request may be allowed."""
+MAX_REJECTED_KEYS: Final = 10_000
 
 
 class RateLimiter:
@@ -51,11 +56,31 @@ class RedisRateLimiter(RateLimiter):
     def __init__(self, name: str, limits: RateLimits, store: RedisStore) -> None:
         """Count under the name; the limiters of a process share the store."""
         super().__init__(name, limits, store.storage)
-        self._store = store
+        self._store, self._rejected = store, dict[str, tuple[float, Decision]]()
 
     async def hit(self, key: str) -> Decision:
-        """Count a request of the key, if it is allowed or Redis is unavailable."""
-        return await self._store.attempt(partial(super().hit, key))
+        """Count a request of the key, if it is allowed or Redis is unavailable.
+
+        Once a key is rejected, Redis is not asked about it for up to a second.
+        """
+        if rejected := self._recall(key):
+            return rejected
+        async with self._store.slots:
+            if rejected := self._recall(key):  # By a request that had a slot before.
+                return rejected
+            decision = await self._store.attempt(partial(super().hit, key))
+        if not decision.allowed:
+            self._remember(key, decision)
+        return decision
+
+    def _recall(self, key: str) -> Decision | None:
+        until, decision = self._rejected.get(key, (0.0, None))
+        return decision if self._store.clock() < until else None
+
+    def _remember(self, key: str, decision: Decision) -> None:
+        if len(self._rejected) >= MAX_REJECTED_KEYS:
+            self._rejected.clear()
+        self._rejected[key] = self._store.clock() + REJECTED_SECONDS, decision
 
 
 def rate_limiter(name: str, limits: RateLimits, store: RedisStore | None = None) -> RateLimiter:

@@ -1,7 +1,7 @@
 """Rate limits that several instances share through Redis, whose outages let requests pass."""
 
 import logging
-from asyncio import timeout
+from asyncio import Semaphore, timeout
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
@@ -17,7 +17,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from users_api.rate_limits.circuit_breaker import PAUSE_SECONDS, CircuitBreaker
 from users_api.rate_limits.limits import UNCOUNTED, Decision
 
-TIMEOUT_SECONDS: Final = 0.25
+TIMEOUT_SECONDS: Final = 0.5
 MAX_CONNECTIONS: Final = 16
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,9 @@ class RedisStore:
             implementation="redispy",
             connection_pool=self._pool,  # type: ignore[arg-type]
         )
-        self._clock, self._breaker, self._next_report = clock, CircuitBreaker(clock), 0.0
+        self.clock, self._breaker, self._next_report = clock, CircuitBreaker(clock), 0.0
+        self.slots: Final = Semaphore(MAX_CONNECTIONS)
+        """A request waits for one outside of the time limit, so that a burst is not taken for an outage."""
 
     async def attempt(self, decide: Callable[[], Awaitable[Decision]]) -> Decision:
         """Return the decision, or after the limit of a wait or any failure that the request passes.
@@ -85,8 +87,8 @@ class RedisStore:
 
     def _report(self, error: Exception) -> None:
         """Log the reason in one line, at most once a second; Redis may quote the password in its message."""
-        if self._clock() >= self._next_report:
-            self._next_report = self._clock() + PAUSE_SECONDS
+        if self.clock() >= self._next_report:
+            self._next_report = self.clock() + PAUSE_SECONDS
             reason = " ".join(str(error).split()) or "no response in time"
             password = self._pool.connection_kwargs.get("password")
             logger.error(

@@ -23,6 +23,8 @@ SCHEMATHESIS = (COMMAND.with_name("schemathesis"), "--config-file", HERE / "sche
 SECURED = Parts(rate_limits=False)
 """The document of a service with AUTH=required."""
 NO_CREDENTIALS = {"FUZZ_TOKEN": "", "FUZZ_CLIENT_ID": "", "FUZZ_CLIENT_SECRET": ""}
+# Schemathesis 4.32 fails with "dictionary changed size during iteration" when this check sends its requests.
+NOT_ENDLESS = "--exclude-checks=ignored_auth"
 YEAR_SECONDS = 365 * 24 * 60 * 60
 Run = subprocess.CompletedProcess[str]
 
@@ -108,5 +110,5 @@ def _environment(database: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     with postgresql() as server:
-        options = (f"--seed={secrets.randbits(32)}", *sys.argv[1:])
+        options = (f"--seed={secrets.randbits(32)}", NOT_ENDLESS, *sys.argv[1:])
         sys.exit(over_http(server, "endless", *options, verb="fuzz").returncode)
