@@ -122,6 +122,15 @@ def test_a_list_of_two_tokens_is_invalid(tokens: BearerTokens, issue: Callable[.
         found(tokens, issue("a") + b", " + issue("b"))
 
 
+def test_white_space_after_a_token_does_not_belong_to_it(
+    tokens: BearerTokens, issue: Callable[..., bytes], verifier: CountingVerifier
+) -> None:
+    header = issue("users:read")
+
+    assert found(tokens, header + b" \t") is found(tokens, header)
+    assert verifier.count == 1
+
+
 def test_a_token_is_verified_once(
     tokens: BearerTokens, issue: Callable[..., bytes], verifier: CountingVerifier
 ) -> None:

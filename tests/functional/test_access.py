@@ -8,10 +8,10 @@ from contextlib import closing
 import httpx
 import pytest
 
-from tests.support.issued import Issued, external_issuer, own_issuer
+from tests.support.issued import EVERYTHING, HEADER, OWN_ISSUER, Issued, claims, external_issuer, own_issuer
 from tests.support.service import Service, service
 from tests.support.waiting import until
-from users_api.access.keys import generate_key
+from users_api.access.keys import SigningKeys, generate_key
 
 REQUIRED = {"status": "fail", "message": "Authentication required."}
 INVALID = {"status": "fail", "message": "Invalid token."}
@@ -199,6 +199,25 @@ def test_a_revoked_client_is_rejected_within_ten_seconds_by_every_worker(
     assert seconds < 10
 
 
+def test_before_the_revoked_clients_are_read_no_token_is_accepted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    key = generate_key()
+    sign = SigningKeys.parse(key).sign
+    token = {"Authorization": f"Bearer {sign(HEADER, claims(OWN_ISSUER, scope=EVERYTHING))}"}
+    away = f"sqlite:///{tmp_path_factory.mktemp('away')}/no/folder.db"
+    running = Service(away, AUTH="required", TOKEN_KEYS=key, WEB_CONCURRENCY="1")
+
+    responses = [httpx.get(f"{running.url}{path}", headers=token) for path in ("/metrics", "/users")]
+    missing = httpx.get(f"{running.url}/metrics")
+    running.stop()
+
+    assert [(each.status_code, each.headers["Retry-After"]) for each in responses] == [(503, "1")] * 2
+    assert missing.status_code == 401
+    assert "Cannot read the revoked clients" in running.output()
+    running.log.close()
+
+
 def test_an_issuer_without_keys_is_unavailable(tmp_path_factory: pytest.TempPathFactory) -> None:
     url = f"sqlite:///{tmp_path_factory.mktemp('away')}/away.db"
     with external_issuer(url, WEB_CONCURRENCY="1") as issued:
@@ -210,7 +229,7 @@ def test_an_issuer_without_keys_is_unavailable(tmp_path_factory: pytest.TempPath
             "WEB_CONCURRENCY": "1",
         }
         with service(url, **settings) as running:
-            response = httpx.get(f"{running.url}/users", headers=token)
+            response = httpx.get(f"{running.url}/metrics", headers=token)
             missing = httpx.get(f"{running.url}/users")
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")

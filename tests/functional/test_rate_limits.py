@@ -160,6 +160,24 @@ def test_the_token_endpoint_always_has_a_limit(tmp_path: Path) -> None:
     assert users == {401: 2 * len(responses)}
 
 
+def test_paths_are_counted_as_they_are_routed(limited: Service) -> None:
+    headers = {FORWARDED: "192.0.2.7"}
+
+    for path in ("/health%2Flive", "/health/live/", "//health/live", "/HEALTH/live", "/health/live;x"):
+        response = httpx.get(limited.url + path, headers=headers)
+        assert (response.status_code, "RateLimit" in response.headers) == (404, True), path
+    assert "RateLimit" not in httpx.get(f"{limited.url}/%68ealth/live", headers=headers).headers
+
+
+def test_only_requests_for_tokens_use_up_their_limit(tmp_path: Path) -> None:
+    with own_issuer(f"sqlite:///{tmp_path}/tokens.db", TOKEN_RATE_LIMIT="1/day") as (running, *_):
+        others = [httpx.get(f"{running.url}/oauth/token"), httpx.post(f"{running.url}/oauth%2Ftoken")]
+        statuses = [ask_for_token(running).status_code for _ in range(2)]
+
+    assert [each.status_code for each in others] == [405, 404]
+    assert statuses == [401, 429]
+
+
 def test_the_limit_of_the_token_endpoint_is_a_setting(tmp_path: Path) -> None:
     with own_issuer(f"sqlite:///{tmp_path}/tokens.db", TOKEN_RATE_LIMIT="2/day") as (running, *_):
         statuses = [ask_for_token(running).status_code for _ in range(3)]

@@ -125,6 +125,42 @@ def test_a_limit_is_exact_when_requests_arrive_at_once(server) -> None:
     assert all(each.retry_after for each in decisions if not each.allowed)
 
 
+def test_a_burst_is_not_taken_for_an_outage(server, reports) -> None:
+    decisions = with_limiter(server.url, lambda limiter: hits_at_once(limiter, "burst", 2000), limit="5/day")
+
+    assert sum(each.allowed for each in decisions) == 5
+    assert reports() == []
+
+
+def test_redis_is_not_asked_about_a_rejected_key_for_a_second(own_server) -> None:
+    clock = Clock()
+
+    async def use(limiter: RateLimiter) -> list[list[Decision]]:
+        first = await hits(limiter, "client", 3)
+        own_server.signal(signal.SIGSTOP)
+        recalled = await hits(limiter, "client", 3)
+        clock.now += 1.1
+        return [first, recalled, await hits(limiter, "client", 1)]
+
+    first, recalled, later = with_limiter(own_server.url, use, clock=clock, seconds=TIMEOUT_SECONDS)
+    own_server.signal(signal.SIGCONT)
+
+    assert [each.allowed for each in first] == [True, True, False]
+    assert recalled == [first[2]] * 3
+    assert later == [UNCOUNTED]
+
+
+def test_rejected_keys_are_bounded(server, monkeypatch) -> None:
+    monkeypatch.setattr("users_api.rate_limits.limiter.MAX_REJECTED_KEYS", 2)
+
+    async def use(limiter: RateLimiter) -> list[Decision]:
+        return [(await hits(limiter, f"bounded {number}", 2))[1] for number in range(5)]
+
+    decisions = with_limiter(server.url, use, limit="1/day")
+
+    assert [each.allowed for each in decisions] == [False] * 5
+
+
 def test_several_limits_count_only_what_all_allow(server) -> None:
     with_limiter(server.url, lambda limiter: hits(limiter, "several", 9), limit="1/day;3/hour")
 
