@@ -115,5 +115,11 @@ def test_heroku_runs_the_same_commands_as_the_images(heroku: dict[str, Any], roo
 def test_the_button_and_heroku_yml_agree(heroku: dict[str, Any], root: Path) -> None:
     app = json.loads((root / "app.json").read_text())
 
-    assert {name: setting["value"] for name, setting in app["env"].items()} == heroku["setup"]["config"]
+    values = {name: setting["value"] for name, setting in app["env"].items() if "value" in setting}
+    secrets = {name: setting["generator"] for name, setting in app["env"].items() if name not in values}
+
+    assert values == heroku["setup"]["config"]
+    assert secrets == {
+        "TOKEN_KEYS": "secret"
+    }  # 64 hexadecimal digits; a file of the project must not have one.
     assert app["addons"] == heroku["setup"]["addons"]
