@@ -41,6 +41,7 @@ TOKENS = {
     "sqlite-asgi": set(),
 }
 """How requests for tokens name the client, and the status of the responses."""
+UNAUTHORIZED = 401
 PHASES = {"examples", "coverage", "fuzzing", "stateful"}
 REJECTED = {(None, 401), ("Bearer SCHEMATHESIS-INVALID-VALUE", 401)}
 """The credentials that `ignored_auth` sends, and the status of the responses."""
@@ -192,7 +193,10 @@ def followed_links(scenario: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def request_sequences(scenario: dict[str, Any]) -> Iterator[str]:
-    """Yield the methods and statuses of the requests for each user added, like `POST 201 GET 200 `."""
+    """Yield the methods and statuses of the requests for each user added, like `POST 201 GET 200 `.
+
+    Those that `ignored_auth` sends in between, without valid credentials, are left out.
+    """
     answered = [step for step in scenario["recorder"].get("interactions", {}).values() if step["response"]]
     steps = [(step["request"]["method"], step["request"]["uri"], step["response"]) for step in answered]
     for start, (_, _, response) in enumerate(steps):
@@ -200,6 +204,6 @@ def request_sequences(scenario: dict[str, Any]) -> Iterator[str]:
             own = [
                 (method, answer["status_code"])
                 for method, uri, answer in steps[start + 1 :]
-                if uri.endswith(location[0])
+                if uri.endswith(location[0]) and answer["status_code"] != UNAUTHORIZED
             ]
             yield "".join(f"{method} {status} " for method, status in [("POST", 201), *own])
