@@ -56,14 +56,12 @@ def test_the_token_endpoint_always_has_a_rate_limit() -> None:
 def test_an_external_issuer_replaces_the_operations_of_the_own_one() -> None:
     document = load_document(Parts(issuer=ISSUER))
 
+    listed = "\n".join(f"- `{name}`: {meaning}" for name, meaning in scopes().items())
     assert document["components"]["securitySchemes"] == {
         "oauth": {
             "type": "openIdConnect",
             "description": (
-                "An access token of https://issuer.example/ with the scope of the operation:\n\n"
-                "- `users:read`: List and read users.\n"
-                "- `users:write`: Add, change and remove users.\n"
-                "- `metrics:read`: Read the metrics."
+                f"An access token of https://issuer.example/ with the scope of the operation:\n\n{listed}"
             ),
             "openIdConnectUrl": "https://issuer.example/.well-known/openid-configuration",
         }
