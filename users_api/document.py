@@ -149,7 +149,4 @@ def _component(document: Mapping[str, Any], reference: str) -> Any:
 
 def _remove_component(document: dict[str, Any], reference: str) -> None:
     _, _, kind, name, *_ = reference.split("/")
-    components = document["components"]
-    components[kind].pop(name, None)
-    if not components[kind]:
-        del components[kind]
+    document["components"][kind].pop(name, None)

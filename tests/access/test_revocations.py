@@ -13,8 +13,8 @@ LONGEST_SECONDS = 10
 
 async def hang() -> frozenset[str]:
     """Wait for a database that never answers."""
-    await asyncio.sleep(3600)
-    return frozenset()
+    answer: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
+    return await answer
 
 
 async def fail() -> frozenset[str]:

@@ -146,12 +146,10 @@ def weaknesses(document: dict[str, Any]) -> Iterator[str]:
     for operation in Document(document).operations():
         (tag,) = operation.operation["tags"]
         kind = "read" if operation.method == "get" else "write"
-        needed = None if tag in OPEN_TAGS else [{"oauth": [f"{tag}:{kind}"]}]
-        optional = [each for each in operation.security or () if each] if tag in OPEN_TAGS else []
-        if optional and {} not in operation.security:
-            yield f"{operation.pointer} is not open"
-        if needed and operation.security != needed:
-            yield f"{operation.pointer} requires {operation.security}, not {needed}"
+        is_open = not operation.security or {} in operation.security
+        needed = [{"oauth": [f"{tag}:{kind}"]}]
+        if not (is_open if tag in OPEN_TAGS else operation.security == needed):
+            yield f"{operation.pointer} requires {operation.security}"
 
 
 def mutants(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 
 from users_api.access.keys import SigningKeys, generate_key
+from users_api.access.revocations import RevocationsUnknown
 from users_api.authentication import ExternalIssuerTokens, OwnTokens, create_authentication
 from users_api.config import Config, SettingsError, load_settings
 
@@ -48,6 +49,16 @@ def test_the_given_keys_sign(settings: type[Config], monkeypatch: pytest.MonkeyP
         each["kid"] for each in SigningKeys.parse(keys).public_documents()
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_before_the_revoked_clients_are_read_no_token_is_accepted(
+    settings: type[Config], tmp_path: Path
+) -> None:
+    created = own(settings, tmp_path)
+    token = created.signer.issue("client", ["users:read"])
+
+    with pytest.raises(RevocationsUnknown):
+        created.tokens.find([(b"authorization", f"Bearer {token}".encode())])
 
 
 def test_development_creates_a_key_once(settings: type[Config], tmp_path: Path) -> None:
