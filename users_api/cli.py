@@ -288,8 +288,8 @@ def generate_token_key() -> None:
     """Print a new key for TOKEN_KEYS.
 
     The first of TOKEN_KEYS signs access tokens, all of them verify. To replace a key, put a new one in front
-    of it, and remove the old one when the last token signed with it has expired, 16 minutes later. Several
-    instances need the new key behind the old one first, all of them.
+    of it, and remove the old one when the last token signed with it has expired, 16 minutes later.
+    With several instances, first append the new key on all of them.
     """
     click.echo(generate_key())
 

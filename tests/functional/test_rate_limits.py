@@ -130,7 +130,7 @@ def test_a_client_is_counted_wherever_it_is(issued: Issued) -> None:
     assert ask_often(issued.running, 1, "/users", **{FORWARDED: "192.0.2.1"}) == {401: 1}
 
 
-def test_nobody_is_counted_for_a_client_with_an_invalid_token(issued: Issued) -> None:
+def test_invalid_tokens_do_not_use_up_the_limit_of_a_client(issued: Issued) -> None:
     headers = {FORWARDED: "198.51.100.1"}
     forged = [
         issued.tokens["wrong key"],

@@ -397,7 +397,7 @@ HEADERS = [
     with_raw_header(
         "a header with invalid UTF-8", lambda mint: mint.header().encode()[:-1] + b',"a":"\xff"}'
     ),
-    with_raw_header("a header with a NUL behind it", lambda mint: mint.header() + "\0"),
+    with_raw_header("a header followed by NUL", lambda mint: mint.header() + "\0"),
     with_raw_header("a header with a comment", lambda mint: mint.header() + "/**/"),
     with_raw_header("a header with a trailing comma", lambda mint: mint.header()[:-1] + ",}"),
     with_raw_header("a header in single quotes", lambda mint: mint.header().replace('"', "'")),
@@ -495,7 +495,7 @@ PARTS = [
         for part in ("header", "payload")
     ],
     *[
-        unsigned(f"{name} behind the signature", lambda token, character=character: token + character)
+        unsigned(f"{name} after the signature", lambda token, character=character: token + character)
         for name, character in [("a newline", "\n"), ("a space", " "), ("a NUL", "\0"), ("padding", "==")]
     ],
     unsigned("a newline before the token", lambda token: "\n" + token),
@@ -743,7 +743,7 @@ PAYLOADS = [
         "claims with overlong UTF-8", lambda mint: mint.claims().encode().replace(b"ada", b"\xc1\xa1")
     ),
     with_payload("claims with an encoded surrogate", lambda mint: mint.claims().replace("ada", "\ud800")),
-    with_payload("claims with a NUL behind them", lambda mint: mint.claims() + "\0"),
+    with_payload("claims followed by NUL", lambda mint: mint.claims() + "\0"),
     with_payload("claims with a trailing comma", lambda mint: mint.claims()[:-1] + ",}"),
     with_payload("claims without an end", lambda mint: mint.claims()[:-1]),
     with_payload("claims twice", lambda mint: mint.claims() * 2),

@@ -1,4 +1,4 @@
-"""Fetches the JSON documents of an issuer: bounded in size, and over connections that nobody can change."""
+"""Fetches the JSON documents of an issuer: bounded in size, and over protected connections."""
 
 from collections.abc import Callable
 from http import HTTPStatus

@@ -20,7 +20,7 @@ def import_verification_key(document: Mapping[str, Any]) -> tuple[frozenset[str]
     """Return a key with the algorithms that it is for.
 
     Returns None for a key that is malformed, weak, slow, of an unknown type, or not for signatures, and for a
-    private key: whoever publishes it has lost it.
+    private key: once published, it is no secret.
     """
     algorithms = _find_algorithms(document) if _is_for_signatures(document) else NO_ALGORITHMS
     if not algorithms or "d" in document:

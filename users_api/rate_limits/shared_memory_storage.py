@@ -13,7 +13,7 @@ class SharedMemoryStorage(Storage, SlidingWindowCounterSupport):
     """Counts sliding windows exactly, also when several processes count at once.
 
     Its methods never suspend. All windows of a length end at the same time. The clock is the monotonic one,
-    which Linux's processes share and nobody sets.
+    which Linux's processes share and which is never set.
     """
 
     STORAGE_SCHEME = None

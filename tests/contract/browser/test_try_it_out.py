@@ -19,7 +19,7 @@ SUCCESSES = {
     "list_token_keys": ("200", '"kty": "EC"'),
 }
 REAL = [TOKEN_OPERATION]
-"""The operations whose examples are not prefilled for success: nobody has the credentials of an example."""
+"""The operations whose examples are not prefilled for success: an example has no real credentials."""
 
 
 def prefilled(parts: Parts) -> list[object]:

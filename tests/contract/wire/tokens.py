@@ -144,14 +144,14 @@ ACCEPTED = {
 }
 
 BAD_AUTHORIZATIONS = {
-    "nothing behind the scheme": "Authorization: Basic",
+    "nothing after the scheme": "Authorization: Basic",
     "no base64": "Authorization: Basic !!",
     "base64 without its padding": "Authorization: Basic YTpi=",
     "no colon": "Authorization: Basic Zm9v",
     "invalid UTF-8": "Authorization: Basic 6Q==",
     "bytes above ASCII": "Authorization: Basic \xff",
     "a megabyte's beginning": "Authorization: Basic " + "YTpi" * 10000,
-    "something behind it": f"{AUTHORIZATION} x",
+    "another word after it": f"{AUTHORIZATION} x",
     "another client": "Authorization: Basic YTpi",
     "another scheme": "Authorization: Bearer x",
     "a token of an unknown scheme": "Authorization: \xff",
