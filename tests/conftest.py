@@ -27,7 +27,7 @@ settings.load_profile("same each time")
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
     """A temporary PostgreSQL server."""
-    with postgresql() as server:
+    with postgresql("-c", "max_wal_size=64MB", "-c", "min_wal_size=32MB") as server:  # The default is 1 GB.
         yield server
 
 

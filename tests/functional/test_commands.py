@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -29,12 +28,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database without tables."""
     if backend == "sqlite":
-        return f"sqlite:///{tmp_path}/commands.db"
+        yield f"sqlite:///{tmp_path}/commands.db"
+        return
     postgres: PostgreSQL = request.getfixturevalue("postgres")
-    return postgres.create(f"commands_{uuid4().hex}")
+    with postgres.temporary("commands") as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from uuid import uuid4
 
 import psutil
 import pytest
@@ -29,9 +28,8 @@ RAW = {
 @pytest.fixture
 def fresh(postgres: PostgreSQL) -> Iterator[Service]:
     """A server with one worker that has seen nothing but liveness checks."""
-    url = postgres.create(f"descriptors_{uuid4().hex}")
     waits = {"HEAD_TIMEOUT": IDLE_SECONDS, "BODY_TIMEOUT": "2"}
-    with service(url, WEB_CONCURRENCY="1", **waits) as running:
+    with postgres.temporary("descriptors") as url, service(url, WEB_CONCURRENCY="1", **waits) as running:
         yield running
 
 

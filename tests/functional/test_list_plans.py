@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -33,22 +32,23 @@ INSERT = """
 @pytest.fixture(scope="module", params=["no statistics", "old statistics", "new statistics"])
 def planned(postgres: PostgreSQL, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The application with many users, which PostgreSQL has never counted, or when there were few, or now."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
-        environment.setenv("DATABASE_TEST_URL", postgres.create(f"plans_{uuid4().hex}"))
-        app = create_flask_app()
-    with app.app_context():
-        upgrade()
-        with transaction() as connection:
-            connection.execute(text("ALTER TABLE users SET (autovacuum_enabled = false)"))
-            connection.execute(text(INSERT.format(first=1, last=ROWS // 100)))
-            if request.param == "old statistics":
-                connection.execute(text("ANALYZE users"))
-            connection.execute(text(INSERT.format(first=ROWS // 100 + 1, last=ROWS)))
-            if request.param == "new statistics":
-                connection.execute(text("ANALYZE users"))
-        yield app
-        db.engine.dispose()
+    with postgres.temporary("plans") as url:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("APP_SETTINGS", "users_api.config.TestingConfig")
+            environment.setenv("DATABASE_TEST_URL", url)
+            app = create_flask_app()
+        with app.app_context():
+            upgrade()
+            with transaction() as connection:
+                connection.execute(text("ALTER TABLE users SET (autovacuum_enabled = false)"))
+                connection.execute(text(INSERT.format(first=1, last=ROWS // 100)))
+                if request.param == "old statistics":
+                    connection.execute(text("ANALYZE users"))
+                connection.execute(text(INSERT.format(first=ROWS // 100 + 1, last=ROWS)))
+                if request.param == "new statistics":
+                    connection.execute(text("ANALYZE users"))
+            yield app
+            db.engine.dispose()
 
 
 def page_plan(explain: str, filters: dict[str, Any], after: int) -> list[Any]:

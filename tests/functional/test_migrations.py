@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from shutil import copy, copytree
 from typing import Any
-from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -49,12 +48,14 @@ CATALOGUE = {
 
 
 @pytest.fixture
-def new_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def new_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database without tables."""
     if backend == "sqlite":
-        return f"sqlite:///{tmp_path}/migrated.db"
+        yield f"sqlite:///{tmp_path}/migrated.db"
+        return
     postgres: PostgreSQL = request.getfixturevalue("postgres")
-    return postgres.create(f"migrated_{uuid4().hex}")
+    with postgres.temporary("migrated") as url:
+        yield url
 
 
 @pytest.fixture

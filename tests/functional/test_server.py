@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryFile
-from uuid import uuid4
 from zipfile import ZipFile
 
 import psutil
@@ -40,7 +39,7 @@ def ask(running: Service, method: str, path: str, body: str | None = None) -> tu
 @pytest.fixture
 def production(postgres: PostgreSQL) -> Iterator[Service]:
     """A production server, which the test may stop."""
-    with service(postgres.create(f"server_{uuid4().hex}")) as running:
+    with postgres.temporary("server") as url, service(url) as running:
         yield running
 
 

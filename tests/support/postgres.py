@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg2
 
@@ -79,6 +80,15 @@ class PostgreSQL:
             connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {database}")
         return self.url(database, self.entrance)
+
+    @contextmanager
+    def temporary(self, name: str) -> Iterator[str]:
+        """Yield the URL of an empty database, whose name begins with this one, and drop it afterwards."""
+        database = f"{name}_{uuid4().hex}"
+        yield self.create(database)
+        with closing(psycopg2.connect(self.url("postgres"))) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"DROP DATABASE {database} WITH (FORCE)")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server; SIGINT closes sessions, SIGQUIT skips the checkpoint, SIGKILL is like a crash."""
