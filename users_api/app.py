@@ -122,17 +122,17 @@ def _add_rate_limits(
     app: App, api: Api, settings: type[Config], authentication: Authentication | None
 ) -> None:
     """Limit the requests of each client if the settings say so, and in any case those for tokens."""
-    token_paths = [
+    token_paths = tuple(
         api.base_path + node.path
         for node in api.document.operations()
         if node.operation.get("operationId") == TOKEN_OPERATION
-    ]
+    )
     if settings.RATE_LIMIT is None and not token_paths:
         return
     limiting = Limiting(
         settings,
         tokens=authentication.tokens if authentication else None,
-        token_paths=frozenset(token_paths),
+        token_paths=token_paths,
         probes=_probes(api),
     )
     app.app.extensions["limiting"] = limiting

@@ -15,7 +15,7 @@ from users_api.access.basic import BasicCredentials
 from users_api.access.bearer import BearerTokens
 from users_api.access.issuer import Issuer
 from users_api.access.keys import SigningKeys, generate_key
-from users_api.access.revocations import READ_SECONDS, Revocations, RevocationsUnknown
+from users_api.access.revocations import READ_SECONDS, Revocations
 from users_api.access.signing import TokenSigner
 from users_api.access.tokens import TokenVerifier
 from users_api.clients import revoked_client_ids
@@ -56,32 +56,28 @@ class OwnTokens:
             issuer=OWN_ISSUER,
             audience=audience,
         )
-        self._revocations: Revocations | None = None
+        self._revocations = Revocations(self._read_revoked, revocations_unavailable)
         self.tokens = BearerTokens(
             TokenVerifier(OWN_ISSUER, audience),
             signer,
-            revoked_clients=self._revoked_clients,
+            revoked_clients=self._revocations.clients,
         )
         self.security_map: Mapping[str, Any] = {"oauth2": lambda: self.tokens, "basic": BasicCredentials}
-
-    def _revoked_clients(self) -> frozenset[str]:
-        if self._revocations is None:
-            raise RevocationsUnknown
-        return self._revocations.clients()
 
     @asynccontextmanager
     async def running(self, connect: Callable[[], Engine]) -> AsyncIterator[None]:
         """Watch for revoked clients; those revoked earlier are known before the first request."""
-        engine = connect()
-        read = partial(run_in_greenlet, partial(revoked_client_ids, engine), seconds=READ_SECONDS)
-        self._revocations = Revocations(read, revocations_unavailable)
+        self._engine = connect()
         await self._revocations.refresh()
         watching = create_task(self._revocations.watch())
         try:
             yield
         finally:
             watching.cancel()
-            engine.dispose()
+            self._engine.dispose()
+
+    async def _read_revoked(self) -> frozenset[str]:
+        return await run_in_greenlet(partial(revoked_client_ids, self._engine), seconds=READ_SECONDS)
 
 
 class ExternalIssuerTokens:

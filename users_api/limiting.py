@@ -29,7 +29,7 @@ class Limiting:
         settings: type[Config],
         *,
         tokens: BearerTokens | None,
-        token_paths: frozenset[str],
+        token_paths: tuple[str, ...],
         probes: frozenset[str],
     ) -> None:
         """Count by the client of the token, or else by the address."""
@@ -43,7 +43,8 @@ class Limiting:
         """Return what counts the request; paths are compared as the router compares them."""
         if self._asks_for_token(scope):
             return self._of_tokens
-        return None if path_below_root(scope) in self._probes else self._general
+        general = self._general
+        return None if general is None or path_below_root(scope) in self._probes else general
 
     async def identify(self, scope: Scope) -> str:
         """Return the client of a valid token, or else the address.
@@ -62,7 +63,8 @@ class Limiting:
         return f"address:{address_key(scope)}"
 
     def _asks_for_token(self, scope: Scope) -> bool:
-        return scope["method"] == "POST" and path_below_root(scope) in self._token_paths
+        may_ask: bool = scope["path"].endswith(self._token_paths)  # This is fast; what follows is exact.
+        return may_ask and scope["method"] == "POST" and path_below_root(scope) in self._token_paths
 
     async def close(self) -> None:
         """Close the connections to Redis."""

@@ -17,7 +17,8 @@ from users_api.access.keys import PublicKeys
 from users_api.access.tokens import AccessToken, InvalidToken, TokenVerifier, UnknownKey
 
 AUTHORIZATION: Final = b"authorization"
-SCHEME: Final = b"bearer"
+SCHEME: Final = b"Bearer"
+USUAL: Final = SCHEME + b" %s"  # A token in another spelling takes no other place in the memory.
 MAX_CACHED_TOKENS: Final = 10_000
 MAX_CACHED_LENGTH: Final = 2048  # Longer ones are verified each time, so that the cache takes at most 20 MB.
 NO_CLIENTS: Final = frozenset[str]()
@@ -82,9 +83,9 @@ class BearerTokens:
 
         def check(request: Any) -> Any:
             found = self.find(request.scope["headers"])
-            if found is None:
-                return NO_VALUE
-            return permit(found) if isinstance(found, Verified) else permit_later(found)
+            if isinstance(found, Verified):
+                return permit(found)
+            return NO_VALUE if found is None else permit_later(found)
 
         def permit(found: Verified) -> Mapping[str, Any]:
             if required <= found.token.scopes:
@@ -102,43 +103,47 @@ class BearerTokens:
         Raises:
             InvalidToken: it is not valid, or there are several.
         """
-        credentials = [value for name, value in headers if name == AUTHORIZATION]
-        if not credentials:
+        credentials = None
+        for name, value in headers:
+            if name == AUTHORIZATION:
+                if credentials is not None:
+                    message = "the request has several Authorization headers"
+                    raise InvalidToken(message)
+                credentials = value
+        if credentials is None:
             return None
-        if len(credentials) > 1:
-            message = "the request has several Authorization headers"
-            raise InvalidToken(message)
-        scheme, _, text = credentials[0].partition(b" ")
-        if scheme.lower() != SCHEME:
-            return None
-        text = text.strip(b" \t")  # RFC 9110, 5.5; and a token has one place in the memory.
-        return self._recall(text) or self._verify(text)
-
-    def _recall(self, text: bytes) -> Verified | None:
-        """Return the token if it was verified with the current keys, and is still valid."""
         if self._issuer.keys is not self._keys:
             self._keys = self._issuer.keys
             self._verified.clear()
-        verified = self._verified.get(hashlib.sha256(text).digest())
-        if verified and self._clock() < verified.token.expires_at:
-            self._check_client(verified.token)
-            return verified
-        return None
+        verified = self._verified.get(hashlib.sha256(credentials).digest())
+        if verified is None or verified.token.expires_at <= self._clock():
+            return self._read(credentials)
+        if verified.token.client_id in self._revoked_clients():
+            raise _revoked(verified.token)
+        return verified
 
-    def _verify(self, text: bytes) -> Verified | Awaitable[Verified]:
+    def _read(self, credentials: bytes) -> Verified | Awaitable[Verified] | None:
+        """Verify the token of credentials that are not remembered; it is remembered in the usual spelling."""
+        scheme, _, text = credentials.partition(b" ")
+        if scheme.lower() != SCHEME.lower():
+            return None
+        text = text.strip(b" \t")  # RFC 9110, 5.5
+        if credentials != USUAL % text:
+            return self.find([(AUTHORIZATION, USUAL % text)])
         try:
-            return self._remember(text)
+            return self._verify(text)
         except UnknownKey as error:
             return self._verify_later(text, error.kid)
 
     async def _verify_later(self, text: bytes, kid: str | None) -> Verified:
         await self._issuer.refresh_for(kid)
-        return self._remember(text)
+        return self._verify(text)
 
-    def _remember(self, text: bytes) -> Verified:
-        """Verify the token with the present keys."""
+    def _verify(self, text: bytes) -> Verified:
+        """Verify the token with the present keys, and remember it."""
         token = self._verifier.verify(text.decode("latin-1"), self._issuer.keys, self._clock())
-        self._check_client(token)
+        if token.client_id in self._revoked_clients():
+            raise _revoked(token)
         verified = Verified(
             token, {"sub": token.subject, "client_id": token.client_id, "scope": token.scopes}
         )
@@ -146,13 +151,12 @@ class BearerTokens:
             if len(self._verified) >= MAX_CACHED_TOKENS:
                 for oldest in list(islice(self._verified, MAX_CACHED_TOKENS // 10)):
                     del self._verified[oldest]
-            self._verified[hashlib.sha256(text).digest()] = verified
+            self._verified[hashlib.sha256(USUAL % text).digest()] = verified
         return verified
 
-    def _check_client(self, token: AccessToken) -> None:
-        if token.client_id in self._revoked_clients():
-            message = f"the client {token.client_id} is revoked"
-            raise InvalidToken(message)
+
+def _revoked(token: AccessToken) -> InvalidToken:
+    return InvalidToken(f"the client {token.client_id} is revoked")
 
 
 def challenge(realm: str, error: Exception | None) -> str:

@@ -103,9 +103,10 @@ class Handler:
 
     def add_context(self, arguments: dict[str, Any], context: dict[str, Any]) -> None:
         """Add the values of the context that the function accepts, such as `user` and `token_info`."""
-        arguments.update(
-            {name: value for name, value in context.items() if self.takes_context or name in self.names}
-        )
+        if self.takes_context or not self.names.isdisjoint(context):
+            arguments.update(
+                {name: value for name, value in context.items() if self.takes_context or name in self.names}
+            )
         if self.wants_context:
             arguments[CONTEXT_ARGUMENT] = context
 

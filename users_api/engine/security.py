@@ -4,11 +4,14 @@ Connexion's own handlers check the credentials. As in Connexion, a function that
 runs on the event loop, so it must not block; write a function that waits as `async def`.
 """
 
+from asyncio import iscoroutine
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
+from connexion.exceptions import OAuthProblem
 from connexion.lifecycle import ConnexionRequest
 from connexion.security import (
+    NO_VALUE,
     AbstractSecurityHandler,
     ApiKeySecurityHandler,
     BasicSecurityHandler,
@@ -38,9 +41,9 @@ _FUNCTIONS: Final = {
 class Security:
     """The security requirements of one operation; a request must meet one of them."""
 
-    def __init__(self, verify: Verify, query_names: frozenset[str]) -> None:
-        """Store the function that verifies a request, and the names of the API keys' query parameters."""
-        self._verify = verify
+    def __init__(self, alternatives: Sequence[Verify], query_names: frozenset[str]) -> None:
+        """Store the functions that verify a request, and the names of the API keys' query parameters."""
+        self._verify = alternatives[0] if len(alternatives) == 1 else _first_of(alternatives)
         self.query_names = query_names
 
     @classmethod
@@ -60,10 +63,8 @@ class Security:
         if not requirements:
             return None
         compiler = _Compiler(schemes, pointer, security_map or {})
-        verify = SecurityHandlerFactory.verify_security(
-            [compiler.alternative(*each) for each in enumerate(requirements)]
-        )
-        return cls(verify, query_names(requirements, schemes))
+        alternatives = [compiler.alternative(*each) for each in enumerate(requirements)]
+        return cls(alternatives, query_names(requirements, schemes))
 
     async def check(self, scope: Scope) -> dict[str, Any]:
         """Return the context with `user` and `token_info`, which is `connexion.context` too.
@@ -71,9 +72,26 @@ class Security:
         Raises OAuthProblem (401) without valid credentials, OAuthScopeProblem (403) without the scopes, and
         what a handler raises.
         """
-        request = _LazyRequest(scope)
-        await self._verify(request)
-        return request.context
+        info = self._verify(_LazyRequest(scope))
+        if not isinstance(info, dict):  # It is faster to ask for that than for a coroutine.
+            while iscoroutine(info):
+                info = await info
+        if info is NO_VALUE:
+            raise OAuthProblem(detail="No authorization token provided")
+        context: dict[str, Any] = scope.setdefault("extensions", {}).setdefault(CONTEXT_KEY, {})
+        context["user"], context["token_info"] = info.get("sub", info.get("uid")), info
+        return context
+
+
+def _first_of(alternatives: Sequence[Verify]) -> Verify:
+    """Return a function that lets Connexion choose one of several requirements, or an error of theirs."""
+    choose = SecurityHandlerFactory.verify_security(alternatives)
+
+    async def verify(request: ConnexionRequest) -> Any:
+        await choose(request)
+        return request.context["token_info"]
+
+    return verify
 
 
 def query_names(
@@ -144,7 +162,11 @@ class _LazyRequest(ConnexionRequest):
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.headers = Headers(scope=scope)
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+        return Headers(scope=self.scope)
 
     @property
     def context(self) -> dict[str, Any]:

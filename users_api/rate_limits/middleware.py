@@ -40,12 +40,14 @@ class RateLimitMiddleware:
         """
         self._app, self._limiter, self._identify, self._reject = app, limiter, identify, reject
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application, if the request is allowed."""
         limiter = self._limiter(scope) if scope["type"] == "http" else None
         if limiter is None:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._count(limiter, scope, receive, send)
+
+    async def _count(self, limiter: Limiter, scope: Scope, receive: Receive, send: Send) -> None:
         decision = await limiter.hit(await self._identify(scope))
         send = _adding(decision.fields, send) if decision.fields else send
         if decision.allowed:
