@@ -53,7 +53,7 @@ class Limiting:
         """
         if self._tokens and not self._asks_for_token(scope):
             try:
-                found = self._tokens.find(scope["headers"])
+                found = self._tokens.find(scope)
             except InvalidToken:
                 found = None
             if isinstance(found, Verified):

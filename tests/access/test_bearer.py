@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from connexion.security import NO_VALUE
 
-from users_api.access.bearer import BearerTokens, InsufficientScope, Verified, challenge
+from users_api.access.bearer import CONNECTION, BearerTokens, InsufficientScope, Verified, challenge
 from users_api.access.keys import PublicKeys, SigningKeys, generate_key
 from users_api.access.signing import TokenSigner
 from users_api.access.tokens import InvalidToken, TokenVerifier, UnknownKey
 
 NOW = 1_800_000_000.0
 CLIENT = "c" * 32
+STATE = dict[str, Any]()
 
 
 class Clock:
@@ -85,9 +86,18 @@ def issue(signer: TokenSigner) -> Callable[..., bytes]:
     return lambda *scopes: f"Bearer {signer.issue(CLIENT, scopes)}".encode()
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["many connections", "one connection"])
+def state(request: pytest.FixtureRequest) -> None:
+    """All requests arrive on one connection, for which the server keeps a dictionary, or each on its own."""
+    STATE.clear()
+    if request.param:
+        STATE[CONNECTION] = {}
+
+
 def found(tokens: BearerTokens, *values: bytes) -> Any:
     """Return what is found in a request with these Authorization headers."""
-    return tokens.find([(b"host", b"here"), *((b"authorization", value) for value in values)])
+    headers = [(b"host", b"here"), *((b"authorization", value) for value in values)]
+    return tokens.find({"headers": headers, "state": STATE})
 
 
 @pytest.mark.parametrize("spelling", [b"Bearer ", b"bearer ", b"BEARER ", b"Bearer   "])
@@ -187,6 +197,34 @@ def test_verified_tokens_are_bounded(
     assert verifier.count == counted
     found(tokens, headers[0])
     assert verifier.count == counted + 1
+
+
+def test_each_token_of_a_connection_is_found(tokens: BearerTokens, issue: Callable[..., bytes]) -> None:
+    headers = [issue("a"), issue("b"), b"Bearer x"]
+    found(tokens, headers[0])
+    found(tokens, headers[1])
+
+    for _ in range(2):
+        assert found(tokens, headers[0]).token.scopes == {"a"}
+        assert found(tokens, headers[1]).token.scopes == {"b"}
+        with pytest.raises(InvalidToken):
+            found(tokens, headers[2])
+
+
+def test_a_connection_remembers_a_token_for_one_verifier_only(
+    tokens: BearerTokens, issue: Callable[..., bytes], clock: Clock
+) -> None:
+    header = issue("users:read")
+    others = BearerTokens(
+        TokenVerifier("there", "there"),
+        TokenSigner(SigningKeys.parse(generate_key()), issuer="there", audience="there", clock=clock),
+        clock=clock,
+    )
+    found(tokens, header)
+    found(tokens, header)
+
+    with pytest.raises(UnknownKey):
+        asyncio.run(found(others, header))
 
 
 def test_new_keys_end_the_tokens_of_old_ones(

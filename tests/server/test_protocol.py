@@ -7,7 +7,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from users_api.server.protocol import Limits, Protocol
+from users_api.server.protocol import CONNECTION, Limits, Protocol
 
 GET = b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -207,3 +207,24 @@ def test_trailers_are_no_headers() -> None:
     asyncio.run(main())
 
     assert seen == [b"host", b"transfer-encoding"]
+
+
+def test_the_requests_of_a_connection_share_a_dictionary() -> None:
+    found = []
+
+    async def remember(scope: Any, receive: Any, send: Any) -> None:
+        found.append(scope["state"][CONNECTION])
+        await app(scope, receive, send)
+
+    async def main() -> None:
+        for _ in range(2):
+            protocol, _ = connect(remember)
+            for _ in range(2):
+                protocol.data_received(GET)
+                await asyncio.gather(*protocol.tasks)
+            protocol.connection_lost(None)
+
+    asyncio.run(main())
+
+    assert found[0] is found[1]
+    assert found[2] is found[3] is not found[0]

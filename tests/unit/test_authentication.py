@@ -7,10 +7,12 @@ from threading import Barrier
 
 import pytest
 
+from users_api.access import bearer
 from users_api.access.keys import SigningKeys, generate_key
 from users_api.access.revocations import RevocationsUnknown
 from users_api.authentication import ExternalIssuerTokens, OwnTokens, create_authentication
 from users_api.config import Config, SettingsError, load_settings
+from users_api.server import protocol
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_before_the_revoked_clients_are_read_no_token_is_accepted(
     token = created.signer.issue("client", ["users:read"])
 
     with pytest.raises(RevocationsUnknown):
-        created.tokens.find([(b"authorization", f"Bearer {token}".encode())])
+        created.tokens.find({"headers": [(b"authorization", f"Bearer {token}".encode())]})
 
 
 def test_development_creates_a_key_once(settings: type[Config], tmp_path: Path) -> None:
@@ -116,3 +118,7 @@ def test_an_external_issuer_replaces_the_own_one(
     assert isinstance(created, ExternalIssuerTokens)
     assert (created.signer, list(created.security_map)) == (None, ["openIdConnect"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_server_keeps_a_dictionary_of_each_connection_where_tokens_are_remembered() -> None:
+    assert bearer.CONNECTION == protocol.CONNECTION

@@ -146,8 +146,8 @@ class Pipeline:
                 )
             else:
                 scope["operation"] = operation
-                if operation.security:
-                    await operation.security.check(scope)
+                if operation.security and (pending := operation.security.check(scope)):
+                    await pending
                 headers = dict(scope["headers"])
                 body = b"" if self._reader.is_bodiless(headers) else await self._reader.read(headers, receive)
                 if operation.validators and operation.validators.of_requests:
@@ -171,8 +171,8 @@ class Pipeline:
             PathNotFound: nothing matches; with `auth_all_paths` the credentials are checked first.
         """
         for base_path, security in self._guarded:
-            if scope["path"].startswith(base_path):
-                await security.check(scope)
+            if scope["path"].startswith(base_path) and (pending := security.check(scope)):
+                await pending
         if redirect := self._routes.redirect(scope):
             return redirect
         if not (self._answers_unknown_paths or (self._has_flask_routes and self._flask.has(scope))):
@@ -216,8 +216,8 @@ class Pipeline:
 
     async def _secure(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         operation: Operation | None = scope.get("operation")
-        if operation and operation.security:
-            await operation.security.check(scope)
+        if operation and operation.security and (pending := operation.security.check(scope)):
+            await pending
         await app(scope, receive, send)
 
     async def _validate(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

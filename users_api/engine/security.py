@@ -5,7 +5,7 @@ runs on the event loop, so it must not block; write a function that waits as `as
 """
 
 from asyncio import iscoroutine
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from connexion.exceptions import OAuthProblem
@@ -66,21 +66,30 @@ class Security:
         alternatives = [compiler.alternative(*each) for each in enumerate(requirements)]
         return cls(alternatives, query_names(requirements, schemes))
 
-    async def check(self, scope: Scope) -> dict[str, Any]:
-        """Return the context with `user` and `token_info`, which is `connexion.context` too.
+    def check(self, scope: Scope) -> Awaitable[None] | None:
+        """Add `user` and `token_info` to the request's context, `connexion.context`, or return what will.
 
         Raises OAuthProblem (401) without valid credentials, OAuthScopeProblem (403) without the scopes, and
         what a handler raises.
         """
         info = self._verify(_LazyRequest(scope))
-        if not isinstance(info, dict):  # It is faster to ask for that than for a coroutine.
-            while iscoroutine(info):
-                info = await info
+        if isinstance(info, dict):  # Nothing to wait for, as with most handlers; a coroutine costs more.
+            _add_to_context(scope, info)
+            return None
+        return self._check_later(scope, info)
+
+    @staticmethod
+    async def _check_later(scope: Scope, info: Any) -> None:
+        while iscoroutine(info):
+            info = await info
         if info is NO_VALUE:
             raise OAuthProblem(detail="No authorization token provided")
-        context: dict[str, Any] = scope.setdefault("extensions", {}).setdefault(CONTEXT_KEY, {})
-        context["user"], context["token_info"] = info.get("sub", info.get("uid")), info
-        return context
+        _add_to_context(scope, info)
+
+
+def _add_to_context(scope: Scope, info: Mapping[str, Any]) -> None:
+    context = scope.setdefault("extensions", {}).setdefault(CONTEXT_KEY, {})
+    context["user"], context["token_info"] = info.get("sub", info.get("uid")), info
 
 
 def _first_of(alternatives: Sequence[Verify]) -> Verify:

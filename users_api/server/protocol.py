@@ -35,6 +35,8 @@ FREE_CHUNKS: Final = 2_000
 MIN_CHUNK_BYTES: Final = 64
 DISCARDED_BYTES: Final = 16 * 1024**2
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
+CONNECTION: Final = "users_api.connection"
+"""The key in each request's state of a dictionary that lasts as long as its connection."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Protocol(HttpToolsProtocol):
         requests that arrive over HTTPS, as a trusted proxy reports.
         """
         super().__init__(*arguments, **options)
+        self.app_state = {**self.app_state, CONNECTION: {}}
         self._limits, self._render, self._https_headers = limits or Limits(), render, https_headers or []
         self._budget = budget or MemoryBudget(self._limits.memory_bytes)
         self._rate = rate or ReadingRate(self._limits.large_bytes_per_second)
