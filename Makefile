@@ -107,7 +107,7 @@ bench: .venv/bench.stamp ## Compare this service with its peers, up to 10 minute
 bench-growth: .venv/bench.stamp ## Measure how costs grow with table, connections, bodies and uptime, up to 10 minutes
 	@$(BIN)/python -m bench growth
 
-bench-access: .venv/bench.stamp ## Compare this service with and without access tokens, up to 8 minutes
+bench-access: .venv/bench.stamp ## Compare this service with and without access tokens, half an hour
 	@$(BIN)/python -m bench access
 
 bench-guard: .venv/bench.stamp ## Fail if a request exceeds its CPU goal relative to the tutorial by 20 %, two minutes

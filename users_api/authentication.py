@@ -60,7 +60,7 @@ class OwnTokens:
         self.tokens = BearerTokens(
             TokenVerifier(OWN_ISSUER, audience),
             signer,
-            revoked_clients=self._revocations.clients,
+            revocations=self._revocations,
         )
         self.security_map: Mapping[str, Any] = {"oauth2": lambda: self.tokens, "basic": BasicCredentials}
 

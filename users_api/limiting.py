@@ -39,8 +39,13 @@ class Limiting:
         self._general = rate_limiter("api", limits, store) if limits else None
         self._of_tokens = rate_limiter("tokens", token_limits or RateLimits.parse(TOKEN_RATE_LIMIT), store)
 
+    @property
+    def path_ends(self) -> tuple[str, ...]:
+        """How the paths end for which `limiter` can return something."""
+        return self._token_paths if self._general is None else ("",)
+
     def limiter(self, scope: Scope) -> RateLimiter | None:
-        """Return what counts the request; paths are compared as the router compares them."""
+        """Return what counts the request, or None; paths are compared as the router compares them."""
         if self._asks_for_token(scope):
             return self._of_tokens
         general = self._general
@@ -57,14 +62,13 @@ class Limiting:
             except InvalidToken:
                 found = None
             if isinstance(found, Verified):
-                return f"client:{found.token.client_id}"
+                return f"client:{found.client_id}"
             if isinstance(found, Coroutine):
                 found.close()
         return f"address:{address_key(scope)}"
 
     def _asks_for_token(self, scope: Scope) -> bool:
-        may_ask: bool = scope["path"].endswith(self._token_paths)  # This is fast; what follows is exact.
-        return may_ask and scope["method"] == "POST" and path_below_root(scope) in self._token_paths
+        return scope["method"] == "POST" and path_below_root(scope) in self._token_paths
 
     async def close(self) -> None:
         """Close the connections to Redis."""

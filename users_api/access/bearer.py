@@ -6,23 +6,23 @@ checks the requests of an operation.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 from time import time
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NoReturn, Protocol, final
 
 from connexion.security import NO_VALUE
 from starlette.types import Scope
 
 from users_api.access.keys import PublicKeys
-from users_api.access.tokens import AccessToken, InvalidToken, TokenVerifier, UnknownKey
+from users_api.access.tokens import InvalidToken, TokenVerifier, UnknownKey
 
 AUTHORIZATION: Final = b"authorization"
 SCHEME: Final = b"Bearer"
 USUAL: Final = SCHEME + b" %s"  # A token in another spelling takes no other place in the memory.
 MAX_CACHED_TOKENS: Final = 10_000
 MAX_CACHED_LENGTH: Final = 2048  # Longer ones are verified each time, so that the cache takes at most 20 MB.
-NO_CLIENTS: Final = frozenset[str]()
 CONNECTION: Final = "users_api.connection"
 """The key in the request's state of what belongs to its connection."""
 
@@ -49,10 +49,29 @@ class Issuer(Protocol):
         """Return whether the issuer has a key with this id, fetching its keys again if necessary."""
 
 
-class Verified(NamedTuple):
+class Revoked(Protocol):
+    """The clients whose tokens no longer count."""
+
+    @property
+    def clients(self) -> Container[str]:
+        """Their ids."""
+
+
+class NoRevocations:
+    """All tokens count until they expire."""
+
+    clients: Container[str] = frozenset()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Verified:
     """A token that has been verified."""
 
-    token: AccessToken
+    client_id: str
+    scopes: frozenset[str]
+    expires_at: float
+    """In seconds since 1970."""
     claims: Mapping[str, Any]
     """What the handlers get as `token_info`."""
 
@@ -65,12 +84,12 @@ class BearerTokens:
         verifier: TokenVerifier,
         issuer: Issuer,
         *,
-        revoked_clients: Callable[[], Container[str]] = lambda: NO_CLIENTS,
+        revocations: Revoked = NoRevocations(),  # noqa: B008 -- it has no state.
         clock: Callable[[], float] = time,
     ) -> None:
         """Accept the tokens of an issuer, except those of its revoked clients; the clock is Unix time."""
         self._verifier, self._issuer, self._clock = verifier, issuer, clock
-        self._revoked_clients = revoked_clients
+        self._revocations = revocations
         self._verified = dict[bytes, Verified]()
         self._keys = issuer.keys
 
@@ -84,17 +103,16 @@ class BearerTokens:
 
         def check(request: Any) -> Any:
             found = self.find(request.scope)
-            if isinstance(found, Verified):
-                return permit(found)
-            return NO_VALUE if found is None else permit_later(found)
+            if type(found) is Verified:
+                return found.claims if required <= found.scopes else refuse()
+            return NO_VALUE if found is None else check_later(found)
 
-        def permit(found: Verified) -> Mapping[str, Any]:
-            if required <= found.token.scopes:
-                return found.claims
+        async def check_later(found: Awaitable[Verified]) -> Mapping[str, Any]:
+            verified = await found
+            return verified.claims if required <= verified.scopes else refuse()
+
+        def refuse() -> NoReturn:
             raise InsufficientScope(required)
-
-        async def permit_later(found: Awaitable[Verified]) -> Mapping[str, Any]:
-            return permit(await found)
 
         return check
 
@@ -107,36 +125,38 @@ class BearerTokens:
         Raises:
             InvalidToken: it is not valid, or there are several.
         """
-        credentials = None
-        for name, value in scope["headers"]:
-            if name == AUTHORIZATION:
-                if credentials is not None:
-                    message = "the request has several Authorization headers"
-                    raise InvalidToken(message)
-                credentials = value
+        fields = scope["headers"]
+        by_name = dict(fields)
+        credentials = by_name.get(AUTHORIZATION)
         if credentials is None:
             return None
-        connection = scope["state"].get(CONNECTION) if "state" in scope else None
-        verified = self._recall(credentials, connection)
-        if verified is None or verified.token.expires_at <= self._clock():
-            return self._read(credentials)
-        if verified.token.client_id in self._revoked_clients():
-            raise _revoked(verified.token)
-        return verified
-
-    def _recall(self, credentials: bytes, connection: dict[Any, Any] | None) -> Verified | None:
-        """Return the token if it was verified with the current keys."""
-        keys = self._issuer.keys
+        if len(by_name) < len(fields) and sum(name == AUTHORIZATION for name, _ in fields) > 1:
+            message = "the request has several Authorization headers"
+            raise InvalidToken(message)
         # The time that comparing takes says nothing to a client: the token is its own. Behind a proxy that
         # shares connections, one would have to guess 16 bytes at once, and a signature has 64 random ones.
-        if connection and (sent := connection.get(self)) and sent[0] == credentials and sent[1] is keys:
-            remembered: Verified = sent[2]
-            return remembered
+        verified: Verified | None
+        try:
+            sent, keys, verified = scope["state"][CONNECTION][self]
+        except KeyError:
+            verified = self._recall(credentials, scope)
+        else:
+            if sent != credentials or keys is not self._issuer.keys:
+                verified = self._recall(credentials, scope)
+        if verified is None or verified.expires_at <= self._clock():
+            return self._read(credentials)
+        if verified.client_id in self._revocations.clients:
+            raise _revoked(verified.client_id)
+        return verified
+
+    def _recall(self, credentials: bytes, scope: Scope) -> Verified | None:
+        """Return the token if it was verified with the current keys, and remember it for the connection."""
+        keys = self._issuer.keys
         if keys is not self._keys:
             self._keys = keys
             self._verified.clear()
         verified = self._verified.get(hashlib.sha256(credentials).digest())
-        if verified and connection is not None:
+        if verified and (connection := scope.get("state", {}).get(CONNECTION)) is not None:
             connection[self] = credentials, keys, verified
         return verified
 
@@ -160,11 +180,10 @@ class BearerTokens:
     def _verify(self, text: bytes) -> Verified:
         """Verify the token with the present keys, and remember it."""
         token = self._verifier.verify(text.decode("latin-1"), self._issuer.keys, self._clock())
-        if token.client_id in self._revoked_clients():
-            raise _revoked(token)
-        verified = Verified(
-            token, {"sub": token.subject, "client_id": token.client_id, "scope": token.scopes}
-        )
+        if token.client_id in self._revocations.clients:
+            raise _revoked(token.client_id)
+        claims = {"sub": token.subject, "client_id": token.client_id, "scope": token.scopes}
+        verified = Verified(token.client_id, token.scopes, token.expires_at, claims)
         if len(text) <= MAX_CACHED_LENGTH:
             if len(self._verified) >= MAX_CACHED_TOKENS:
                 for oldest in list(islice(self._verified, MAX_CACHED_TOKENS // 10)):
@@ -173,8 +192,8 @@ class BearerTokens:
         return verified
 
 
-def _revoked(token: AccessToken) -> InvalidToken:
-    return InvalidToken(f"the client {token.client_id} is revoked")
+def _revoked(client_id: str) -> InvalidToken:
+    return InvalidToken(f"the client {client_id} is revoked")
 
 
 def challenge(realm: str, error: Exception | None) -> str:

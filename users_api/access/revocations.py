@@ -13,6 +13,13 @@ class RevocationsUnknown(Exception):  # noqa: N818 -- exceptions here are named 
     """The revoked clients have not been read since the worker started, so no token can be accepted."""
 
 
+class _Unknown(frozenset[str]):
+    """The revoked clients before they have been read."""
+
+    def __contains__(self, _client: object) -> bool:
+        raise RevocationsUnknown
+
+
 class Revocations:
     """Knows the revoked clients; if they cannot be read again, the ones read last still count.
 
@@ -24,24 +31,15 @@ class Revocations:
         self, read: Callable[[], Awaitable[frozenset[str]]], on_failure: Callable[[Exception], object]
     ) -> None:
         """Store the function that reads the ids of the revoked clients."""
-        self._clients: frozenset[str] | None = None
+        self.clients: frozenset[str] = _Unknown()
+        """Their ids; before they are read, asking whether one is among them raises RevocationsUnknown."""
         self._read, self._on_failure = read, on_failure
-
-    def clients(self) -> frozenset[str]:
-        """Return the ids of the revoked clients.
-
-        Raises:
-            RevocationsUnknown: they could not be read yet.
-        """
-        if self._clients is None:
-            raise RevocationsUnknown
-        return self._clients
 
     async def refresh(self) -> bool:
         """Read the revoked clients; return whether that succeeded."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                self._clients = await self._read()
+                self.clients = await self._read()
         except Exception as error:  # noqa: BLE001 -- those read last stay revoked, whatever the failure.
             self._on_failure(error)
             return False
@@ -49,7 +47,7 @@ class Revocations:
 
     async def watch(self) -> None:
         """Read the revoked clients every few seconds; cancel it to stop."""
-        succeeded = self._clients is not None
+        succeeded = not isinstance(self.clients, _Unknown)
         while True:
             await asyncio.sleep(POLL_SECONDS if succeeded else RETRY_SECONDS)
             succeeded = await self.refresh()

@@ -29,6 +29,7 @@ class RateLimitMiddleware:
         self,
         app: ASGIApp,
         *,
+        path_ends: tuple[str, ...] = ("",),
         limiter: Callable[[Scope], Limiter | None],
         identify: Callable[[Scope], Awaitable[str]],
         reject: Callable[[Scope, Decision], Rejection],
@@ -37,17 +38,22 @@ class RateLimitMiddleware:
 
         `limiter` returns what counts a request, or None for one that has no limits; `identify` returns the
         key by which it is counted, and `reject` the response 429 without the fields, which are added to it.
+        `path_ends` are the ends of the paths that can have limits: the others cost next to nothing.
         """
         self._app, self._limiter, self._identify, self._reject = app, limiter, identify, reject
+        self._path_ends = path_ends
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application, if the request is allowed."""
+        if not scope.get("path", "").endswith(self._path_ends):
+            return self._app(scope, receive, send)
+        return self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         limiter = self._limiter(scope) if scope["type"] == "http" else None
         if limiter is None:
-            return self._app(scope, receive, send)
-        return self._count(limiter, scope, receive, send)
-
-    async def _count(self, limiter: Limiter, scope: Scope, receive: Receive, send: Send) -> None:
+            await self._app(scope, receive, send)
+            return
         decision = await limiter.hit(await self._identify(scope))
         send = _adding(decision.fields, send) if decision.fields else send
         if decision.allowed:
