@@ -58,7 +58,7 @@ class Limiting:
         """
         if self._tokens and not self._asks_for_token(scope):
             try:
-                found = self._tokens.find(scope)
+                found = self._tokens.find(scope, dict(scope["headers"]))
             except InvalidToken:
                 found = None
             if isinstance(found, Verified):

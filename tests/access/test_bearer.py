@@ -97,7 +97,7 @@ def state(request: pytest.FixtureRequest) -> None:
 def found(tokens: BearerTokens, *values: bytes) -> Any:
     """Return what is found in a request with these Authorization headers."""
     headers = [(b"host", b"here"), *((b"authorization", value) for value in values)]
-    return tokens.find({"headers": headers, "state": STATE})
+    return tokens.find({"headers": headers, "state": STATE}, dict(headers))
 
 
 @pytest.mark.parametrize("spelling", [b"Bearer ", b"bearer ", b"BEARER ", b"Bearer   "])

@@ -232,7 +232,7 @@ async def stock_answer(app, scope):
 
 async def checked(security, scope):
     """Return the context of a request with valid credentials."""
-    if pending := security.check(scope):
+    if pending := security.check(scope, dict(scope["headers"])):
         await pending
     return scope["extensions"]["connexion_context"]
 

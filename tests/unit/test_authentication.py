@@ -58,9 +58,10 @@ def test_before_the_revoked_clients_are_read_no_token_is_accepted(
 ) -> None:
     created = own(settings, tmp_path)
     token = created.signer.issue("client", ["users:read"])
+    headers = {b"authorization": f"Bearer {token}".encode()}
 
     with pytest.raises(RevocationsUnknown):
-        created.tokens.find({"headers": [(b"authorization", f"Bearer {token}".encode())]})
+        created.tokens.find({"headers": list(headers.items())}, headers)
 
 
 def test_development_creates_a_key_once(settings: type[Config], tmp_path: Path) -> None:

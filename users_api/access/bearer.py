@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 from time import time
-from typing import Any, Final, NoReturn, Protocol, final
+from typing import Any, Final, Protocol, final
 
 from connexion.security import NO_VALUE
 from starlette.types import Scope
@@ -93,31 +93,14 @@ class BearerTokens:
         self._verified = dict[bytes, Verified]()
         self._keys = issuer.keys
 
-    def get_fn(self, _scheme: Mapping[str, Any], required_scopes: Sequence[str]) -> Callable[[Any], Any]:
-        """Return a function that returns a request's claims, or Connexion's NO_VALUE if there is no token.
+    def get_fn(self, _scheme: Mapping[str, Any], required_scopes: Sequence[str]) -> "TokenCheck":
+        """Return the function that checks the requests of an operation."""
+        return TokenCheck(self.find, required_scopes)
 
-        The function returns an awaitable instead while the issuer's keys have to be fetched. It raises
-        InvalidToken and InsufficientScope.
-        """
-        required = frozenset(required_scopes)
-
-        def check(request: Any) -> Any:
-            found = self.find(request.scope)
-            if type(found) is Verified:
-                return found.claims if required <= found.scopes else refuse()
-            return NO_VALUE if found is None else check_later(found)
-
-        async def check_later(found: Awaitable[Verified]) -> Mapping[str, Any]:
-            verified = await found
-            return verified.claims if required <= verified.scopes else refuse()
-
-        def refuse() -> NoReturn:
-            raise InsufficientScope(required)
-
-        return check
-
-    def find(self, scope: Scope) -> Verified | Awaitable[Verified] | None:
+    def find(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Verified | Awaitable[Verified] | None:
         """Return the verified token of a request, or None without one.
+
+        `headers` are those of the scope by name.
 
         A server may keep a dictionary for each connection in the request's state, under CONNECTION. The token
         that a connection sent last is also remembered there, because comparing it is faster than hashing it.
@@ -125,12 +108,11 @@ class BearerTokens:
         Raises:
             InvalidToken: it is not valid, or there are several.
         """
-        fields = scope["headers"]
-        by_name = dict(fields)
-        credentials = by_name.get(AUTHORIZATION)
+        credentials = headers.get(AUTHORIZATION)
         if credentials is None:
             return None
-        if len(by_name) < len(fields) and sum(name == AUTHORIZATION for name, _ in fields) > 1:
+        fields = scope["headers"]
+        if len(headers) < len(fields) and sum(name == AUTHORIZATION for name, _ in fields) > 1:
             message = "the request has several Authorization headers"
             raise InvalidToken(message)
         # The time that comparing takes says nothing to a client: the token is its own. Behind a proxy that
@@ -167,7 +149,8 @@ class BearerTokens:
             return None
         text = text.strip(b" \t")  # RFC 9110, 5.5
         if credentials != USUAL % text:
-            return self.find({"headers": [(AUTHORIZATION, USUAL % text)]})
+            usual = {AUTHORIZATION: USUAL % text}
+            return self.find({"headers": list(usual.items())}, usual)
         try:
             return self._verify(text)
         except UnknownKey as error:
@@ -190,6 +173,44 @@ class BearerTokens:
                     del self._verified[oldest]
             self._verified[hashlib.sha256(USUAL % text).digest()] = verified
         return verified
+
+
+class TokenCheck:
+    """Checks that the requests of an operation carry a token with the scopes that it requires."""
+
+    def __init__(
+        self,
+        find: Callable[[Scope, Mapping[bytes, bytes]], Verified | Awaitable[Verified] | None],
+        required_scopes: Iterable[str],
+    ) -> None:
+        """Check the tokens that a function finds."""
+        self._find, self._required = find, frozenset(required_scopes)
+
+    def __call__(self, request: Any) -> Any:
+        """Return what `check_scope` returns for the request's scope."""
+        return self.check_scope(request.scope, dict(request.scope["headers"]))
+
+    def check_scope(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Any:
+        """Return the claims of a request's token, or Connexion's NO_VALUE if there is none.
+
+        An awaitable of them is returned instead while the issuer's keys have to be fetched.
+
+        Raises:
+            InvalidToken: the token is not valid.
+            InsufficientScope: it lacks a scope.
+        """
+        found = self._find(scope, headers)
+        if type(found) is Verified:
+            if self._required <= found.scopes:
+                return found.claims
+            raise InsufficientScope(self._required)
+        return NO_VALUE if found is None else self._check_later(found)
+
+    async def _check_later(self, found: Awaitable[Verified]) -> Mapping[str, Any]:
+        verified = await found
+        if self._required <= verified.scopes:
+            return verified.claims
+        raise InsufficientScope(self._required)
 
 
 def _revoked(client_id: str) -> InvalidToken:

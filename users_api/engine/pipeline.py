@@ -146,9 +146,9 @@ class Pipeline:
                 )
             else:
                 scope["operation"] = operation
-                if operation.security and (pending := operation.security.check(scope)):
-                    await pending
                 headers = dict(scope["headers"])
+                if operation.security and (pending := operation.security.check(scope, headers)):
+                    await pending
                 body = b"" if self._reader.is_bodiless(headers) else await self._reader.read(headers, receive)
                 if operation.validators and operation.validators.of_requests:
                     body = await operation.validators.check_request(scope, body)
@@ -171,7 +171,9 @@ class Pipeline:
             PathNotFound: nothing matches; with `auth_all_paths` the credentials are checked first.
         """
         for base_path, security in self._guarded:
-            if scope["path"].startswith(base_path) and (pending := security.check(scope)):
+            if scope["path"].startswith(base_path) and (
+                pending := security.check(scope, dict(scope["headers"]))
+            ):
                 await pending
         if redirect := self._routes.redirect(scope):
             return redirect
@@ -216,8 +218,10 @@ class Pipeline:
 
     async def _secure(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         operation: Operation | None = scope.get("operation")
-        if operation and operation.security and (pending := operation.security.check(scope)):
-            await pending
+        if operation and operation.security:
+            pending = operation.security.check(scope, dict(scope["headers"]))
+            if pending:
+                await pending
         await app(scope, receive, send)
 
     async def _validate(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
