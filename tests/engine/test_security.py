@@ -535,6 +535,31 @@ def test_the_context_keeps_existing_values(runner):
     assert context is existing
 
 
+class NamedByHeader:
+    """A handler whose function needs no request for a requirement of its own."""
+
+    def get_fn(self, _scheme, _scopes):
+        return self
+
+    def __call__(self, request):
+        return {"sub": request.headers["x-key"], "asked": "request"}
+
+    def check_scope(self, scope, headers):
+        return {"sub": headers[b"x-key"].decode(), "asked": scope["path"]}
+
+
+@pytest.mark.parametrize(
+    ("requirements", "asked"), [([{"header": []}], "/here"), ([{"header": []}, {"basic": []}], "request")]
+)
+def test_a_function_that_checks_a_scope_is_given_no_request(runner, requirements, asked):
+    handlers = {"apiKey": NamedByHeader}
+    security = Security.compile(requirements, SCHEMES, "#/security", security_map=handlers)
+
+    context = runner.run(checked(security, scope_of("/here", [(b"x-key", b"me")])))
+
+    assert (context["user"], context["token_info"]["asked"]) == ("me", asked)
+
+
 def test_functions_are_inspected_when_the_document_is_compiled(monkeypatch, runner):
     security = compiled(document(), "/scope")
     monkeypatch.setattr("connexion.security.inspect_function_arguments", None)

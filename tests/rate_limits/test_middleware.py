@@ -45,7 +45,13 @@ async def application(scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"k"})
 
 
-def messages(limiter: Limiter | None, app: Any = application, **differences: Any) -> list[dict[str, Any]]:
+def messages(
+    limiter: Limiter | None,
+    app: Any = application,
+    *,
+    path_ends: tuple[str, ...] = ("",),
+    **differences: Any,
+) -> list[dict[str, Any]]:
     """Return the messages of the response to a request whose body never arrives."""
     sent: list[dict[str, Any]] = []
 
@@ -54,11 +60,22 @@ def messages(limiter: Limiter | None, app: Any = application, **differences: Any
 
     async def request() -> None:
         scope = {"type": "http", "method": "POST", "client": ("192.0.2.1", 1), "headers": []} | differences
-        middleware = RateLimitMiddleware(app, limiter=lambda _: limiter, identify=identify, reject=reject)
+        middleware = RateLimitMiddleware(
+            app, path_ends=path_ends, limiter=lambda _: limiter, identify=identify, reject=reject
+        )
         await middleware(scope, asyncio.Event().wait, send)
 
     asyncio.run(request())
     return sent
+
+
+@pytest.mark.parametrize(("path", "keys"), [("/users", []), ("/api/token", ["address:192.0.2.1"])])
+def test_only_paths_with_these_ends_are_counted(path: str, keys: list[str]) -> None:
+    limiter = Limiter(ALLOWED)
+
+    messages(limiter, path_ends=("/token", "/keys"), path=path)
+
+    assert limiter.keys == keys
 
 
 def test_an_allowed_request_is_answered_with_the_fields() -> None:
