@@ -139,7 +139,7 @@ def _add_rate_limits(
     app.add_middleware(
         RateLimitMiddleware,
         MiddlewarePosition.BEFORE_EXCEPTION,
-        path_ends=limiting.path_ends,
+        path_suffixes=limiting.path_suffixes,
         limiter=limiting.limiter,
         identify=limiting.identify,
         reject=too_many_requests,

@@ -40,8 +40,8 @@ class Limiting:
         self._of_tokens = rate_limiter("tokens", token_limits or RateLimits.parse(TOKEN_RATE_LIMIT), store)
 
     @property
-    def path_ends(self) -> tuple[str, ...]:
-        """How the paths end for which `limiter` can return something."""
+    def path_suffixes(self) -> tuple[str, ...]:
+        """Suffixes of the paths that may be limited."""
         return self._token_paths if self._general is None else ("",)
 
     def limiter(self, scope: Scope) -> RateLimiter | None:
@@ -68,7 +68,8 @@ class Limiting:
         return f"address:{address_key(scope)}"
 
     def _asks_for_token(self, scope: Scope) -> bool:
-        return scope["method"] == "POST" and path_below_root(scope) in self._token_paths
+        may_ask: bool = scope["path"].endswith(self._token_paths)  # This is fast; what follows is exact.
+        return may_ask and scope["method"] == "POST" and path_below_root(scope) in self._token_paths
 
     async def close(self) -> None:
         """Close the connections to Redis."""

@@ -232,8 +232,7 @@ async def stock_answer(app, scope):
 
 async def checked(security, scope):
     """Return the context of a request with valid credentials."""
-    if pending := security.check(scope, dict(scope["headers"])):
-        await pending
+    await security.check_and_wait(scope)
     return scope["extensions"]["connexion_context"]
 
 
@@ -544,7 +543,7 @@ class NamedByHeader:
     def __call__(self, request):
         return {"sub": request.headers["x-key"], "asked": "request"}
 
-    def check_scope(self, scope, headers):
+    def check_asgi_scope(self, scope, headers):
         return {"sub": headers[b"x-key"].decode(), "asked": scope["path"]}
 
 

@@ -49,7 +49,7 @@ def messages(
     limiter: Limiter | None,
     app: Any = application,
     *,
-    path_ends: tuple[str, ...] = ("",),
+    path_suffixes: tuple[str, ...] = ("",),
     **differences: Any,
 ) -> list[dict[str, Any]]:
     """Return the messages of the response to a request whose body never arrives."""
@@ -61,7 +61,7 @@ def messages(
     async def request() -> None:
         scope = {"type": "http", "method": "POST", "client": ("192.0.2.1", 1), "headers": []} | differences
         middleware = RateLimitMiddleware(
-            app, path_ends=path_ends, limiter=lambda _: limiter, identify=identify, reject=reject
+            app, path_suffixes=path_suffixes, limiter=lambda _: limiter, identify=identify, reject=reject
         )
         await middleware(scope, asyncio.Event().wait, send)
 
@@ -70,10 +70,10 @@ def messages(
 
 
 @pytest.mark.parametrize(("path", "keys"), [("/users", []), ("/api/token", ["address:192.0.2.1"])])
-def test_only_paths_with_these_ends_are_counted(path: str, keys: list[str]) -> None:
+def test_only_paths_with_these_suffixes_are_counted(path: str, keys: list[str]) -> None:
     limiter = Limiter(ALLOWED)
 
-    messages(limiter, path_ends=("/token", "/keys"), path=path)
+    messages(limiter, path_suffixes=("/token", "/keys"), path=path)
 
     assert limiter.keys == keys
 

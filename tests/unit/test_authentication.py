@@ -121,5 +121,5 @@ def test_an_external_issuer_replaces_the_own_one(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_server_keeps_a_dictionary_of_each_connection_where_tokens_are_remembered() -> None:
+def test_the_server_and_bearer_use_the_same_key_for_connection_state() -> None:
     assert bearer.CONNECTION == protocol.CONNECTION

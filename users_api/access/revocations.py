@@ -1,7 +1,7 @@
-"""The clients whose tokens no longer count; each worker asks for them every few seconds."""
+"""The clients whose tokens are no longer accepted; each worker asks for them every few seconds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 POLL_SECONDS: Final = 3.0
@@ -13,7 +13,7 @@ class RevocationsUnknown(Exception):  # noqa: N818 -- exceptions here are named 
     """The revoked clients have not been read since the worker started, so no token can be accepted."""
 
 
-class _Unknown(frozenset[str]):
+class _NotYetRead(Container[str]):
     """The revoked clients before they have been read."""
 
     def __contains__(self, _client: object) -> bool:
@@ -31,8 +31,8 @@ class Revocations:
         self, read: Callable[[], Awaitable[frozenset[str]]], on_failure: Callable[[Exception], object]
     ) -> None:
         """Store the function that reads the ids of the revoked clients."""
-        self.clients: frozenset[str] = _Unknown()
-        """Their ids; before they are read, asking whether one is among them raises RevocationsUnknown."""
+        self.clients: Container[str] = _NotYetRead()
+        """Ids of the revoked clients; `in` raises RevocationsUnknown before the first successful read."""
         self._read, self._on_failure = read, on_failure
 
     async def refresh(self) -> bool:
@@ -47,7 +47,7 @@ class Revocations:
 
     async def watch(self) -> None:
         """Read the revoked clients every few seconds; cancel it to stop."""
-        succeeded = not isinstance(self.clients, _Unknown)
+        succeeded = not isinstance(self.clients, _NotYetRead)
         while True:
             await asyncio.sleep(POLL_SECONDS if succeeded else RETRY_SECONDS)
             succeeded = await self.refresh()

@@ -171,10 +171,8 @@ class Pipeline:
             PathNotFound: nothing matches; with `auth_all_paths` the credentials are checked first.
         """
         for base_path, security in self._guarded:
-            if scope["path"].startswith(base_path) and (
-                pending := security.check(scope, dict(scope["headers"]))
-            ):
-                await pending
+            if scope["path"].startswith(base_path):
+                await security.check_and_wait(scope)
         if redirect := self._routes.redirect(scope):
             return redirect
         if not (self._answers_unknown_paths or (self._has_flask_routes and self._flask.has(scope))):
@@ -219,9 +217,7 @@ class Pipeline:
     async def _secure(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         operation: Operation | None = scope.get("operation")
         if operation and operation.security:
-            pending = operation.security.check(scope, dict(scope["headers"]))
-            if pending:
-                await pending
+            await operation.security.check_and_wait(scope)
         await app(scope, receive, send)
 
     async def _validate(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

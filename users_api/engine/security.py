@@ -2,8 +2,9 @@
 
 Connexion's own handlers check the credentials. As in Connexion, a function that is not a coroutine function
 runs on the event loop, so it must not block; write a function that waits as `async def`. The function that a
-handler's `get_fn` returns may have an attribute `check_scope`: if nothing else is required, it is called
-instead, with the ASGI scope and its headers by name, which saves the creation of a request.
+handler's `get_fn` returns may have an attribute `check_asgi_scope`: if the
+operation requires nothing else, it is called instead, with the ASGI scope and its headers by name, so that no
+request has to be created.
 """
 
 from asyncio import iscoroutine
@@ -46,7 +47,7 @@ class Security:
     def __init__(self, alternatives: Sequence[Verify], query_names: frozenset[str]) -> None:
         """Store the functions that verify a request, and the names of the API keys' query parameters."""
         verify = alternatives[0] if len(alternatives) == 1 else _first_of(alternatives)
-        self._verify = getattr(verify, "check_scope", None) or _with_request(verify)
+        self._verify = getattr(verify, "check_asgi_scope", None) or _with_request(verify)
         self.query_names = query_names
 
     @classmethod
@@ -70,23 +71,28 @@ class Security:
         return cls(alternatives, query_names(requirements, schemes))
 
     def check(self, scope: Scope, headers: dict[bytes, bytes]) -> Awaitable[None] | None:
-        """Add `user` and `token_info` to the request's context, `connexion.context`, or return what will.
+        """Set `user` and `token_info` in `connexion.context`; return an awaitable if the check has to wait.
 
-        `headers` are those of the scope; for a repeated name the last value.
+        `headers` are those of the scope by name; for a repeated name the last value.
 
         Raises OAuthProblem (401) without valid credentials, OAuthScopeProblem (403) without the scopes, and
         what a handler raises.
         """
         info = self._verify(scope, headers)
         if type(info) is not dict or "extensions" in scope:
-            return self._check_later(scope, info)
-        # As with most handlers and servers: nothing to wait for, and no extensions.
-        user = info["sub"] if "sub" in info else info.get("uid")
+            return self._finish(scope, info)
+        # The fast path of `check_asgi_scope`: the result is ready, and there are no extensions yet.
+        user = info.get("sub", info.get("uid"))
         scope["extensions"] = {CONTEXT_KEY: {"user": user, "token_info": info}}
         return None
 
+    async def check_and_wait(self, scope: Scope) -> None:
+        """Do what `check` does, and wait for the result."""
+        if pending := self.check(scope, dict(scope["headers"])):
+            await pending
+
     @staticmethod
-    async def _check_later(scope: Scope, info: Any) -> None:
+    async def _finish(scope: Scope, info: Any) -> None:
         while iscoroutine(info):
             info = await info
         if info is NO_VALUE:

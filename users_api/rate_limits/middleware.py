@@ -29,7 +29,7 @@ class RateLimitMiddleware:
         self,
         app: ASGIApp,
         *,
-        path_ends: tuple[str, ...] = ("",),
+        path_suffixes: tuple[str, ...] = ("",),
         limiter: Callable[[Scope], Limiter | None],
         identify: Callable[[Scope], Awaitable[str]],
         reject: Callable[[Scope, Decision], Rejection],
@@ -38,14 +38,14 @@ class RateLimitMiddleware:
 
         `limiter` returns what counts a request, or None for one that has no limits; `identify` returns the
         key by which it is counted, and `reject` the response 429 without the fields, which are added to it.
-        `path_ends` are the ends of the paths that can have limits: the others cost next to nothing.
+        `path_suffixes` are suffixes of the paths that may be limited; other requests bypass `limiter`.
         """
         self._app, self._limiter, self._identify, self._reject = app, limiter, identify, reject
-        self._path_ends = path_ends
+        self._path_suffixes = path_suffixes
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Call the application, if the request is allowed."""
-        if not scope.get("path", "").endswith(self._path_ends):
+        if not scope.get("path", "").endswith(self._path_suffixes):
             return self._app(scope, receive, send)
         return self._count(scope, receive, send)
 

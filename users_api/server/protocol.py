@@ -36,7 +36,7 @@ MIN_CHUNK_BYTES: Final = 64
 DISCARDED_BYTES: Final = 16 * 1024**2
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
 CONNECTION: Final = "users_api.connection"
-"""The key in each request's state of a dictionary that lasts as long as its connection."""
+"""Key in `scope["state"]` of a dictionary that lives as long as the connection."""
 
 
 @dataclass(frozen=True)
