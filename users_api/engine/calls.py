@@ -78,6 +78,7 @@ class Handler:
         self.names = frozenset(each.name for each in named)
         self.takes_context = self.takes_all and not context_by_name
         self.wants_context = CONTEXT_ARGUMENT in self.names
+        self.needs_context = self.takes_context or self.wants_context
         self.takes_declared = self.takes_all or declared <= self.names
         required = {each.name for each in named if each.default is each.empty}
         # None for optional parameters that were not sent.
@@ -103,10 +104,9 @@ class Handler:
 
     def add_context(self, arguments: dict[str, Any], context: dict[str, Any]) -> None:
         """Add the values of the context that the function accepts, such as `user` and `token_info`."""
-        if self.takes_context or not self.names.isdisjoint(context):
-            arguments.update(
-                {name: value for name, value in context.items() if self.takes_context or name in self.names}
-            )
+        arguments.update(
+            {name: value for name, value in context.items() if self.takes_context or name in self.names}
+        )
         if self.wants_context:
             arguments[CONTEXT_ARGUMENT] = context
 

@@ -181,11 +181,12 @@ class Operation:
         context = scope["extensions"].get(CONTEXT_KEY) if "extensions" in scope else None
         if context is None:
             context = {}
-        if context or self.handler.wants_context:
-            self.handler.add_context(arguments, context)
+        handler = self.handler
+        if handler.needs_context or (context and not handler.names.isdisjoint(context)):
+            handler.add_context(arguments, context)
         bind_request(self.view, scope, replay_body(body, receive), context)
         running = self._run(
-            scope, body, arguments if self.handler.takes_exactly else self.handler.select_arguments(arguments)
+            scope, body, arguments if handler.takes_exactly else handler.select_arguments(arguments)
         )
         return self._validated(scope, running) if self._validates else running
 
