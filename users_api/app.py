@@ -23,6 +23,7 @@ from users_api.database import (
     engine_options,
     listen_to_engine_events,
     newest_migration,
+    observe_statements,
     run_in_greenlet,
     set_session_timeouts,
     wait_on_the_loop,
@@ -34,6 +35,7 @@ from users_api.engine.pages import Pages
 from users_api.hosts import AllowedHosts
 from users_api.limiting import Limiting, too_many_requests
 from users_api.models import User
+from users_api.observability.statements import ReportedStatements
 from users_api.rate_limits.middleware import RateLimitMiddleware
 from users_api.security_headers import PAGE_HEADERS, TAGGED_PAGE_HEADERS
 from users_api.server.metrics import Metrics, MetricsMiddleware
@@ -216,6 +218,7 @@ async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
     newest_migration(str(MIGRATIONS))  # Cached here, because a request might find no free file descriptor.
     with app.app.app_context():
         _prepare_engine(db.engine, settings)
+        observe_statements(db.autocommit_engine, ReportedStatements(db.engine.dialect.name))
         authentication, limiting = (app.app.extensions.get(name) for name in ("authentication", "limiting"))
         async with AsyncExitStack() as stack:
             if authentication:

@@ -101,6 +101,8 @@ def main() -> None:
     DATABASE_LOCK_TIMEOUT, DATABASE_IDLE_TIMEOUT, REQUESTS_IN_FLIGHT, REQUEST_TIMEOUT, CLIENT_CONNECTIONS,
     HEAD_LIMIT, HEAD_TIMEOUT, BODY_LIMIT, BODY_TIMEOUT, MEMORY_BUDGET, SEND_TIMEOUT, KEEP_ALIVE,
     GRACEFUL_TIMEOUT.
+
+    Logs: LOG_LEVEL, LOG_FORMAT.
     """
 
 
@@ -200,6 +202,7 @@ def run(host: str, port: int | None, *, migrate: bool, seed: bool) -> None:
     ]
     arguments = [f"{name}={value}" for name, value in options.items()]
     program = [sys.executable, "-P", "-m", "uvicorn", DEVELOPMENT_FACTORY, "--factory", "--no-server-header"]
+    program.append("--no-access-log")  # The service logs requests itself.
     command = [*program, *watched, *arguments]
     started = STARTED_MESSAGE.format(
         host=_browser_host(host), port=port, database=_database_location(settings)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from users_api.access.discovery import parse_issuer
 from users_api.access.keys import SigningKeys
+from users_api.observability.configuration import FORMATS, LEVELS
 from users_api.rate_limits.limits import RateLimits
 from users_api.rate_limits.redis_store import redis_url
 from users_api.server.slots import MAX_WORKERS
@@ -185,6 +186,18 @@ def access_mode(text: str) -> bool:
     return text == "required"
 
 
+def one_of(*values: str) -> Callable[[str], str]:
+    """Return a parser of a choice between these values."""
+
+    def parse(text: str) -> str:
+        if text in values:
+            return text
+        message = f"must be {', '.join(f'`{each}`' for each in values[:-1])} or `{values[-1]}`, not {text!r}"
+        raise ValueError(message)
+
+    return parse
+
+
 def audience(text: str) -> str:
     """Return the audience, which names this service in access tokens (RFC 9068, 2.2)."""
     if len(text) > MAX_AUDIENCE_LENGTH or not (text.isascii() and text.isprintable()):
@@ -270,6 +283,8 @@ class Config:
     SEND_TIMEOUT = EnvironmentVariable("SEND_TIMEOUT", seconds_between(0.1, 600), default="20")
     KEEP_ALIVE = EnvironmentVariable("KEEP_ALIVE", integer_between(1, 3600), default="95")
     GRACEFUL_TIMEOUT = EnvironmentVariable("GRACEFUL_TIMEOUT", integer_between(1, 600), default="20")
+    LOG_LEVEL = EnvironmentVariable("LOG_LEVEL", one_of(*LEVELS), default="info")
+    LOG_FORMAT = EnvironmentVariable("LOG_FORMAT", one_of(*FORMATS), default="text")
 
 
 class DevelopmentConfig(Config):
@@ -301,6 +316,7 @@ class ProductionConfig(Config):
         "any client that can reach the port can read and change all users.",
     )
     SECRET_KEY = EnvironmentVariable("SECRET_KEY", secret_key, default="")
+    LOG_FORMAT = EnvironmentVariable("LOG_FORMAT", one_of(*FORMATS), default="json")
     SQLALCHEMY_DATABASE_URI = EnvironmentVariable(
         "DATABASE_URL",
         database_url,

@@ -17,6 +17,7 @@ import click
 from starlette.types import ASGIApp
 from yaml import MarkedYAMLError
 
+from users_api.observability.configuration import Logs
 from users_api.security_headers import HTTPS_HEADERS
 from users_api.server.configuration import ServerOptions
 from users_api.server.development import ErrorApp, FallbackApp
@@ -33,11 +34,17 @@ logger: Final = logging.getLogger("uvicorn.error")
 def create_app() -> ASGIApp:
     """Return the application, or one that responds with the error if it cannot be created."""
     try:
+        _configure_logs()
         app: ASGIApp = import_module("users_api.app").create_app()
     except Exception as error:  # noqa: BLE001 -- code under development raises any exception.
         return _error_app(error)
     announce = partial(click.echo, os.environ[STARTUP_MESSAGE_VARIABLE], err=True)
     return FallbackApp(app, announce, replace=_error_app)
+
+
+def _configure_logs() -> None:
+    settings = import_module("users_api.config").load_settings()
+    Logs(settings.LOG_FORMAT).configure(settings.LOG_LEVEL)
 
 
 def _error_app(error: Exception) -> ErrorApp:

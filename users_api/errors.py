@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -48,27 +47,7 @@ LONGEST_NAME: Final = 256
 QUOTES: Final = '"\\'
 
 
-class RateLimitFilter(logging.Filter):
-    """Passes one record a second, since every request fails the same way during a database outage."""
-
-    _next = 0.0
-
-    def filter(self, _record: logging.LogRecord) -> bool:
-        """Return whether the last record passed at least a second ago."""
-        now = monotonic()
-        if now < self._next:
-            return False
-        self._next = now + 1
-        return True
-
-
 logger = logging.getLogger(__name__)
-outage_logger = logger.getChild("outages")
-outage_logger.addFilter(RateLimitFilter())
-revocation_logger = logger.getChild("revocations")
-revocation_logger.addFilter(RateLimitFilter())
-rejection_logger = logger.getChild("rejections")
-rejection_logger.addFilter(RateLimitFilter())
 
 
 class Rejection(Exception):  # noqa: N818 -- exceptions are named for what happened.
@@ -234,20 +213,20 @@ def _in_one_sentence(error: FieldError, *, whole: str) -> str:
 
 def invalid_token(error: InvalidToken) -> Response:
     """Return 401 without the reason, which only the log has."""
-    rejection_logger.warning("Rejected an access token: %s", error)
+    logger.warning("Rejected an access token: %s", error)
     return failure(401, "Invalid token.", _challenge(error))
 
 
 def issuer_unavailable(error: IssuerUnavailable) -> Response:
     """Return 503: without any keys of the issuer no token can be verified."""
-    outage_logger.error("No keys of AUTH_ISSUER: %s", error)
+    logger.error("No keys of AUTH_ISSUER: %s", error)
     return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
 
 
 def revocations_unavailable(error: Exception) -> None:
     """Log that the revoked clients cannot be read; those read last stay revoked."""
     reason = " ".join(str(getattr(error, "orig", error)).split())
-    revocation_logger.error("Cannot read the revoked clients: %s", reason or "no response in time")
+    logger.error("Cannot read the revoked clients: %s", reason or "no response in time")
 
 
 def _challenge(error: Exception | None) -> dict[str, str]:
@@ -271,7 +250,7 @@ def constraint_violated(error: IntegrityError) -> Response:
 
 def ids_exhausted(error: DBAPIError) -> Response:
     """Return 503: reading and changing still work, and only an operator can make room for more ids."""
-    outage_logger.error("Ids exhausted: %s", str(error.orig).partition("\n")[0])
+    logger.error("Ids exhausted: %s", str(error.orig).partition("\n")[0])
     return failure(503, IDS_EXHAUSTED_MESSAGE, RETRY_AFTER)
 
 
@@ -281,7 +260,7 @@ def database_failed(error: DBAPIError) -> Response:
         return ids_exhausted(error)
     if is_missing_schema_object(error):
         reason = str(error.orig).partition("\n")[0]
-        outage_logger.error("The database needs a migration, run `users-api db upgrade`: %s", reason)
+        logger.error("The database needs a migration, run `users-api db upgrade`: %s", reason)
         return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
     return database_unavailable(error) if is_unavailable(error) else internal_error(error)
 
@@ -289,7 +268,7 @@ def database_failed(error: DBAPIError) -> Response:
 def database_unavailable(error: Exception) -> Response:
     """Return 503, when the database is unavailable, overloaded or too slow."""
     reason = " ".join(str(getattr(error, "orig", error)).split())
-    outage_logger.error("Database unavailable: %s", reason or "no response in time")
+    logger.error("Database unavailable: %s", reason or "no response in time")
     return failure(503, UNAVAILABLE_MESSAGE, RETRY_AFTER)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from users_api.observability.configuration import Logs
 from users_api.security_headers import HTTPS_HEADERS, NOT_STORED
 from users_api.server.configuration import ServerOptions
 from users_api.server.failures import Headers
@@ -26,6 +27,7 @@ def render_failure(status: HTTPStatus, message: str) -> tuple[bytes, Headers]:
 
 def server_options(settings: "type[Config]") -> ServerOptions:
     """Return the server's options for these settings."""
+    logs = Logs(settings.LOG_FORMAT)
     return ServerOptions(
         port=settings.PORT,
         workers=settings.WEB_CONCURRENCY,
@@ -41,4 +43,7 @@ def server_options(settings: "type[Config]") -> ServerOptions:
         ),
         render=render_failure,
         https_headers=HTTPS_HEADERS,
+        observer=logs.observer(),
+        log_level=settings.LOG_LEVEL,
+        log_handler=logs.handler(),
     )

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from users_api.server.failures import Headers
 from users_api.server.memory import MemoryBudget
+from users_api.server.observer import Observer
 from users_api.server.protocol import Limits, Phase, Protocol
 
 
@@ -99,6 +100,7 @@ def connect(
     half_closes: bool = True,
     budget: MemoryBudget | None = None,
     https_headers: Headers | None = None,
+    observer: Observer | None = None,
     **limits: float,
 ) -> tuple[Protocol, Wire]:
     """Return the protocol and the transport of a new connection."""
@@ -112,6 +114,7 @@ def connect(
         limits=limits,
         budget=budget,
         https_headers=https_headers,
+        observer=observer,
     )
     wire = Wire(half_closes=half_closes)
     protocol.connection_made(wire)

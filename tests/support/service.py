@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 import pytest
 from flask_migrate import upgrade
@@ -25,8 +26,10 @@ COMMAND = Path(sys.executable).with_name("users-api")
 class Service:
     """A running service on an unused port."""
 
-    def __init__(self, database_url: str, *arguments: str, **environment: str) -> None:
-        """Start the service with production settings."""
+    def __init__(
+        self, database_url: str, *arguments: str, output: IO[bytes] | None = None, **environment: str
+    ) -> None:
+        """Start the service with production settings; `output` is where it logs instead of to a file."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         settings = {
@@ -36,14 +39,15 @@ class Service:
             "PORT": str(self.port),
         }
         self.environment = os.environ | settings | environment
-        self.log = TemporaryFile("w+")  # noqa: SIM115 -- `service` closes it.
+        self.log = TemporaryFile("w+")  # noqa: SIM115 -- `close` closes it.
+        self._output = output or self.log
         self.arguments = arguments or ("serve",)
         self.start()
 
     def start(self) -> None:
         """Start or restart the service and return when it responds."""
         self.process = subprocess.Popen(
-            [COMMAND, *self.arguments], env=self.environment, stdout=self.log, stderr=self.log
+            [COMMAND, *self.arguments], env=self.environment, stdout=self._output, stderr=self.log
         )
         with ExitStack() as failing:
             failing.callback(self.process.terminate)
@@ -82,6 +86,10 @@ class Service:
         finally:
             self.process.kill()
 
+    def close(self) -> None:
+        """Delete the log."""
+        self.log.close()
+
 
 def migrate(database_url: str, **environment: str) -> None:
     """Upgrade the database in this process, which takes a tenth of the time of the command."""
@@ -110,4 +118,4 @@ def service(database_url: str, **environment: str) -> Iterator[Service]:
         yield running
     finally:
         assert running.stop() == 0, running.output()
-        running.log.close()
+        running.close()

@@ -21,7 +21,7 @@ from users_api.engine.document import Document
 from users_api.models import User
 
 PACKAGE = Path(handlers.__file__).parent.parent
-LIBRARIES = {"access", "database", "engine", "rate_limits", "server"}
+LIBRARIES = {"access", "database", "engine", "observability", "rate_limits", "server"}
 MAY_IMPORT = {
     "app": {
         "authentication",
@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "hosts",
         "limiting",
         "models",
+        "observability",
         "rate_limits",
         "security_headers",
         "server",
@@ -54,9 +55,9 @@ MAY_IMPORT = {
         "serving",
     },
     "clients": {"access", "database", "models"},
-    "config": {"access", "rate_limits", "server"},
+    "config": {"access", "observability", "rate_limits", "server"},
     "cors": {"engine", "envelope", "security_headers"},
-    "development": {"security_headers", "server", "serving"},
+    "development": {"observability", "security_headers", "server", "serving"},
     "document": {"engine"},
     "envelope": {"engine", "security_headers"},
     "errors": {"access", "database", "document", "engine", "envelope"},
@@ -80,7 +81,7 @@ MAY_IMPORT = {
     "schemas": {"engine", "models"},
     "security_headers": set(),
     "seeds": {"database", "models"},
-    "serving": {"security_headers", "server"},
+    "serving": {"observability", "security_headers", "server"},
 }
 
 
@@ -150,7 +151,7 @@ def test_imports_have_no_cycles() -> None:
     TopologicalSorter({name: set(imports(module)) - {name} for name, module in modules().items()}).prepare()
 
 
-@pytest.mark.parametrize("package", ["access", "rate_limits", "server"])
+@pytest.mark.parametrize("package", ["access", "observability", "rate_limits", "server"])
 def test_a_library_imports_only_itself(package: str) -> None:
     for name, module in modules().items():
         if name.partition(".")[0] == package:

@@ -12,6 +12,7 @@ from users_api.database.driver_errors import (
 )
 from users_api.database.greenlets import run_in_greenlet
 from users_api.database.handle import Base, db, many_rows, rows, transaction
+from users_api.database.observation import observe_statements
 from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
 from users_api.database.pages import page_indexes, select_page
 from users_api.database.statements import CannotBePrepared, PreparedStatement, prepare
@@ -35,6 +36,7 @@ __all__ = [
     "listen_to_engine_events",
     "many_rows",
     "newest_migration",
+    "observe_statements",
     "page_indexes",
     "prepare",
     "rows",

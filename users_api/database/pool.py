@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from users_api.database.greenlets import Deadline, SharedLock, running_loop, waiting_greenlet
+from users_api.database.observation import StatementObserver
 from users_api.database.sqlalchemy_internals import (
     CustomQueuePool,
     Empty,
@@ -186,6 +187,7 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         super().__init__(creator, **{"timeout": seconds} | options)
         self.writes = Slots("writes", max(1, self.size() - 1), self.timeout())
         self.long_reads = Slots("long reads", 1, self.timeout())
+        self.observer: StatementObserver | None = None
         self._limit_waiting(max_waiting)
 
     def _limit_waiting(self, max_waiting: int) -> None:
@@ -202,5 +204,6 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         """Return a new pool with the same options; QueuePool copies only its own options."""
         pool: GreenletPool = super().recreate()  # type: ignore[assignment]  # it is of this pool's own class.
         pool._limit_waiting(self.queue.max_waiting)
+        pool.observer = self.observer
         replace_first_connection_lock(pool, SharedLock())
         return pool

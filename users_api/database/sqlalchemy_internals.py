@@ -113,6 +113,8 @@ class CustomQueuePool(QueuePool):
     """The context for writes, each of which may hold its connection while it waits for a row lock."""
     long_reads: AbstractContextManager[None]
     """The context for statements whose many rows occupy the process for milliseconds."""
+    observer: Any
+    """What the statements of the pool are reported to, or None."""
 
     def __init_subclass__(cls, *, queue_class: type[QueueCommon[Any]], **options: Any) -> None:
         """Set the class of the queue."""

@@ -7,12 +7,15 @@ longer than the driver does.
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
+from time import perf_counter_ns
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Engine, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Engine, Insert, Select, Table, Update
 from sqlalchemy.exc import CompileError, StatementError
 from sqlalchemy.sql.expression import SelectBase, UpdateBase
+from sqlalchemy.sql.visitors import iterate
 
+from users_api.database.observation import StatementObserver
 from users_api.database.sqlalchemy_internals import CompiledStatement, CustomQueuePool, raise_as_sqlalchemy
 
 Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
@@ -44,6 +47,7 @@ class PreparedStatement:
         for reason in _unsupported_features(statement, compiled, names):
             raise CannotBePrepared(reason)
         self._is_write = isinstance(statement, UpdateBase)
+        self._operation, self._table = _describe(statement, compiled)
         self._sql, self._positional_names, self._dialect = compiled.sql, compiled.positional_names, dialect
         defaults = list(compiled.defaults())
         self._values = compiled.values | {each.parameter: each.value for each in defaults if each.is_scalar}
@@ -63,7 +67,7 @@ class PreparedStatement:
         parameters = self._parameters(values)
         cursor = connection.connection.cursor()
         try:
-            found = self._fetch(cursor, parameters)
+            found = self._observed(cursor, parameters, getattr(connection.engine.pool, "observer", None))
         except BaseException as error:  # noqa: BLE001 -- SQLAlchemy raises it again.
             raise_as_sqlalchemy(connection, error, self._sql, cursor)
         return self._rows(found, cursor)
@@ -90,15 +94,28 @@ class PreparedStatement:
         entry, cursor = pool.take(engine), None
         try:
             cursor = entry.dbapi_connection.cursor()  # type: ignore[union-attr]  # it has one until it is returned.
-            found = self._fetch(cursor, parameters)
+            found = self._observed(cursor, parameters, pool.observer)
         except BaseException as error:  # noqa: BLE001 -- as above.
             with pool.as_connection(entry, engine) as connection:
                 raise_as_sqlalchemy(connection, error, self._sql, cursor)
         pool.put_back(entry)
         return self._rows(found, cursor)
 
-    def _fetch(self, cursor: Any, parameters: Any) -> Any:
-        cursor.execute(self._sql, parameters)
+    def _observed(self, cursor: Any, parameters: Any, observer: StatementObserver | None) -> Any:
+        """Return the rows, and report the statement to the observer if there is one."""
+        if observer is None:
+            return self._fetch(cursor, self._sql, parameters)
+        failure, start = None, perf_counter_ns()
+        try:
+            return self._fetch(cursor, self._sql + observer.comment(), parameters)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            observer.end(self._operation, self._table, perf_counter_ns() - start, failure)
+
+    def _fetch(self, cursor: Any, sql: str, parameters: Any) -> Any:
+        cursor.execute(sql, parameters)
         return cursor.fetchall() if self._row else ()
 
     def _rows(self, found: Any, cursor: Any) -> list[Any]:
@@ -143,6 +160,12 @@ class PreparedStatement:
 
 
 prepare = lru_cache(maxsize=256)(PreparedStatement)
+
+
+def _describe(statement: Any, compiled: CompiledStatement) -> tuple[str, str]:
+    """Return the statement's first word, and its table if it has only one."""
+    names = {each.name for each in iterate(statement) if isinstance(each, Table)}
+    return compiled.sql.split(maxsplit=1)[0].upper(), names.pop() if len(names) == 1 else ""
 
 
 def _bind_processor(bind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:

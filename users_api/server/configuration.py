@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import gc
+import logging
 import os
 import signal
 import sys
@@ -17,8 +18,10 @@ from users_api.server.balance import WorkerLoad
 from users_api.server.descriptors import allow_descriptors
 from users_api.server.failures import Headers, Render, render_problem
 from users_api.server.listener import is_port_in_use, port_in_use_message, refuse_handshakes
+from users_api.server.logger import logger_class
 from users_api.server.memory import MemoryBudget
 from users_api.server.metrics import shared_counters
+from users_api.server.observer import Observer
 from users_api.server.protocol import Limits, Protocol
 from users_api.server.rate import ReadingRate
 from users_api.server.slots import MAX_WORKERS
@@ -53,6 +56,11 @@ class ServerOptions:
     render: Render = render_problem
     https_headers: Headers = field(default_factory=list)
     """The headers of responses to requests that arrive over HTTPS, as a trusted proxy reports."""
+    observer: Observer | None = None
+    """Gets a report of each request."""
+    log_level: str = "info"
+    log_handler: logging.Handler | None = None
+    """What gunicorn, uvicorn and the application log to, instead of standard error."""
 
     def __post_init__(self) -> None:
         """Check the number of workers."""
@@ -77,6 +85,7 @@ class ServerOptions:
             rate=rate,
             render=self.render,
             https_headers=self.https_headers,
+            observer=self.observer,
         )
 
 
@@ -96,6 +105,8 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
         "bind": f"0.0.0.0:{options.port}",
         "workers": options.workers,
         "worker_class": _worker_class(options, load),
+        "logger_class": logger_class(options.log_handler),
+        "loglevel": options.log_level,
         "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
         "timeout": 60,
         "graceful_timeout": options.graceful_seconds + options.exit_seconds,

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
+from time import perf_counter_ns
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from users_api.server.failures import APPLICATION_FAILED_MESSAGE, Headers, Render
+from users_api.server.observer import Observer, request_id_line
 
 NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"[^\0-\x08\n-\x1f\x7f]*")
@@ -22,6 +24,8 @@ NOTHING: Final = "nothing more"
 CLOSE_LINE: Final = b"connection: close\r\n"
 CHUNKED_LINE: Final = b"transfer-encoding: chunked\r\n"
 END: Final = b"\r\n"
+DISCONNECTED: Final = 0
+"""The status of a request whose client disconnected before the response."""
 
 
 def header_line(name: bytes, value: bytes) -> tuple[bytes, bytes | None]:
@@ -51,11 +55,35 @@ class ResponseCycle(RequestResponseCycle):
     """Renders that 500."""
     https_headers: Headers
     """The headers of a response to a request that arrived over HTTPS."""
+    observer: Observer | None
+    """Gets a report of each request."""
+    request_id: str
+    """The id that the observer has given to the request."""
     _status = 0
+    _body_bytes = 0
+    _is_rejected = False
     _unsent_head = b""
     _last_lines = END
     _announces_close = False
     _expected_type = START
+
+    async def run_asgi(self, app: Any) -> None:
+        """Run the application, and report the request to the observer when the application has returned."""
+        observer, start = self.observer, perf_counter_ns()
+        if observer is None:
+            await super().run_asgi(app)
+            return
+        observer.begin(self.request_id)
+        try:
+            await super().run_asgi(app)
+        finally:
+            status = self._status if self.response_started or self._is_rejected else DISCONNECTED
+            nanoseconds = perf_counter_ns() - start
+            observer.end(self.request_id, self.scope, status, self._body_bytes, nanoseconds)
+
+    def reject(self, status: int, body_bytes: int) -> None:
+        """Report this status, which the server has sent, although the application still runs."""
+        self._status, self._body_bytes, self._is_rejected = status, body_bytes, True
 
     async def send(self, message: Any) -> None:
         """Send a part of the response.
@@ -89,6 +117,8 @@ class ResponseCycle(RequestResponseCycle):
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep the head until the body begins."""
         lines, length, is_chunked, announces_close = [STATUS_LINE[status]], None, False, False
+        if self.observer is not None:
+            lines.append(request_id_line(self.request_id))
         # uvicorn's ProxyHeadersMiddleware changes the scheme in this scope.
         of_scheme = self.https_headers if self.scope["scheme"] == "https" else ()
         for name, value in (*self.default_headers, *of_scheme, *headers):
@@ -114,8 +144,9 @@ class ResponseCycle(RequestResponseCycle):
 
     def _send_body(self, body: bytes, *, more_body: bool) -> None:
         """Send a piece of the body, after the head if it is the first one."""
+        self._body_bytes += len(body)
         if self.scope["method"] == "HEAD":
-            body = b""
+            body, self._body_bytes = b"", 0
         elif self.chunked_encoding:
             end = b"" if more_body else b"0\r\n\r\n"
             body = b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end

@@ -25,6 +25,7 @@ from users_api.server.failures import (
 )
 from users_api.server.heads import head_size, is_valid_head, take_host_from_target
 from users_api.server.memory import FREE_BYTES, HeldRequests, MemoryBudget
+from users_api.server.observer import REQUEST_ID, Observer, request_id_line
 from users_api.server.rate import ReadingRate
 from users_api.server.transport import LingeringTransport
 
@@ -35,6 +36,7 @@ FREE_CHUNKS: Final = 2_000
 MIN_CHUNK_BYTES: Final = 64
 DISCARDED_BYTES: Final = 16 * 1024**2
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
+SPECIAL_HEADERS: Final = frozenset({b"expect", b"host", b"transfer-encoding", REQUEST_ID})
 CONNECTION: Final = "users_api.connection"
 """Key in `scope["state"]` of a dictionary that lives as long as the connection."""
 
@@ -76,11 +78,13 @@ class Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
     _shutting_down = False
+    _special_headers: Headers
+    _offered_ids: tuple[bytes, ...] = ()
     _is_deferred = False  # Whether the next request waits until the client has read a response.
     _previous: RequestResponseCycle | None = None  # The one before `cycle`.
-    _running: RequestResponseCycle | None = None  # Whose application runs; others wait in the pipeline.
+    _running: ResponseCycle | None = None  # Whose application runs; others wait in the pipeline.
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all are keywords.
         self,
         *arguments: Any,
         limits: Limits | None = None,
@@ -88,12 +92,14 @@ class Protocol(HttpToolsProtocol):
         rate: ReadingRate | None = None,
         render: Render = render_problem,
         https_headers: Headers | None = None,
+        observer: Observer | None = None,
         **options: Any,
     ) -> None:
         """Accept the arguments of uvicorn's protocol, the limits, and the function that renders failures.
 
         The connections of a worker share its budget and its rate. `https_headers` are those of responses to
-        requests that arrive over HTTPS, as a trusted proxy reports.
+        requests that arrive over HTTPS, as a trusted proxy reports. The observer gets a report of each
+        request.
         """
         super().__init__(*arguments, **options)
         self.app_state = {**self.app_state, CONNECTION: {}}
@@ -101,6 +107,7 @@ class Protocol(HttpToolsProtocol):
         self._budget = budget or MemoryBudget(self._limits.memory_bytes)
         self._rate = rate or ReadingRate(self._limits.large_bytes_per_second)
         self._held = HeldRequests(self._budget)
+        self._observer = observer
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, for as long as a head may take."""
@@ -143,8 +150,22 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start a request head, and count its bytes from here."""
         super().on_message_begin()
+        self._special_headers, self._offered_ids = [], ()
         self._first_received = self._received
         self.phase, self._overhead = Phase.HEAD, -self._received
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header, also to the few that the server itself reads."""
+        name = name.lower()
+        self.headers.append((name, value))
+        if name not in SPECIAL_HEADERS:
+            return
+        if name == REQUEST_ID:
+            self._offered_ids = (*self._offered_ids, value)
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue" or self.expect_100_continue
+        else:
+            self._special_headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Call the application; reject a head that is too large, or that parsers could read differently."""
@@ -153,7 +174,7 @@ class Protocol(HttpToolsProtocol):
         if is_large and head_size(self.parser.get_method(), self.url, self.headers) > limit:
             raise HeadTooLarge(limit)
         method, version = self.parser.get_method(), self.parser.get_http_version()
-        if not is_valid_head(method, version, self.headers) or len(self.pipeline) >= MAX_PIPELINED:
+        if not is_valid_head(method, version, self._special_headers) or len(self.pipeline) >= MAX_PIPELINED:
             raise InvalidRequest  # Sent after the pending responses, the last of which closes the connection.
         if not self.url.startswith(b"/"):
             take_host_from_target(self.url, self.headers)
@@ -208,7 +229,9 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and not self._shutting_down and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        cycle.render, cycle.https_headers = self._render, self._https_headers
+        cycle.render, cycle.https_headers, cycle.observer = self._render, self._https_headers, self._observer
+        if self._observer is not None:
+            cycle.request_id = self._observer.choose_id(self._offered_ids)
         return cycle
 
     def on_chunk_header(self) -> None:
@@ -244,7 +267,7 @@ class Protocol(HttpToolsProtocol):
             self._is_deferred = True
             return
         if self.pipeline:
-            self._running, _ = self.pipeline[-1]
+            self._running = cast("ResponseCycle", self.pipeline[-1][0])
             super().on_response_complete()
             if self.pipeline:
                 self.flow.pause_reading()
@@ -441,7 +464,19 @@ class Protocol(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        self.transport.write(STATUS_LINE[failure.status] + lines + b"\r\n" + body)
+        head = STATUS_LINE[failure.status] + self._report_failure(failure, len(body)) + lines
+        self.transport.write(head + b"\r\n" + body)
+
+    def _report_failure(self, failure: RequestFailure, body_bytes: int) -> bytes:
+        """Report the request to the observer; return the header line with the id of the request."""
+        if self._observer is None:
+            return b""
+        if self.phase is Phase.BODY and self._running is not None:
+            self._running.reject(failure.status, body_bytes)
+            return request_id_line(self._running.request_id)
+        request_id = self._observer.choose_id(self._offered_ids)
+        self._observer.end(request_id, self.scope, failure.status, body_bytes, 0)
+        return request_id_line(request_id)
 
 
 def _find_failure(error: Exception) -> RequestFailure:

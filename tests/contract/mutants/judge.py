@@ -26,6 +26,7 @@ OF_HTTP = {
     "date",
     "referrer-policy",
     "x-content-type-options",
+    "x-request-id",
 }
 BEFORE_THE_RULES = {405, 408, 413, 421, 431}
 LARGEST_INT32 = 2**31 - 1

@@ -1,0 +1,142 @@
+"""Lines arrive whole and in order, and a reader that stops blocks nobody."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from users_api.observability import line_writer
+from users_api.observability.line_writer import RETRY_SECONDS, LineWriter
+
+
+class Pipe:
+    """A pipe that a test reads when it wants to."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        os.set_blocking(self.reading, False)
+
+    def read(self) -> bytes:
+        try:
+            return os.read(self.reading, 10**6)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    os.close(made.reading)
+    os.close(made.writing)
+
+
+def lines(count: int, size: int = 100) -> list[bytes]:
+    return [(b"%d" % number).rjust(size - 1) + b"\n" for number in range(count)]
+
+
+def test_lines_arrive_in_order(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing)
+    writer.write(*lines(200))
+
+    assert pipe.read() == b"".join(lines(200))
+
+
+def test_each_write_has_whole_lines_that_a_pipe_takes_at_once(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _descriptor, data: written.append(data) or len(data))
+    writer = LineWriter(pipe.writing)
+
+    writer.write(*lines(200))
+
+    assert max(map(len, written)) <= 4096
+    assert min(map(len, written[:-1])) > 4096 - 110
+    assert all(each.endswith(b"\n") for each in written)
+
+
+def test_a_line_longer_than_a_chunk_is_written(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing)
+    writer.write(b"x" * 9999 + b"\n", b"y\n")
+
+    assert pipe.read() == b"x" * 9999 + b"\ny\n"
+
+
+def test_a_reader_that_stops_does_not_block(pipe: Pipe) -> None:
+    writer, sent = LineWriter(pipe.writing), lines(3000)
+    writer.write(*sent)
+    received = pipe.read()
+
+    while len(received) < 300_000:
+        writer.write()
+        received += pipe.read()
+
+    assert received == b"".join(sent)
+
+
+def test_on_an_event_loop_the_rest_is_written_as_soon_as_it_is_read(pipe: Pipe) -> None:
+    writer, sent = LineWriter(pipe.writing), lines(3000)
+
+    async def read() -> bytes:
+        writer.write(*sent)
+        writer.write(b"end\n")
+        received = b""
+        while not received.endswith(b"end\n"):
+            received += pipe.read()
+            await asyncio.sleep(RETRY_SECONDS)
+        return received
+
+    assert asyncio.run(read()) == b"".join(sent) + b"end\n"
+
+
+def test_lines_that_wait_too_long_are_dropped_and_counted(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(line_writer, "MAX_WAITING_BYTES", 1000)
+    writer = LineWriter(pipe.writing)
+
+    writer.write(*lines(13))
+    writer.write(b"later\n")
+
+    assert caplog.messages == ["3 log lines were dropped, because standard output was not read"]
+    assert pipe.read() == b"".join(lines(10)) + b"later\n"
+
+
+def test_a_reader_that_has_exited_does_no_harm() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    writer = LineWriter(writing)
+
+    for _ in range(3):
+        writer.write(*lines(200))
+
+    os.close(writing)
+
+
+def test_a_forked_process_does_not_write_what_waited_in_its_parent(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing)
+    writer.write(*lines(1000))
+    first = pipe.read()
+    child = os.fork()
+    if not child:  # pragma: no cover -- coverage does not see it leave.
+        writer.write(b"child\n")
+        os._exit(0)
+    os.waitpid(child, 0)
+    writer.write()
+
+    assert first + pipe.read() == b"".join(lines(1000)[: len(first) // 100]) + b"child\n" + b"".join(
+        lines(1000)[len(first) // 100 :]
+    )
+
+
+def test_a_partial_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    with (tmp_path / "log").open("wb") as file:
+        writer = LineWriter(file.fileno())
+        writer.write(*lines(5))
+
+    assert (tmp_path / "log").read_bytes() == b"".join(lines(5))

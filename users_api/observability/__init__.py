@@ -1,0 +1,1 @@
+"""What operators see of a service: request ids and logs."""

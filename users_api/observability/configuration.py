@@ -1,0 +1,41 @@
+"""Puts the parts together: the format of the logs, and what the server reports to."""
+
+import logging
+import sys
+from typing import Final
+
+from users_api.observability.formats import Format, JsonFormat, TextFormat
+from users_api.observability.line_handler import LineHandler
+from users_api.observability.line_writer import LineWriter
+from users_api.observability.observer import RequestObserver
+from users_api.observability.repeats import RepeatFilter, add_request_id
+from users_api.observability.request_log import RequestLog
+
+FORMATS: Final = ("json", "text")
+LEVELS: Final = ("debug", "info", "warning", "error")
+PACKAGE: Final = __name__.partition(".")[0]
+
+
+class Logs:
+    """The logs of a process, all of them on standard output."""
+
+    def __init__(self, name: str) -> None:
+        """Write them in one of FORMATS."""
+        self._format: Format = JsonFormat() if name == "json" else TextFormat(colored=sys.stdout.isatty())
+        self._writer = LineWriter(sys.stdout.fileno())
+
+    def handler(self) -> logging.Handler:
+        """Return the handler for all loggers, which leaves out repetitions."""
+        handler = LineHandler(self._writer)
+        handler.setFormatter(self._format.formatter())
+        handler.filters = [add_request_id, RepeatFilter(handler)]
+        return handler
+
+    def observer(self) -> RequestObserver:
+        """Return what the server reports each request to."""
+        return RequestObserver(RequestLog(self._format, self._writer))
+
+    def configure(self, level: str) -> None:
+        """Let all loggers write to standard output, where no server configures them."""
+        logging.root.handlers = [self.handler()]
+        logging.getLogger(PACKAGE).setLevel(level.upper())
