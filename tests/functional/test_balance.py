@@ -27,8 +27,8 @@ def running(tmp_path: Path) -> Iterator[Service]:
 
 def workers(running: Service) -> list[psutil.Process]:
     """Return the workers that are ready."""
-    ready = running.output().split()
-    return [child for child in psutil.Process(running.process.pid).children() if f"[{child.pid}]" in ready]
+    children, log = psutil.Process(running.process.pid).children(), running.output()
+    return [child for child in children if f"Started server process [{child.pid}]" in log]
 
 
 @contextmanager

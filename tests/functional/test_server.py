@@ -164,10 +164,9 @@ def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, command: str, *, b
         )
 
     assert stopped.returncode == 1
-    (line,) = [line for line in stopped.stderr.splitlines() if "Starting gunicorn" not in line]
-    assert line.endswith(
-        f"Port {port} is in use: stop the process that listens on it, or set PORT to another port."
-    )
+    lines = f"{stopped.stdout}{stopped.stderr}".splitlines()
+    (line,) = [line for line in lines if "Starting gunicorn" not in line]
+    assert f"Port {port} is in use: stop the process that listens on it, or set PORT to another port." in line
 
 
 def test_serve_warns_if_every_host_is_allowed(postgres: PostgreSQL) -> None:
