@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any, Final
 
 from connexion.middleware import MiddlewarePosition
@@ -35,10 +37,15 @@ from users_api.engine.pages import Pages
 from users_api.hosts import AllowedHosts
 from users_api.limiting import Limiting, too_many_requests
 from users_api.models import User
+from users_api.observability.cells import shared_cells
+from users_api.observability.exposition import Metrics
+from users_api.observability.instruments import BLOCKING_CALLS, BUILD_INFO
+from users_api.observability.pools import add_pool_gauges
+from users_api.observability.recorder import shared_recorder
+from users_api.observability.sampler import Sampler
 from users_api.observability.statements import ReportedStatements
 from users_api.rate_limits.middleware import RateLimitMiddleware
 from users_api.security_headers import PAGE_HEADERS, TAGGED_PAGE_HEADERS
-from users_api.server.metrics import Metrics, MetricsMiddleware
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 SWAGGER_UI_TEMPLATES: Final = Path(__file__).with_name("ui")
@@ -74,6 +81,7 @@ def create_app() -> App:
         pages=pages,
         raise_problems=True,
         context_by_name=True,
+        on_blocking=partial(shared_recorder().count, BLOCKING_CALLS),
     )
     configure(app.app, settings)
     errors.register(app)
@@ -85,13 +93,11 @@ def create_app() -> App:
     )
     handlers = authentication.security_map if authentication else {}
     api = app.add_api(load_document(parts), security_map=handlers)
-    metrics = Metrics(node.operation["operationId"] for node in api.document.operations())
     app.app.extensions |= {
         "authentication": authentication,
-        "metrics": metrics,
+        "metrics": Metrics(shared_cells()),
         "token_signer": authentication and authentication.signer,
     }
-    app.add_middleware(MetricsMiddleware, MiddlewarePosition.BEFORE_EXCEPTION, metrics=metrics)
     _add_host_check(app, api, settings)
     _add_cors(app, api, settings)  # Inside of the check of the host: the service does not speak for others.
     _add_rate_limits(app, api, settings, authentication)
@@ -208,6 +214,14 @@ def _prepare_engine(engine: Engine, settings: type[Config]) -> None:
     )
 
 
+def _measure(engine: Engine) -> None:
+    """Measure the statements, and the state of the pool and of this process."""
+    recorder = shared_recorder()
+    observe_statements(engine, ReportedStatements(engine.dialect.name, recorder))
+    add_pool_gauges(recorder, engine)
+    recorder.add_gauge(BUILD_INFO, lambda: 1, version("users-api"), python_version())
+
+
 @asynccontextmanager
 async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
     """Connect database waits to the event loop and limit sessions, while the process serves requests.
@@ -218,11 +232,12 @@ async def _lifespan(settings: type[Config], app: App) -> AsyncIterator[None]:
     newest_migration(str(MIGRATIONS))  # Cached here, because a request might find no free file descriptor.
     with app.app.app_context():
         _prepare_engine(db.engine, settings)
-        observe_statements(db.autocommit_engine, ReportedStatements(db.engine.dialect.name))
+        _measure(db.autocommit_engine)
         authentication, limiting = (app.app.extensions.get(name) for name in ("authentication", "limiting"))
         async with AsyncExitStack() as stack:
             if authentication:
                 await stack.enter_async_context(authentication.running(partial(_connect_apart, settings)))
+            stack.callback(Sampler(shared_recorder()).stop)
             if limiting:
                 stack.push_async_callback(limiting.close)
             yield

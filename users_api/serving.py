@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from users_api.observability.configuration import Logs
+from users_api.observability.recorder import end_worker, start_worker
 from users_api.security_headers import HTTPS_HEADERS, NOT_STORED
 from users_api.server.configuration import ServerOptions
 from users_api.server.failures import Headers
@@ -46,4 +47,6 @@ def server_options(settings: "type[Config]") -> ServerOptions:
         observer=logs.observer(),
         log_level=settings.LOG_LEVEL,
         log_handler=logs.handler(),
+        on_worker_start=start_worker,
+        on_worker_exit=end_worker,
     )

@@ -1,113 +1,193 @@
-"""The metrics page counts each request once, across all workers."""
+"""The metrics page counts and times each request once, across all workers."""
 
 import os
 import re
 import signal
+import socket
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import psutil
-from starlette.testclient import TestClient
+import psycopg2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.service import service
+from tests.support.postgres import PostgreSQL
+from tests.support.service import Service, service
 from tests.support.waiting import until
+from users_api.observability.instruments import INSTRUMENTS
 
-SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="[^"]*",?)+)\})? ([0-9.e-]+)')
-COMMENT = re.compile(r"# (HELP [a-z_]+ .+\.|TYPE [a-z_]+ (counter|histogram))")
 USER = {"username": "michael", "email": "hermanmu@gmail.com"}
+REQUESTS = "http_server_request_duration_seconds_count"
+STATEMENTS = "db_client_operation_duration_seconds_count"
+Sample = tuple[str, ...]
 
 
-def samples(text: str) -> Counter[str]:
+def samples(page: str) -> Counter[Sample]:
     """Return the samples of a page by name and labels; the test fails on any malformed line."""
-    found: Counter[str] = Counter()
-    for line in text.splitlines():
-        if sample := SAMPLE.fullmatch(line):
-            found[line.rpartition(" ")[0]] = float(sample[3])
-        else:
-            assert COMMENT.fullmatch(line), line
+    found: Counter[Sample] = Counter()
+    for family in text_string_to_metric_families(page):
+        assert family.documentation.endswith(".")
+        for sample in family.samples:
+            found[sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))] = (
+                sample.value
+            )
     return found
 
 
-def counter(operation: str, status: int) -> str:
-    """Return the name of the counter of these responses."""
-    return f'http_requests_total{{operation="{operation}",status="{status}"}}'
+def read(running: Service) -> Counter[Sample]:
+    return samples(httpx.get(f"{running.url}/metrics").text)
 
 
-def test_the_page_has_prometheuss_text_format(client: TestClient) -> None:
+def requests(counted: Counter[Sample]) -> Counter[tuple[str, str]]:
+    """Return the numbers of requests by operation and status."""
+    found: Counter[tuple[str, str]] = Counter()
+    for (name, *labels), value in counted.items():
+        if name == REQUESTS:
+            of = dict(label.split("=", 1) for label in labels)
+            found[of["operation"], of["http_response_status_code"]] += int(value)
+    return found
+
+
+@pytest.fixture
+def client(server: Service) -> Iterator[httpx.Client]:
+    """A client with one connection, so that one worker has counted all its requests."""
+    with httpx.Client(base_url=server.url, limits=httpx.Limits(max_connections=1)) as client:
+        yield client
+
+
+def test_the_page_has_prometheuss_text_format(client: httpx.Client) -> None:
     page = client.get("/metrics")
 
     assert page.status_code == 200
     assert page.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert page.text.endswith("\n")
+    assert {
+        name.removesuffix("_total") for name in re.findall(r"# TYPE (\w+)", page.text)
+    } <= INSTRUMENTS.keys()
     assert client.head("/metrics").headers["Content-Type"] == page.headers["Content-Type"]
     assert client.post("/metrics").status_code == 405
 
 
-def test_each_response_is_counted_by_operation_and_status(client: TestClient) -> None:
-    before = samples(client.get("/metrics").text)
+def test_each_response_is_counted_by_operation_and_status(client: httpx.Client) -> None:
+    before = requests(samples(client.get("/metrics").text))
+    email = f"{os.urandom(8).hex()}@example.org"
 
     client.get("/ping")
     client.get("/users?limit=0")
-    client.post("/users", json=USER)
-    client.post("/users", json=USER)
-    client.head("/users/1")
+    client.post("/users", json=USER | {"email": email})
+    client.post("/users", json=USER | {"email": email})
+    client.head("/users/999999")
     client.put("/ping")
     client.get("/nowhere")
-    after = samples(client.get("/metrics").text)
+    after = requests(samples(client.get("/metrics").text))
 
-    assert {
-        name: value for name, value in (after - before).items() if name.startswith("http_requests_total")
-    } == {
-        counter("ping", 200): 1,
-        counter("list_users", 400): 1,
-        counter("create_user", 201): 1,
-        counter("create_user", 400): 1,
-        counter("get_user", 200): 1,
-        counter("none", 404): 1,
-        counter("none", 405): 1,
-        counter("read_metrics", 200): 1,  # the first of both
+    assert after - before == {
+        ("ping", "200"): 1,
+        ("list_users", "400"): 1,
+        ("create_user", "201"): 1,
+        ("create_user", "400"): 1,
+        ("get_user", "404"): 1,
+        ("", "404"): 1,
+        ("", "405"): 1,
+        ("read_metrics", "200"): 1,  # the first of both
     }
 
 
-def test_each_response_is_timed(client: TestClient) -> None:
+def test_each_response_is_timed(client: httpx.Client) -> None:
     before = samples(client.get("/metrics").text)
 
     for _ in range(3):
         client.get("/users")
-    after = samples(client.get("/metrics").text)
+    grown = samples(client.get("/metrics").text) - before
 
     times = {
-        name.partition("{")[2]: value
-        for name, value in (after - before).items()
-        if '"list_users",le=' in name
+        next(label for label in sample if label.startswith("le=")): value
+        for sample, value in grown.items()
+        if sample[0].endswith("request_duration_seconds_bucket") and "operation=list_users" in sample
     }
-    assert times['operation="list_users",le="+Inf"}'] == 3
+    (seconds,) = [
+        value
+        for sample, value in grown.items()
+        if sample[0].endswith("request_duration_seconds_sum") and "operation=list_users" in sample
+    ]
+    assert times["le=+Inf"] == 3
     assert list(times.values()) == sorted(times.values())
-    assert (after - before)['http_request_duration_seconds_count{operation="list_users"}'] == 3
-    assert 0 < (after - before)['http_request_duration_seconds_sum{operation="list_users"}'] < 60
+    assert 0 < seconds < 60
 
 
-def test_requests_of_a_killed_worker_remain_counted(tmp_path: Path) -> None:
+def test_each_statement_is_timed(client: httpx.Client, backend: str) -> None:
+    before = samples(client.get("/metrics").text)
+
+    client.get("/users")
+    client.get("/users/999999")
+    client.get("/health/ready")
+    grown = samples(client.get("/metrics").text) - before
+
+    counted = {sample[1:]: value for sample, value in grown.items() if sample[0] == STATEMENTS}
+    system = f"db_system_name={backend}"
+    assert counted["db_collection_name=users", "db_operation_name=SELECT", system, "error_type="] == 2
+    assert sum(counted.values()) >= 3
+
+
+def test_a_statement_that_fails_is_counted_with_its_sqlstate(postgres: PostgreSQL) -> None:
+    with postgres.temporary("failing") as url, service(url) as running:
+        with closing(psycopg2.connect(url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute("ALTER TABLE users RENAME TO away")
+        assert httpx.get(f"{running.url}/users/1").status_code == 503
+
+        counted = read(running)
+
+    failed = STATEMENTS, "db_collection_name=users", "db_operation_name=SELECT", "db_system_name=postgresql"
+    assert counted[(*failed, "error_type=42P01")] == 1
+
+
+def test_connections_and_the_pool_are_measured(server: Service) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)):
+        until(lambda: read(server)["http_server_connections",] >= 1)
+
+    httpx.get(f"{server.url}/users")
+    until(lambda: read(server)["db_client_connections", "state=idle"] >= 1)
+    counted = read(server)
+    assert counted["db_client_connections_max",] == 16
+    assert counted["db_client_connections_pending_requests",] == 0
+    assert counted["event_loop_lag_seconds_count",] > 0
+    ((_, python, version),) = [sample for sample in counted if sample[0] == "users_api_build_info"]
+    assert (python[:17], version[:8]) == ("python_version=3.", "version=")
+
+
+def test_a_request_that_is_not_http_is_counted_as_rejected(server: Service) -> None:
+    rejected = "http_server_rejected_requests_total", "http_response_status_code=400"
+    before = read(server)[rejected]
+
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"GARBAGE\r\n\r\n")
+        connection.recv(1024)
+
+    assert read(server)[rejected] == before + 1
+
+
+def test_requests_of_a_killed_worker_remain_counted_and_its_connections_do_not(tmp_path: Path) -> None:
     with service(f"sqlite:///{tmp_path}/metrics.db") as running:
         until(lambda: running.output().count("Application startup complete.") == 2)
         clients = [httpx.Client(base_url=running.url) for _ in range(8)]
-        before = samples(clients[0].get("/metrics").text)
+        before = requests(samples(clients[0].get("/metrics").text))["ping", "200"]
         for client in clients:
             for _ in range(5):
                 client.get("/ping")
-        counted = [
-            (samples(client.get("/metrics").text) - before)[counter("ping", 200)] for client in clients
-        ]
+        counted = [requests(samples(client.get("/metrics").text))["ping", "200"] for client in clients]
+        until(lambda: read(running)["http_server_connections",] >= 8)
 
-        victim = psutil.Process(running.process.pid).children()[0].pid
-        os.kill(victim, signal.SIGKILL)
-        until(lambda: running.output().count("Application startup complete.") == 3)
-        counted += [
-            (samples(httpx.get(f"{running.url}/metrics").text) - before)[counter("ping", 200)]
-            for _ in range(8)
-        ]
+        for victim in psutil.Process(running.process.pid).children():
+            os.kill(victim.pid, signal.SIGKILL)
+        until(lambda: running.output().count("Application startup complete.") == 4)
+        counted += [requests(read(running))["ping", "200"] for _ in range(8)]
+        until(lambda: read(running)["http_server_connections",] <= 1)
         for client in clients:
             client.close()
 
-    assert counted == [40] * 16
+    assert [count - before for count in counted] == [40] * 16

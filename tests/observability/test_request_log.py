@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from users_api.observability.cells import SharedCells
 from users_api.observability.configuration import Logs
 from users_api.observability.formats import JsonFormat
 from users_api.observability.line_writer import LineWriter
 from users_api.observability.observer import RequestObserver
+from users_api.observability.recorder import Recorder
 from users_api.observability.request_ids import current_request_id
 from users_api.observability.request_log import FLUSH_SECONDS, RequestLog
 from users_api.observability.requests import EndedRequest
@@ -91,12 +93,13 @@ def test_warnings_leave_out_requests_that_succeed(written: Written, set_level: C
 def test_what_is_left_is_written_when_the_process_exits() -> None:
     program = """
 import asyncio, sys
+from users_api.observability.cells import SharedCells
 from users_api.observability.configuration import Logs
 import logging
 Logs("json").configure("info")
 observer = Logs("json").observer()
 async def main():
-    observer.end("last", {"headers": []}, 200, 0, 0)
+    observer.end("last", {"headers": [], "method": "GET", "scheme": "http"}, 200, 0, 0)
 asyncio.run(main())
 """
 
@@ -122,14 +125,14 @@ def test_a_request_has_one_id_in_its_line_its_task_and_its_statements(
     written: Written, set_level: Callable[[int], None]
 ) -> None:
     set_level(logging.INFO)
-    observer = RequestObserver(written.log)
+    observer = RequestObserver(written.log, Recorder(SharedCells()))
 
     async def main() -> str:
         request_id = observer.choose_id([b"abc-1"])
         observer.begin(request_id)
-        observer.end(request_id, {"headers": []}, 200, 5, 1)
+        observer.end(request_id, {"headers": [], "method": "GET", "scheme": "http"}, 200, 5, 1)
         written.log.write()
-        return ReportedStatements("postgresql").comment()
+        return ReportedStatements("postgresql", Recorder(SharedCells())).comment()
 
     assert asyncio.run(main()) == " /*request_id='abc-1'*/"
     assert written.lines() == [("abc-1", 200)]
@@ -137,13 +140,13 @@ def test_a_request_has_one_id_in_its_line_its_task_and_its_statements(
 
 
 def test_a_statement_outside_of_requests_has_no_comment() -> None:
-    assert ReportedStatements("postgresql").comment() == ""
+    assert ReportedStatements("postgresql", Recorder(SharedCells())).comment() == ""
 
 
 def test_sqlite_gets_no_comment_because_it_caches_statements_by_their_text() -> None:
     token = current_request_id.set("abc-1")
 
-    assert ReportedStatements("sqlite").comment() == ""
+    assert ReportedStatements("sqlite", Recorder(SharedCells())).comment() == ""
 
     current_request_id.reset(token)
 

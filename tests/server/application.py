@@ -1,31 +1,70 @@
 """A minimal ASGI application, and gunicorn's configuration for it."""
 
 import os
-from types import SimpleNamespace
+from collections.abc import Mapping, Sequence
+from mmap import mmap
 from typing import Any
 
 from users_api.server.configuration import ServerOptions, gunicorn_settings
-from users_api.server.metrics import Metrics, MetricsMiddleware
+from users_api.server.slots import MAX_SLOTS
 
-HELLO = SimpleNamespace(metric_name="hello", index=0)
-metrics = Metrics(["hello"])
+counts = memoryview(mmap(-1, 8 * MAX_SLOTS)).cast("Q")
+slot = 0
 
 
-async def respond(scope: Any, receive: Any, send: Any) -> None:
-    """Respond with the metrics, or with the worker's process."""
+class Counter:
+    """Counts the requests of each slot, in memory that the workers share."""
+
+    def connect(self) -> None:
+        """Ignore connections."""
+
+    def disconnect(self) -> None:
+        """Ignore connections."""
+
+    def choose_id(self, _offered: Sequence[bytes]) -> str:
+        return "id"
+
+    def begin(self, _request_id: str) -> None:
+        """Wait for the end."""
+
+    def end(self, _request_id: str, scope: Mapping[str, Any], *_: int) -> None:
+        counts[slot] += scope["path"] == "/"
+
+    def reject(self, _request_id: str, _scope: Mapping[str, Any], *_: int) -> None:
+        """Ignore what is no request."""
+
+
+def start(number: int) -> None:
+    """Count in this slot from now on."""
+    global slot  # noqa: PLW0603 -- a module is all that gunicorn knows.
+    slot = number
+
+
+ended = memoryview(mmap(-1, MAX_SLOTS))
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Respond with the number of requests and of workers that have exited, or with the worker's process."""
     if scope["type"] == "lifespan":
         for event in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{event}.complete"})
         return
-    body = metrics.text().encode()
-    if scope["path"] == "/":
-        scope["operation"], body = HELLO, b"%d" % os.getpid()
+    body = b"%d" % (
+        os.getpid() if scope["path"] == "/" else sum(counts if scope["path"] == "/counts" else ended)
+    )
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
     )
     await send({"type": "http.response.body", "body": body})
 
 
-application = MetricsMiddleware(respond, metrics)
-globals().update(gunicorn_settings(ServerOptions(port=int(os.environ["TEST_PORT"]))))
+def end(number: int) -> None:
+    """Count the workers that have exited."""
+    ended[number] += 1
+
+
+options = ServerOptions(
+    port=int(os.environ["TEST_PORT"]), observer=Counter(), on_worker_start=start, on_worker_exit=end
+)
+globals().update(gunicorn_settings(options))

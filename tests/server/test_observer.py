@@ -18,8 +18,16 @@ class Recorder:
 
     def __init__(self) -> None:
         self.begun: list[str] = []
+        self.connections = 0
         self.reports: list[Report] = []
+        self.rejected: list[Report] = []
         self._count = 0
+
+    def connect(self) -> None:
+        self.connections += 1
+
+    def disconnect(self) -> None:
+        self.connections -= 1
 
     def choose_id(self, offered: Sequence[bytes]) -> str:
         self._count += 1
@@ -33,6 +41,9 @@ class Recorder:
     ) -> None:
         assert 0 <= nanoseconds < 60e9
         self.reports.append((request_id, status, body_bytes))
+
+    def reject(self, request_id: str, _scope: Mapping[str, Any], status: int, body_bytes: int) -> None:
+        self.rejected.append((request_id, status, body_bytes))
 
 
 def observed(data: bytes, app: Any = echo) -> tuple[Recorder, Wire]:
@@ -121,8 +132,8 @@ def test_all_offered_ids_are_passed_on() -> None:
 def test_a_request_that_the_server_rejects_is_reported_once(data: bytes) -> None:
     recorder, wire = observed(data)
 
-    ((request_id, status, body_bytes),) = recorder.reports
-    assert (recorder.begun, status) == ([], 400)
+    ((request_id, status, body_bytes),) = recorder.rejected
+    assert (recorder.begun, recorder.reports, status) == ([], [], 400)
     assert wire.sent.count(b"x-request-id: %b\r\n" % request_id.encode()) == 1
     assert b"content-length: %d\r\n" % body_bytes in wire.sent
 
@@ -149,6 +160,13 @@ def test_a_client_that_disconnects_first_is_reported_with_0() -> None:
     asyncio.run(main())
 
     assert recorder.reports == [("id1", 0, 0)]
+    assert recorder.connections == 0
+
+
+def test_open_connections_are_reported() -> None:
+    recorder, _ = observed(GET)
+
+    assert recorder.connections == 1
 
 
 def test_without_an_observer_there_are_no_ids() -> None:

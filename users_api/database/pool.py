@@ -43,6 +43,11 @@ class FairQueue(QueueCommon[Any]):
         """Return the number of idle connections."""
         return len(self._idle)
 
+    @property
+    def waiting(self) -> int:
+        """How many callers wait."""
+        return len(self._waiters)
+
     def put_nowait(self, item: Any) -> None:
         """Hand the connection to the caller that has waited longest, or keep it."""
         with self._lock:
@@ -194,6 +199,11 @@ class GreenletPool(CustomQueuePool, queue_class=FairQueue):
         queues = [self.queue, self.writes, self.long_reads]
         for queue in queues:
             queue.group, queue.max_waiting = queues, max_waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a connection, or for a slot."""
+        return sum(queue.waiting for queue in self.queue.group)
 
     def prepare(self, entry: ConnectionPoolEntry) -> None:
         """Replace a connection that PostgreSQL closed while it was idle."""

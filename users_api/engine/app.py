@@ -58,7 +58,8 @@ class App(AbstractApp):
     pool; `threads` is the size of that pool; `body_limit` (bytes) and `body_seconds` bound what a client may
     send; `pages` serves the documentation and the program's own pages; with `raise_problems`, a
     `connexion.problem` that a handler returns goes to the error handlers as if it were raised; with
-    `context_by_name`, handlers get `user` and `token_info` only by name, not in their `**arguments`.
+    `context_by_name`, handlers get `user` and `token_info` only by name, not in their `**arguments`;
+    `on_blocking` is called with the operationId when a step of a handler holds the event loop for 100 ms.
     """
 
     def __init__(  # noqa: PLR0913 -- FlaskApp's arguments, and a few more.
@@ -76,6 +77,7 @@ class App(AbstractApp):
         pages: Pages | None = None,
         raise_problems: bool = False,
         context_by_name: bool = False,
+        on_blocking: Callable[[str], None] | None = None,
         **options: Any,
     ) -> None:
         """Create the application; `add_api` adds its APIs.
@@ -95,6 +97,7 @@ class App(AbstractApp):
         self.pages = pages or Pages()
         self.raise_problems = raise_problems
         self.context_by_name = context_by_name
+        self.on_blocking = on_blocking
         self.reader = BodyReader(body_limit, body_seconds)
         self.threads = ThreadPoolRunner(threads)
         self.run_plain: RunFunction = run_plain or self.threads

@@ -47,11 +47,18 @@ class ThreadPoolRunner:
         return await to_thread.run_sync(function, limiter=self._limiter)
 
 
-def blocking_reporter(operation_id: str) -> Callable[[float], None]:
-    """Return a function that logs steps that hold the event loop for more than BLOCKING_SECONDS."""
+def blocking_reporter(
+    operation_id: str, on_blocking: Callable[[str], None] | None = None
+) -> Callable[[float], None]:
+    """Return a function that logs steps that hold the event loop for more than BLOCKING_SECONDS.
+
+    It also calls `on_blocking` with the operationId.
+    """
 
     def report(seconds: float) -> None:
         if seconds > BLOCKING_SECONDS:
+            if on_blocking:
+                on_blocking(operation_id)
             logger.warning("%s blocked the event loop for %.0f ms", operation_id, seconds * 1000)
 
     return report

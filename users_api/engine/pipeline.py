@@ -63,6 +63,7 @@ class Pipeline:
             threads=app.threads,
             wsgi=wsgi,
             raise_problems=app.raise_problems,
+            on_blocking=app.on_blocking,
         )
         is_secured = any(getattr(each, "func", each) is SecurityMiddleware for each in app.middlewares)
         for api in app.apis:

@@ -29,7 +29,7 @@ class RunnerFactory:
     `connexion.problem` that a handler returns is treated as if it were raised.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all but the application are keywords.
         self,
         app: Flask,
         *,
@@ -37,8 +37,10 @@ class RunnerFactory:
         threads: ThreadPoolRunner,
         wsgi: Callable[..., Any] | None,
         raise_problems: bool,
+        on_blocking: Callable[[str], None] | None = None,
     ) -> None:
-        """Store the runners of functions."""
+        """Store the runners of functions, and what is called with the operationId of one that blocks."""
+        self._on_blocking = on_blocking
         self._app, self._run_plain, self._threads, self._wsgi = app, run_plain, threads, wsgi
         self._raise_problems = raise_problems
         # As Connexion's.
@@ -51,7 +53,7 @@ class RunnerFactory:
         if self._raise_problems:
             convert = partial(_convert_or_raise, convert)
         wsgi: Any = self._wsgi
-        report = blocking_reporter(operation_id)
+        report = blocking_reporter(operation_id, self._on_blocking)
 
         def call(arguments: dict[str, Any]) -> Any:
             returned = function(**arguments)

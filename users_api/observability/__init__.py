@@ -1,1 +1,1 @@
-"""What operators see of a service: request ids and logs."""
+"""What operators see of a service: request ids, logs and metrics."""

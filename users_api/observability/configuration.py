@@ -8,6 +8,7 @@ from users_api.observability.formats import Format, JsonFormat, TextFormat
 from users_api.observability.line_handler import LineHandler
 from users_api.observability.line_writer import LineWriter
 from users_api.observability.observer import RequestObserver
+from users_api.observability.recorder import shared_recorder
 from users_api.observability.repeats import RepeatFilter, add_request_id
 from users_api.observability.request_log import RequestLog
 
@@ -33,7 +34,7 @@ class Logs:
 
     def observer(self) -> RequestObserver:
         """Return what the server reports each request to."""
-        return RequestObserver(RequestLog(self._format, self._writer))
+        return RequestObserver(RequestLog(self._format, self._writer), shared_recorder())
 
     def configure(self, level: str) -> None:
         """Let all loggers write to standard output, where no server configures them."""

@@ -3,7 +3,8 @@
 import asyncio
 import atexit
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from users_api.observability.formats import Format
 from users_api.observability.line_writer import LineWriter
@@ -21,11 +22,11 @@ class RequestLog:
     def __init__(self, line_format: Format, writer: LineWriter) -> None:
         """Write lines of this format; what is left is written when the process exits."""
         self._format, self._writer = line_format, writer
-        self._ended: list[EndedRequest] = []
+        self._ended: list[tuple[str, Mapping[str, Any], int, int, int, int]] = []
         atexit.register(self.write)
 
-    def add(self, request: EndedRequest) -> None:
-        """Log a request soon; needs a running event loop."""
+    def add(self, request: tuple[str, Mapping[str, Any], int, int, int, int]) -> None:
+        """Log a request soon, given as the fields of an EndedRequest; needs a running event loop."""
         if not self._ended:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.write)
         self._ended.append(request)
@@ -34,7 +35,8 @@ class RequestLog:
         """Write the lines of the requests that have ended."""
         ended, self._ended = self._ended, []
         offset, levels = clock_offset(), _enabled_levels()
-        lines = (self._format.request_line(each, offset) for each in ended if each.level in levels)
+        requests = map(EndedRequest._make, ended)
+        lines = (self._format.request_line(each, offset) for each in requests if each.level in levels)
         self._writer.write(*lines)
 
 

@@ -20,7 +20,6 @@ from users_api.server.failures import Headers, Render, render_problem
 from users_api.server.listener import is_port_in_use, port_in_use_message, refuse_handshakes
 from users_api.server.logger import logger_class
 from users_api.server.memory import MemoryBudget
-from users_api.server.metrics import shared_counters
 from users_api.server.observer import Observer
 from users_api.server.protocol import Limits, Protocol
 from users_api.server.rate import ReadingRate
@@ -61,6 +60,10 @@ class ServerOptions:
     log_level: str = "info"
     log_handler: logging.Handler | None = None
     """What gunicorn, uvicorn and the application log to, instead of standard error."""
+    on_worker_start: Callable[[int], None] = lambda _slot: None
+    """Called in each new worker, with its slot: a number below MAX_SLOTS that no other worker has."""
+    on_worker_exit: Callable[[int], None] = lambda _slot: None
+    """Called in the master with the slot of a worker that has exited, for whatever reason."""
 
     def __post_init__(self) -> None:
         """Check the number of workers."""
@@ -100,7 +103,6 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
     """
     allow_descriptors(options.descriptors)
     load = WorkerLoad(options.max_connections)
-    shared_counters()
     return {
         "bind": f"0.0.0.0:{options.port}",
         "workers": options.workers,
@@ -115,9 +117,9 @@ def gunicorn_settings(options: ServerOptions) -> dict[str, Any]:
         "on_starting": exit_if_port_is_taken,
         "when_ready": refuse_handshakes_on_stop,
         "pre_fork": _claim_slot,
-        "post_fork": _begin_worker,
+        "post_fork": partial(_begin_worker, options.on_worker_start),
         "post_worker_init": freeze_startup_objects,
-        "child_exit": _release_slot,
+        "child_exit": partial(_release_slot, options.on_worker_exit),
     }
 
 
@@ -168,9 +170,9 @@ def _claim_slot(_arbiter: Any, worker: Worker) -> None:
     worker.slot = worker.load.claim()
 
 
-def _begin_worker(_arbiter: Any, worker: Worker) -> None:
-    """Claim the worker's row of counters, and let the kernel stop the worker when the master is killed."""
-    shared_counters().claim(worker.slot)
+def _begin_worker(on_start: Callable[[int], None], _arbiter: Any, worker: Worker) -> None:
+    """Let the kernel stop the worker when the master is killed."""
+    on_start(worker.slot)
     with suppress(AttributeError):  # Only Linux has prctl.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -194,6 +196,7 @@ def _trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _release_slot(_arbiter: Any, worker: Worker) -> None:
+def _release_slot(on_exit: Callable[[int], None], _arbiter: Any, worker: Worker) -> None:
     """Free the slot of a worker that has exited."""
+    on_exit(worker.slot)
     worker.load.release(worker.slot)

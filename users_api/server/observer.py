@@ -9,6 +9,12 @@ REQUEST_ID: Final = b"x-request-id"
 class Observer(Protocol):
     """Names each request, and receives a report when it has ended."""
 
+    def connect(self) -> None:
+        """Report a new connection."""
+
+    def disconnect(self) -> None:
+        """Report a connection that has ended."""
+
     def choose_id(self, offered: Sequence[bytes]) -> str:
         """Return the id of a request whose headers X-Request-ID have these values, usually none."""
 
@@ -18,9 +24,12 @@ class Observer(Protocol):
     def end(
         self, request_id: str, scope: Mapping[str, Any], status: int, body_bytes: int, nanoseconds: int
     ) -> None:
-        """Report a request that has ended; the status is 0 if the client disconnected before the response.
+        """Report a request that has ended; the status is 0 if the client disconnected before the response."""
 
-        The scope of a request that the server has rejected may have neither a method nor a path.
+    def reject(self, request_id: str, scope: Mapping[str, Any], status: int, body_bytes: int) -> None:
+        """Report a request that the server has rejected, and that the application never sees.
+
+        The scope may have neither a method nor a path.
         """
 
 

@@ -115,6 +115,8 @@ class Protocol(HttpToolsProtocol):
         self._head_timer = self.loop.call_later(self._limits.head_seconds, self._on_head_timeout)
         self._idle_since = self.loop.time()
         transport.set_write_buffer_limits(0)
+        if self._observer is not None:
+            self._observer.connect()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers, release what the connection holds, and end the requests in progress."""
@@ -129,6 +131,8 @@ class Protocol(HttpToolsProtocol):
             self._running.message_event.set()
         self.pipeline.clear()
         super().connection_lost(exc)
+        if self._observer is not None:
+            self._observer.disconnect()
         self.transport.connection_lost()  # type: ignore[attr-defined]  # it is a LingeringTransport.
 
     def data_received(self, data: bytes) -> None:
@@ -475,7 +479,7 @@ class Protocol(HttpToolsProtocol):
             self._running.reject(failure.status, body_bytes)
             return request_id_line(self._running.request_id)
         request_id = self._observer.choose_id(self._offered_ids)
-        self._observer.end(request_id, self.scope, failure.status, body_bytes, 0)
+        self._observer.reject(request_id, self.scope, failure.status, body_bytes)
         return request_id_line(request_id)
 
 

@@ -15,7 +15,7 @@ from users_api.document import AUTHENTICATION, OPEN, TOKEN_OPERATION, Parts, loa
 SUCCESS = "200", '"status": "success"'
 SUCCESSES = {
     "create_user": ("201", '"status": "success"'),
-    "read_metrics": ("200", "http_requests_total{"),
+    "read_metrics": ("200", "http_server_request_duration_seconds_count{"),
     "list_token_keys": ("200", '"kty": "EC"'),
 }
 REAL = [TOKEN_OPERATION]

@@ -83,7 +83,7 @@ def test_the_metrics_need_their_own_scope(
         refused, metrics = (read_metrics.sync(client=each) for each in (api, watching))
 
     assert refused == INSUFFICIENT
-    assert "http_requests_total" in metrics
+    assert "http_server_request_duration_seconds" in metrics
 
 
 def test_what_is_open_needs_no_token(server: Service) -> None:
