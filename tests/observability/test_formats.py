@@ -3,26 +3,41 @@
 import json
 import logging
 import sys
-from types import SimpleNamespace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from users_api.observability.formats import JsonFormat, TextFormat
+from users_api.observability.formats import Format, TextFormat
+from users_api.observability.json_format import JsonFormat
 from users_api.observability.repeats import add_request_id
 from users_api.observability.request_ids import current_request_id
-from users_api.observability.requests import EndedRequest
+from users_api.observability.requests import Ended, level_of, trace_id_in
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACE_CONTEXT = f"00-{TRACE_ID}-00f067aa0ba902b7-01".encode()
 OFFSET = 1_700_000_000_000_000_000
 
 
-def request(status: int = 200, **differences: Any) -> EndedRequest:
+class Operation:
+    """An operation of a document."""
+
+    metric_name = "get_user"
+
+
+GET_USER = Operation()
+
+
+def request(status: int = 200, **differences: Any) -> Ended:
     """Return a request of get_user that took 1.5 ms."""
-    operation = SimpleNamespace(metric_name="get_user")
-    scope = {"method": "GET", "headers": [], "operation": operation, "path": "/users/7"} | differences
-    return EndedRequest("abc-1", scope, status, 120, 1_500_000, 250_000_000)
+    scope = {"method": "GET", "headers": [], "operation": GET_USER, "path": "/users/7"} | differences
+    return b"abc-1", scope, status, 120, 248_500_000, 250_000_000
+
+
+def line_of(request: Ended, line_format: Format | None = None) -> str:
+    """Return the line of a request."""
+    (line,) = (line_format or JsonFormat()).request_lines([request], OFFSET)
+    return line.decode()
 
 
 def raised(kind: type[BaseException]) -> Any:
@@ -40,9 +55,9 @@ def record(level: int = logging.WARNING, message: str = "%s failed", **fields: A
 
 
 def test_the_line_of_a_request_is_a_json_object() -> None:
-    line = JsonFormat().request_line(request(), OFFSET)
+    line = line_of(request())
 
-    assert line.endswith(b"}\n")
+    assert line.endswith("}\n")
     assert json.loads(line) == {
         "time": "2023-11-14T22:13:20.250000Z",
         "level": "info",
@@ -57,41 +72,83 @@ def test_the_line_of_a_request_is_a_json_object() -> None:
 
 
 def test_a_failure_of_the_service_is_an_error() -> None:
-    levels = {status: request(status).level for status in (0, 200, 404, 499, 500, 503)}
+    levels = {status: level_of(status) for status in (0, 200, 404, 499, 500, 503)}
 
     assert levels == {0: "info", 200: "info", 404: "info", 499: "info", 500: "error", 503: "error"}
 
 
 def test_the_line_names_the_trace_and_the_client() -> None:
     context = {"connexion_context": {"token_info": {"client_id": "c1", "sub": "s"}}}
-    known = request(headers=[(b"traceparent", TRACE_CONTEXT)], extensions=context)
+    known = request(trace_id=TRACE_ID, extensions=context)
 
-    line = json.loads(JsonFormat().request_line(known, OFFSET))
+    line = json.loads(line_of(known))
 
     assert (line["trace_id"], line["client"]) == (TRACE_ID, "c1")
+    assert line_of(known, TextFormat(colored=False)).endswith(f"  abc-1 {TRACE_ID} c1\n")
+
+
+def test_a_request_without_a_token_has_no_client() -> None:
+    for context in ({}, {"connexion_context": {}}, {"connexion_context": {"token_info": None}}):
+        assert "client" not in json.loads(line_of(request(extensions=context)))
+
+
+def test_the_constant_members_of_lines_are_not_mixed_up() -> None:
+    requests = [
+        request(status, method=method, operation=operation)
+        for status in (200, 404, 503)
+        for method in ("GET", "HEAD")
+        for operation in (GET_USER, None)
+    ]
+
+    lines = [json.loads(line) for line in JsonFormat().request_lines(requests * 2, OFFSET)]
+
+    assert [(line["status"], line["method"], line["operation"], line["level"]) for line in lines] == [
+        (status, scope["method"], "get_user" if scope["operation"] else None, level_of(status))
+        for _, scope, status, *_ in requests * 2
+    ]
+
+
+@pytest.mark.parametrize("nanoseconds", [0, 1, 999, 1_000, 999_999_999, 1_000_000_000, 86_399_999_999_999])
+def test_times_are_exact(nanoseconds: int) -> None:
+    ended = (b"abc-1", {"headers": []}, 200, 0, 0, nanoseconds)
+
+    assert json.loads(line_of(ended))["time"] == utc_text(OFFSET + nanoseconds)
+
+
+def utc_text(nanoseconds: int) -> str:
+    """Return a time as orjson writes it, always with microseconds."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "values",
     [
         [],
-        [(b"traceparent", b"")],
-        [(b"traceparent", TRACE_CONTEXT.upper())],
-        [(b"traceparent", TRACE_CONTEXT), (b"traceparent", TRACE_CONTEXT)],
-        [(b"traceparent", b"00-x\n-00f067aa0ba902b7-01")],
+        [b""],
+        [TRACE_CONTEXT.upper()],
+        [TRACE_CONTEXT, TRACE_CONTEXT],
+        [b"00-x\n-00f067aa0ba902b7-01"],
+        [TRACE_CONTEXT + b"\n"],
     ],
 )
-def test_an_invalid_trace_is_left_out(headers: Any) -> None:
-    assert "trace_id" not in json.loads(JsonFormat().request_line(request(headers=headers), OFFSET))
+def test_an_invalid_trace_is_ignored(values: list[bytes]) -> None:
+    assert trace_id_in(values) is None
+
+
+def test_a_valid_trace_is_read() -> None:
+    assert trace_id_in([TRACE_CONTEXT]) == TRACE_ID
+    assert trace_id_in([TRACE_CONTEXT + b"-later-versions-have-more"]) == TRACE_ID
 
 
 def test_a_request_that_is_not_http_has_no_operation() -> None:
-    invalid = EndedRequest("abc-2", {"headers": []}, 400, 60, 0, 0)
+    invalid = (b"abc-2", {"headers": []}, 400, 60, 0, 0)
 
-    line = json.loads(JsonFormat().request_line(invalid, OFFSET))
+    line = json.loads(line_of(invalid))
 
     assert (line["operation"], line["method"], line["status"]) == (None, None, 400)
-    assert b"  400  -      -    " in TextFormat(colored=False).request_line(invalid, OFFSET)
+    assert "  400  -      -    " in line_of(invalid, TextFormat(colored=False))
 
 
 def test_other_lines_are_json_objects_too() -> None:
@@ -119,7 +176,7 @@ def test_a_traceback_is_one_text_in_json() -> None:
 
 def test_a_record_belongs_to_the_request_that_made_it() -> None:
     made = record()
-    token = current_request_id.set("abc-1")
+    token = current_request_id.set(b"abc-1")
     assert add_request_id(made)
     current_request_id.reset(token)
 
@@ -137,7 +194,7 @@ def test_a_record_outside_of_requests_has_no_request() -> None:
 
 
 def test_text_has_aligned_columns() -> None:
-    line = TextFormat(colored=False).request_line(request(), OFFSET).decode()
+    line = line_of(request(), TextFormat(colored=False))
 
     assert line[2::3][:2] == "::"
     assert line[8:] == "  200  GET    get_user              1.5 ms      120 B  abc-1\n"
@@ -145,7 +202,7 @@ def test_text_has_aligned_columns() -> None:
 
 @pytest.mark.parametrize(("status", "color"), [(200, 32), (304, 32), (404, 33), (500, 31), (0, 31)])
 def test_a_terminal_shows_the_status_in_color(status: int, color: int) -> None:
-    line = TextFormat(colored=True).request_line(request(status), OFFSET).decode()
+    line = line_of(request(status), TextFormat(colored=True))
 
     assert f"\x1b[{color}m{status:3}\x1b[0m" in line
 
@@ -164,14 +221,14 @@ ESCAPED = "\\x1b[2J\\n\\u202e\\ud800"
 def test_text_escapes_what_could_control_a_terminal() -> None:
     strange = request(extensions={"connexion_context": {"token_info": {"client_id": STRANGE}}})
 
-    assert TextFormat(colored=False).request_line(strange, OFFSET).decode().endswith(f" {ESCAPED}\n")
+    assert line_of(strange, TextFormat(colored=False)).endswith(f" {ESCAPED}\n")
     assert TextFormat(colored=False).formatter().format(record(message=f"%s{STRANGE}")).endswith(ESCAPED)
 
 
 def test_json_escapes_what_utf_8_cannot_encode() -> None:
     strange = request(extensions={"connexion_context": {"token_info": {"client_id": STRANGE}}})
 
-    assert json.loads(JsonFormat().request_line(strange, OFFSET))["client"] == ESCAPED
+    assert json.loads(line_of(strange))["client"] == ESCAPED
     assert json.loads(JsonFormat().formatter().format(record(message="%s\ud800")))["message"] == "it\\ud800"
 
 

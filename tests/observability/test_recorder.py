@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from contextvars import copy_context
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +25,8 @@ from users_api.observability.instruments import (
 from users_api.observability.observer import RequestObserver
 from users_api.observability.pools import add_pool_gauges
 from users_api.observability.recorder import end_worker, start_worker
+from users_api.observability.request_log import RequestLog
+from users_api.observability.requests import Ended
 from users_api.observability.sampler import Sampler
 from users_api.observability.statements import ReportedStatements
 
@@ -40,11 +42,25 @@ class Operation:
         self.metric_name, self.whole_path = name, f"/{name}"
 
 
+class NoLog(RequestLog):
+    """A log for tests of measurements."""
+
+    def __init__(self) -> None:
+        """Need nothing."""
+
+    def write(self, requests: Sequence[Ended]) -> None:
+        """Write nothing."""
+
+
+def observer_of(measured: Measured) -> RequestObserver:
+    """Return a new observer."""
+    return RequestObserver(measured.recorder, NoLog())
+
+
 def report(observer: RequestObserver, status: int, **scope: Any) -> None:
-    """Report a request in a context of its own."""
-    context = copy_context()
-    context.run(observer.begin, "id")
-    context.run(observer.end, "id", {"method": "GET", "scheme": "http"} | scope, status, 5, MILLISECOND)
+    """Report a request."""
+    observer.end((b"id", {"method": "GET", "scheme": "http"} | scope, status, 5, 0, MILLISECOND))
+    observer.flush()
 
 
 @pytest.fixture
@@ -151,7 +167,7 @@ def test_gauges_are_those_of_the_last_sample_over_all_workers(measured: Measured
 
 
 def test_requests_have_the_labels_of_opentelemetry(measured: Measured) -> None:
-    observer = RequestObserver(None, measured.recorder)
+    observer = observer_of(measured)
     ping = Operation("ping")
     report(observer, 200, operation=ping)
     report(observer, 200, operation=ping)
@@ -178,14 +194,18 @@ def test_requests_have_the_labels_of_opentelemetry(measured: Measured) -> None:
 
 
 def test_requests_in_flight_and_connections_are_counted_up_and_down(measured: Measured) -> None:
-    observer = RequestObserver(None, measured.recorder)
-    observer.connect()
-    observer.connect()
-    for _ in range(2):
-        copy_context().run(observer.begin, "id")
-    report(observer, 200)
+    observer = observer_of(measured)
+    tasks: set[int] = set()
+
+    async def main() -> None:
+        observer.connect(tasks)
+        observer.connect(tasks)
+        tasks.update({1, 2, 3})
+        tasks.discard(1)
+
+    asyncio.run(main())
     observer.disconnect()
-    observer.reject("id", {"headers": []}, 431, 0)
+    observer.reject(b"id", {}, 431, 0)
 
     measured.recorder.sample()
 
@@ -215,7 +235,7 @@ def test_statements_have_the_labels_of_opentelemetry(measured: Measured) -> None
 
 
 def test_every_status_and_a_thousand_operations_are_counted_apart(measured: Measured) -> None:
-    observer = RequestObserver(None, measured.recorder)
+    observer = observer_of(measured)
     for number in range(1000):
         report(observer, 100 + number % 500, operation=Operation(f"operation_{number}"))
 

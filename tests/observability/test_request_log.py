@@ -10,27 +10,33 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.virtual_time import run_in_virtual_time
 from users_api.observability.cells import SharedCells
 from users_api.observability.configuration import Logs
-from users_api.observability.formats import JsonFormat
+from users_api.observability.json_format import JsonFormat
 from users_api.observability.line_writer import LineWriter
-from users_api.observability.observer import RequestObserver
+from users_api.observability.observer import FLUSH_SECONDS, RequestObserver
 from users_api.observability.recorder import Recorder
 from users_api.observability.request_ids import current_request_id
-from users_api.observability.request_log import FLUSH_SECONDS, RequestLog
-from users_api.observability.requests import EndedRequest
+from users_api.observability.request_log import RequestLog
 from users_api.observability.statements import ReportedStatements
 
 LOGGER = "users_api.observability.request_log"
 
 
 class Written:
-    """A pipe, and a log that writes to it."""
+    """A pipe, and an observer that logs to it."""
 
     def __init__(self) -> None:
-        self.reading, writing = os.pipe()
-        self.log, self.writing = RequestLog(JsonFormat(), LineWriter(writing)), writing
+        self.reading, self.writing = os.pipe()
+        self.recorder = Recorder(SharedCells())
+        log = RequestLog(JsonFormat(), LineWriter(self.writing))
+        self.observer = RequestObserver(self.recorder, log)
         os.set_blocking(self.reading, False)
+
+    def end(self, request_id: bytes, status: int = 200) -> None:
+        """Report a request that has ended."""
+        self.observer.end((request_id, {"method": "GET", "scheme": "http"}, status, 0, 0, 0))
 
     def lines(self) -> list[tuple[str, int]]:
         """Return the ids and the statuses of the lines that have arrived since the last call."""
@@ -56,51 +62,92 @@ def set_level(caplog: pytest.LogCaptureFixture) -> Callable[[int], None]:
     return lambda level: caplog.set_level(level, logger=LOGGER)
 
 
-def ended(request_id: str, status: int = 200) -> EndedRequest:
-    return EndedRequest(request_id, {"headers": []}, status, 0, 0, 0)
-
-
 def test_lines_are_written_together_a_moment_later(
     written: Written, set_level: Callable[[int], None]
 ) -> None:
     set_level(logging.INFO)
 
     async def main() -> None:
-        written.log.add(ended("a"))
-        written.log.add(ended("b", 404))
+        written.observer.connect([])
+        written.end(b"a")
+        written.end(b"b", 404)
         assert written.lines() == []
-        await asyncio.sleep(2 * FLUSH_SECONDS)
+        await asyncio.sleep(3 * FLUSH_SECONDS)
         assert written.lines() == [("a", 200), ("b", 404)]
-        written.log.add(ended("c"))
-        await asyncio.sleep(2 * FLUSH_SECONDS)
+        written.end(b"c")
+        await asyncio.sleep(3 * FLUSH_SECONDS)
         assert written.lines() == [("c", 200)]
 
     asyncio.run(main())
 
 
-def test_warnings_leave_out_requests_that_succeed(written: Written, set_level: Callable[[int], None]) -> None:
-    set_level(logging.WARNING)
+def test_a_request_that_ends_after_its_connection_is_written_too(
+    written: Written, set_level: Callable[[int], None]
+) -> None:
+    set_level(logging.INFO)
 
     async def main() -> None:
-        for request in (ended("a"), ended("b", 503)):
-            written.log.add(request)
-        written.log.write()
+        tasks = ["the request"]
+        written.observer.connect(tasks)
+        written.observer.disconnect()
+        await asyncio.sleep(3 * FLUSH_SECONDS)
+        written.end(b"late", 0)
+        tasks.clear()
+        await asyncio.sleep(3 * FLUSH_SECONDS)
 
     asyncio.run(main())
-    assert written.lines() == [("b", 503)]
+
+    assert written.lines() == [("late", 0)]
+
+
+def test_without_connections_nothing_is_scheduled(written: Written) -> None:
+    async def main() -> list[float]:
+        for _ in range(3):
+            written.observer.connect([])
+            written.observer.disconnect()
+        await asyncio.sleep(1)
+        return [each.when() for each in asyncio.get_running_loop()._scheduled]  # type: ignore[attr-defined]  # noqa: SLF001 -- no public name.
+
+    assert run_in_virtual_time(main()) == [pytest.approx(1000 + 24 * 3600)]  # The limit of the run itself.
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (logging.INFO, [("a", 200), ("b", 503)]),
+        (logging.WARNING, [("b", 503)]),
+        (logging.ERROR, [("b", 503)]),
+        (logging.CRITICAL, []),
+    ],
+)
+def test_the_level_decides_which_requests_are_written(
+    written: Written, set_level: Callable[[int], None], level: int, shown: list[tuple[str, int]]
+) -> None:
+    set_level(level)
+    written.end(b"a")
+    written.end(b"b", 503)
+
+    written.observer.flush()
+
+    assert written.lines() == shown
+
+
+def test_a_request_that_the_server_rejects_is_written_at_once(
+    written: Written, set_level: Callable[[int], None]
+) -> None:
+    set_level(logging.INFO)
+
+    written.observer.reject(b"a", {}, 431, 5)
+
+    assert written.lines() == [("a", 431)]
 
 
 def test_what_is_left_is_written_when_the_process_exits() -> None:
     program = """
-import asyncio, sys
-from users_api.observability.cells import SharedCells
 from users_api.observability.configuration import Logs
-import logging
-Logs("json").configure("info")
-observer = Logs("json").observer()
-async def main():
-    observer.end("last", {"headers": [], "method": "GET", "scheme": "http"}, 200, 0, 0)
-asyncio.run(main())
+logs = Logs("json")
+logs.configure("info")
+logs.observer().end((b"last", {"method": "GET", "scheme": "http"}, 200, 0, 0, 0))
 """
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -109,9 +156,8 @@ asyncio.run(main())
 
 
 def test_a_record_that_cannot_be_formatted_is_reported_and_left_out(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "stdout", sys.__stdout__)
     handler = Logs("text").handler()
 
     handler.handle(logging.LogRecord("x", logging.INFO, "x.py", 1, "%d", ("no number",), None))
@@ -121,22 +167,33 @@ def test_a_record_that_cannot_be_formatted_is_reported_and_left_out(
     assert "Logging error" in written.err
 
 
-def test_a_request_has_one_id_in_its_line_its_task_and_its_statements(
-    written: Written, set_level: Callable[[int], None]
-) -> None:
-    set_level(logging.INFO)
-    observer = RequestObserver(written.log, Recorder(SharedCells()))
+def test_a_request_has_one_id_in_its_task_and_its_statements(written: Written) -> None:
+    observer = written.observer
 
     async def main() -> str:
-        request_id = observer.choose_id([b"abc-1"])
-        observer.begin(request_id)
-        observer.end(request_id, {"headers": [], "method": "GET", "scheme": "http"}, 200, 5, 1)
-        written.log.write()
-        return ReportedStatements("postgresql", Recorder(SharedCells())).comment()
+        observer.begin(observer.choose_id({}, [(b"x-request-id", b"abc-1")]))
+        return ReportedStatements("postgresql", written.recorder).comment()
 
     assert asyncio.run(main()) == " /*request_id='abc-1'*/"
-    assert written.lines() == [("abc-1", 200)]
-    assert current_request_id.get() == ""
+    assert current_request_id.get() == b""
+
+
+def test_a_request_without_a_safe_id_gets_a_new_one(written: Written) -> None:
+    observer = written.observer
+    offered = [[], [(b"x-request-id", b"a b")], [(b"traceparent", b"x")], [(b"x-request-id", b"a")] * 2]
+
+    chosen = [observer.choose_id({}, each) for each in offered]
+
+    assert len({each.partition(b"-")[0] for each in chosen}) == 1
+    assert len(set(chosen)) == 4
+
+
+def test_the_trace_of_a_request_is_stored_in_its_scope(written: Written) -> None:
+    scope: dict[str, str] = {}
+
+    written.observer.choose_id(scope, [(b"traceparent", b"00-%b-00f067aa0ba902b7-01" % (b"a" * 32))])
+
+    assert scope == {"trace_id": "a" * 32}
 
 
 def test_a_statement_outside_of_requests_has_no_comment() -> None:
@@ -144,7 +201,7 @@ def test_a_statement_outside_of_requests_has_no_comment() -> None:
 
 
 def test_sqlite_gets_no_comment_because_it_caches_statements_by_their_text() -> None:
-    token = current_request_id.set("abc-1")
+    token = current_request_id.set(b"abc-1")
 
     assert ReportedStatements("sqlite", Recorder(SharedCells())).comment() == ""
 

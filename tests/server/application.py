@@ -1,11 +1,12 @@
 """A minimal ASGI application, and gunicorn's configuration for it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sized
 from mmap import mmap
 from typing import Any
 
 from users_api.server.configuration import ServerOptions, gunicorn_settings
+from users_api.server.observer import Ended
 from users_api.server.slots import MAX_SLOTS
 
 counts = memoryview(mmap(-1, 8 * MAX_SLOTS)).cast("Q")
@@ -15,22 +16,24 @@ slot = 0
 class Counter:
     """Counts the requests of each slot, in memory that the workers share."""
 
-    def connect(self) -> None:
+    headers = frozenset[bytes]()
+
+    def connect(self, _tasks: Sized) -> None:
         """Ignore connections."""
 
     def disconnect(self) -> None:
         """Ignore connections."""
 
-    def choose_id(self, _offered: Sequence[bytes]) -> str:
-        return "id"
+    def choose_id(self, _scope: Any, _found: Any) -> bytes:
+        return b"id"
 
-    def begin(self, _request_id: str) -> None:
+    def begin(self, _request_id: bytes) -> None:
         """Wait for the end."""
 
-    def end(self, _request_id: str, scope: Mapping[str, Any], *_: int) -> None:
-        counts[slot] += scope["path"] == "/"
+    def end(self, request: Ended) -> None:
+        counts[slot] += request[1]["path"] == "/"
 
-    def reject(self, _request_id: str, _scope: Mapping[str, Any], *_: int) -> None:
+    def reject(self, _request_id: bytes, _scope: Any, _status: int, _body_bytes: int) -> None:
         """Ignore what is no request."""
 
 

@@ -1,12 +1,13 @@
 """The observer gets one report of each request, with what was sent."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import pytest
 
 from tests.server.wire import Wire, connect, echo, settle
+from users_api.server.observer import Ended
 from users_api.server.protocol import Protocol
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -16,34 +17,38 @@ Report = tuple[str, int, int]
 class Recorder:
     """Keeps the reports; ids are counted, or those that the client offers."""
 
+    headers = frozenset({b"x-request-id", b"x-other"})
+
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.begun: list[bytes] = []
         self.connections = 0
+        self.tasks: Sized = ()
         self.reports: list[Report] = []
         self.rejected: list[Report] = []
         self._count = 0
 
-    def connect(self) -> None:
+    def connect(self, tasks: Sized) -> None:
         self.connections += 1
+        self.tasks = tasks
 
     def disconnect(self) -> None:
         self.connections -= 1
 
-    def choose_id(self, offered: Sequence[bytes]) -> str:
+    def choose_id(self, _scope: Any, found: Sequence[tuple[bytes, bytes]]) -> bytes:
         self._count += 1
-        return ",".join(each.decode() for each in offered) or f"id{self._count}"
+        return b",".join(value for _, value in found) or b"id%d" % self._count
 
-    def begin(self, request_id: str) -> None:
+    def begin(self, request_id: bytes) -> None:
+        assert len(self.tasks) > 0
         self.begun.append(request_id)
 
-    def end(
-        self, request_id: str, _scope: Mapping[str, Any], status: int, body_bytes: int, nanoseconds: int
-    ) -> None:
-        assert 0 <= nanoseconds < 60e9
-        self.reports.append((request_id, status, body_bytes))
+    def end(self, request: Ended) -> None:
+        request_id, _, status, body_bytes, start, end = request
+        assert 0 < start <= end
+        self.reports.append((request_id.decode(), status, body_bytes))
 
-    def reject(self, request_id: str, _scope: Mapping[str, Any], status: int, body_bytes: int) -> None:
-        self.rejected.append((request_id, status, body_bytes))
+    def reject(self, request_id: bytes, _scope: Any, status: int, body_bytes: int) -> None:
+        self.rejected.append((request_id.decode(), status, body_bytes))
 
 
 def observed(data: bytes, app: Any = echo) -> tuple[Recorder, Wire]:
@@ -97,7 +102,7 @@ async def answer_in_pieces(_scope: Any, _receive: Any, send: Any) -> None:
 def test_a_request_is_reported_with_what_was_sent(app: Any, report: Report) -> None:
     recorder, wire = observed(GET, app)
 
-    assert (recorder.begun, recorder.reports) == (["id1"], [report])
+    assert (recorder.begun, recorder.reports) == ([b"id1"], [report])
     assert wire.sent.count(b"\r\nx-request-id: id1\r\n") == 1
 
 
@@ -120,8 +125,8 @@ def test_pipelined_requests_have_their_own_ids() -> None:
     ]
 
 
-def test_all_offered_ids_are_passed_on() -> None:
-    head = GET.replace(b"\r\n\r\n", b"\r\nx-request-id: a\r\nX-REQUEST-ID: b\r\n\r\n")
+def test_the_headers_that_the_observer_needs_are_passed_on() -> None:
+    head = GET.replace(b"\r\n\r\n", b"\r\nx-request-id: a\r\nX-Third: x\r\nX-OTHER: b\r\n\r\n")
 
     recorder, _ = observed(head)
 

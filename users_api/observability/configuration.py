@@ -4,7 +4,8 @@ import logging
 import sys
 from typing import Final
 
-from users_api.observability.formats import Format, JsonFormat, TextFormat
+from users_api.observability.formats import Format, TextFormat
+from users_api.observability.json_format import JsonFormat
 from users_api.observability.line_handler import LineHandler
 from users_api.observability.line_writer import LineWriter
 from users_api.observability.observer import RequestObserver
@@ -34,7 +35,7 @@ class Logs:
 
     def observer(self) -> RequestObserver:
         """Return what the server reports each request to."""
-        return RequestObserver(RequestLog(self._format, self._writer), shared_recorder())
+        return RequestObserver(shared_recorder(), RequestLog(self._format, self._writer))
 
     def configure(self, level: str) -> None:
         """Let all loggers write to standard output, where no server configures them."""

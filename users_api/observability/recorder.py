@@ -1,7 +1,7 @@
 """Records measurements in this worker's row of the shared memory."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -31,13 +31,18 @@ class Histogram(dict[Hashable, int]):
 
     def record(self, nanoseconds: int, key: Hashable) -> None:
         """Count one duration."""
-        row = self._shared.row
-        if row is not self._row:
+        self.record_all([(key, nanoseconds)])
+
+    def record_all(self, durations: Iterable[tuple[Hashable, int]]) -> None:
+        """Count durations, each with its key."""
+        if self._shared.row is not self._row:
             self.clear()
-            self._row = row
-        first, cells = self[key], row.cells
-        cells[first + bisect_left(BUCKET_NANOSECONDS, nanoseconds)] += 1
-        cells[first + SUM_CELL] += nanoseconds // 1000
+            self._row = self._shared.row
+        cells = self._row.cells
+        for key, nanoseconds in durations:
+            first = self[key]
+            cells[first + bisect_left(BUCKET_NANOSECONDS, nanoseconds)] += 1
+            cells[first + SUM_CELL] += nanoseconds // 1000
 
     def __missing__(self, key: Hashable) -> int:
         """Add a series."""

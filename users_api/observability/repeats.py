@@ -16,7 +16,7 @@ Key = tuple[str, str, type | None, int]
 def add_request_id(record: logging.LogRecord) -> bool:
     """Store the id of the current request in the record, once; a logging filter."""
     if not hasattr(record, "request_id"):
-        record.request_id = current_request_id.get()
+        record.request_id = current_request_id.get().decode()
     return True
 
 

@@ -17,8 +17,8 @@ class ReportedStatements:
 
     def comment(self) -> str:
         """Return the comment for a statement of the current request; empty outside of requests."""
-        request_id = current_request_id.get() if self._is_marked else ""
-        return f" /*request_id='{request_id}'*/" if request_id else ""
+        request_id = current_request_id.get() if self._is_marked else b""
+        return f" /*request_id='{request_id.decode()}'*/" if request_id else ""
 
     def end(self, operation: str, table: str, nanoseconds: int, error: BaseException | None) -> None:
         """Count a statement, with the SQLSTATE or the class of its failure."""

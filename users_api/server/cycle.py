@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from users_api.server.failures import APPLICATION_FAILED_MESSAGE, Headers, Render
-from users_api.server.observer import Observer, request_id_line
+from users_api.server.observer import DISCONNECTED, Observer
 
 NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"[^\0-\x08\n-\x1f\x7f]*")
@@ -24,8 +24,6 @@ NOTHING: Final = "nothing more"
 CLOSE_LINE: Final = b"connection: close\r\n"
 CHUNKED_LINE: Final = b"transfer-encoding: chunked\r\n"
 END: Final = b"\r\n"
-DISCONNECTED: Final = 0
-"""The status of a request whose client disconnected before the response."""
 
 
 def header_line(name: bytes, value: bytes) -> tuple[bytes, bytes | None]:
@@ -57,7 +55,7 @@ class ResponseCycle(RequestResponseCycle):
     """The headers of a response to a request that arrived over HTTPS."""
     observer: Observer | None
     """Gets a report of each request."""
-    request_id: str
+    request_id: bytes
     """The id that the observer has given to the request."""
     _status = 0
     _body_bytes = 0
@@ -70,16 +68,29 @@ class ResponseCycle(RequestResponseCycle):
     async def run_asgi(self, app: Any) -> None:
         """Run the application, and report the request to the observer when the application has returned."""
         observer, start = self.observer, perf_counter_ns()
-        if observer is None:
-            await super().run_asgi(app)
-            return
-        observer.begin(self.request_id)
+        if observer is not None:
+            observer.begin(self.request_id)
         try:
-            await super().run_asgi(app)
+            await app(self.scope, self.receive, self.send)
+            if not (self.response_complete or self.disconnected):
+                self.logger.error("The application returned without completing a response")
+                await self._fail()
+        except BaseException:
+            self.logger.exception("Exception in ASGI application")
+            await self._fail()
         finally:
-            status = self._status if self.response_started or self._is_rejected else DISCONNECTED
-            nanoseconds = perf_counter_ns() - start
-            observer.end(self.request_id, self.scope, status, self._body_bytes, nanoseconds)
+            self.on_response = _do_nothing
+            if observer is not None:
+                status = self._status if self.response_started or self._is_rejected else DISCONNECTED
+                end = perf_counter_ns()
+                observer.end((self.request_id, self.scope, status, self._body_bytes, start, end))
+
+    async def _fail(self) -> None:
+        """Respond with 500, or close the connection if the response has started."""
+        if self.response_started:
+            self.transport.close()
+        else:
+            await self.send_500_response()
 
     def reject(self, status: int, body_bytes: int) -> None:
         """Report this status, which the server has sent, although the application still runs."""
@@ -118,7 +129,7 @@ class ResponseCycle(RequestResponseCycle):
         """Keep the head until the body begins."""
         lines, length, is_chunked, announces_close = [STATUS_LINE[status]], None, False, False
         if self.observer is not None:
-            lines.append(request_id_line(self.request_id))
+            lines.append(b"x-request-id: %b\r\n" % self.request_id)
         # uvicorn's ProxyHeadersMiddleware changes the scheme in this scope.
         of_scheme = self.https_headers if self.scope["scheme"] == "https" else ()
         for name, value in (*self.default_headers, *of_scheme, *headers):
@@ -188,3 +199,7 @@ class ResponseCycle(RequestResponseCycle):
         client, target = get_client_addr(self.scope), get_path_with_query_string(self.scope)
         method, version = self.scope["method"], self.scope["http_version"]
         self.access_logger.info('%s - "%s %s HTTP/%s" %d', client, method, target, version, self._status)
+
+
+def _do_nothing() -> None:
+    """Start no other request."""

@@ -1,38 +1,43 @@
 """What the server reports of each request to the program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, Final, Protocol
 
-REQUEST_ID: Final = b"x-request-id"
+DISCONNECTED: Final = 0
+"""The status of a request whose client disconnected before the response."""
+
+Ended = tuple[bytes, Any, int, int, int, int]
+"""The id, the scope, the status that was sent, the size of the body in bytes, and the start and the end in
+nanoseconds, on the clock of `perf_counter_ns`."""
 
 
 class Observer(Protocol):
     """Names each request, and receives a report when it has ended."""
 
-    def connect(self) -> None:
-        """Report a new connection."""
+    @property
+    def headers(self) -> frozenset[bytes]:
+        """The names of the headers that `choose_id` needs, in lower case."""
+
+    def connect(self, tasks: Sized) -> None:
+        """Report a new connection; `tasks` are those of all requests that the process works on."""
 
     def disconnect(self) -> None:
         """Report a connection that has ended."""
 
-    def choose_id(self, offered: Sequence[bytes]) -> str:
-        """Return the id of a request whose headers X-Request-ID have these values, usually none."""
+    def choose_id(self, scope: Any, found: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """Return the id of a request, which its response has as X-Request-ID.
 
-    def begin(self, request_id: str) -> None:
+        `found` are those of its headers that are in `headers`, usually none.
+        """
+
+    def begin(self, request_id: bytes, /) -> object:
         """Begin a request in the task that serves it."""
 
-    def end(
-        self, request_id: str, scope: Mapping[str, Any], status: int, body_bytes: int, nanoseconds: int
-    ) -> None:
-        """Report a request that has ended; the status is 0 if the client disconnected before the response."""
+    def end(self, request: Ended, /) -> None:
+        """Report a request that has ended."""
 
-    def reject(self, request_id: str, scope: Mapping[str, Any], status: int, body_bytes: int) -> None:
+    def reject(self, request_id: bytes, scope: Any, status: int, body_bytes: int) -> None:
         """Report a request that the server has rejected, and that the application never sees.
 
         The scope may have neither a method nor a path.
         """
-
-
-def request_id_line(request_id: str) -> bytes:
-    """Return the header line that tells the client the id of its request."""
-    return f"x-request-id: {request_id}\r\n".encode("ascii")

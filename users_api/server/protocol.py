@@ -25,7 +25,7 @@ from users_api.server.failures import (
 )
 from users_api.server.heads import head_size, is_valid_head, take_host_from_target
 from users_api.server.memory import FREE_BYTES, HeldRequests, MemoryBudget
-from users_api.server.observer import REQUEST_ID, Observer, request_id_line
+from users_api.server.observer import Observer
 from users_api.server.rate import ReadingRate
 from users_api.server.transport import LingeringTransport
 
@@ -36,7 +36,7 @@ FREE_CHUNKS: Final = 2_000
 MIN_CHUNK_BYTES: Final = 64
 DISCARDED_BYTES: Final = 16 * 1024**2
 LINGER_ZERO: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds.
-SPECIAL_HEADERS: Final = frozenset({b"expect", b"host", b"transfer-encoding", REQUEST_ID})
+SPECIAL_HEADERS: Final = frozenset({b"expect", b"host", b"transfer-encoding"})
 CONNECTION: Final = "users_api.connection"
 """Key in `scope["state"]` of a dictionary that lives as long as the connection."""
 
@@ -79,7 +79,7 @@ class Protocol(HttpToolsProtocol):
     _send_timer: asyncio.TimerHandle | None = None
     _shutting_down = False
     _special_headers: Headers
-    _offered_ids: tuple[bytes, ...] = ()
+    _observed_headers: tuple[tuple[bytes, bytes], ...] = ()
     _is_deferred = False  # Whether the next request waits until the client has read a response.
     _previous: RequestResponseCycle | None = None  # The one before `cycle`.
     _running: ResponseCycle | None = None  # Whose application runs; others wait in the pipeline.
@@ -108,6 +108,7 @@ class Protocol(HttpToolsProtocol):
         self._rate = rate or ReadingRate(self._limits.large_bytes_per_second)
         self._held = HeldRequests(self._budget)
         self._observer = observer
+        self._special_names = SPECIAL_HEADERS | observer.headers if observer else SPECIAL_HEADERS
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, for as long as a head may take."""
@@ -116,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         transport.set_write_buffer_limits(0)
         if self._observer is not None:
-            self._observer.connect()
+            self._observer.connect(self.tasks)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers, release what the connection holds, and end the requests in progress."""
@@ -154,7 +155,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start a request head, and count its bytes from here."""
         super().on_message_begin()
-        self._special_headers, self._offered_ids = [], ()
+        self._special_headers, self._observed_headers = [], ()
         self._first_received = self._received
         self.phase, self._overhead = Phase.HEAD, -self._received
 
@@ -162,10 +163,10 @@ class Protocol(HttpToolsProtocol):
         """Add a header, also to the few that the server itself reads."""
         name = name.lower()
         self.headers.append((name, value))
-        if name not in SPECIAL_HEADERS:
+        if name not in self._special_names:
             return
-        if name == REQUEST_ID:
-            self._offered_ids = (*self._offered_ids, value)
+        if name not in SPECIAL_HEADERS:
+            self._observed_headers = (*self._observed_headers, (name, value))
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue" or self.expect_100_continue
         else:
@@ -235,7 +236,7 @@ class Protocol(HttpToolsProtocol):
         )
         cycle.render, cycle.https_headers, cycle.observer = self._render, self._https_headers, self._observer
         if self._observer is not None:
-            cycle.request_id = self._observer.choose_id(self._offered_ids)
+            cycle.request_id = self._observer.choose_id(self.scope, self._observed_headers)
         return cycle
 
     def on_chunk_header(self) -> None:
@@ -477,10 +478,10 @@ class Protocol(HttpToolsProtocol):
             return b""
         if self.phase is Phase.BODY and self._running is not None:
             self._running.reject(failure.status, body_bytes)
-            return request_id_line(self._running.request_id)
-        request_id = self._observer.choose_id(self._offered_ids)
+            return b"x-request-id: %b\r\n" % self._running.request_id
+        request_id = self._observer.choose_id(self.scope, self._observed_headers)
         self._observer.reject(request_id, self.scope, failure.status, body_bytes)
-        return request_id_line(request_id)
+        return b"x-request-id: %b\r\n" % request_id
 
 
 def _find_failure(error: Exception) -> RequestFailure:
