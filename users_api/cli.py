@@ -20,6 +20,7 @@ from yaml import MarkedYAMLError
 from users_api import clients, seeds
 from users_api.access.keys import generate_key
 from users_api.app import MIGRATIONS, create_flask_app
+from users_api.checks.command import check
 from users_api.config import Config, SettingsError, load_settings
 from users_api.database import MigrationsNotFound, db, newest_migration, schema_is_newer, schema_is_newest
 from users_api.development import STARTUP_MESSAGE_VARIABLE, describe_error
@@ -153,6 +154,7 @@ for name in ("upgrade", "current"):
     migrations.add_command(_skip_on_newer_schema(migrations.commands[name]))
 migrations.add_command(_require_force(migrations.commands["downgrade"]))
 main.add_command(migrations)
+main.add_command(check)
 main.add_command(_with_help(shell_command, "Start a Python shell with `app`, `db` and `User` defined."))
 main.add_command(
     _with_help(routes_command, "List the paths of the OpenAPI document with their methods and endpoints.")

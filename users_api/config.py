@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from ipaddress import ip_network
 from typing import Any, Final, Generic, TypeVar
@@ -330,6 +330,18 @@ def load_settings() -> type[Config]:
     Raises:
         SettingsError: APP_SETTINGS names no settings class, or one of the class's values is wrong.
     """
+    settings = settings_class()
+    for problem in settings_problems(settings):
+        raise SettingsError(problem)
+    return settings
+
+
+def settings_class() -> type[Config]:
+    """Return the settings class that APP_SETTINGS names, without reading its values.
+
+    Raises:
+        SettingsError: APP_SETTINGS names no settings class.
+    """
     path = os.environ.get("APP_SETTINGS") or DEFAULT_SETTINGS
     module, _, name = path.rpartition(".")
     try:
@@ -339,33 +351,49 @@ def load_settings() -> type[Config]:
     if not (isinstance(settings, type) and issubclass(settings, Config) and settings is not Config):
         message = f"APP_SETTINGS must name a settings class like {DEFAULT_SETTINGS}, not {path!r}"
         raise SettingsError(message)
-    for setting in filter(str.isupper, dir(settings)):
-        getattr(settings, setting)
-    _check_access(settings)
-    if settings.MEMORY_BUDGET < 2 * settings.BODY_LIMIT:
-        message = (
-            f"MEMORY_BUDGET must be at least {2 * settings.BODY_LIMIT}, twice BODY_LIMIT: "
-            "half of it is for request bodies"
-        )
-        raise SettingsError(message)
     return settings
 
 
-def _check_access(settings: type[Config]) -> None:
-    """Raise SettingsError unless the settings of access tokens fit together: none of them is ignored."""
+def settings_problems(settings: type[Config]) -> list[str]:
+    """Return every wrong value; only if there is none, also the values that do not fit together."""
+    wrong = dict.fromkeys(_wrong_values(settings))  # POOL_SIZE repeats what is wrong with its parts.
+    return list(wrong) or [*_access_problems(settings), *_memory_problems(settings)]
+
+
+def _wrong_values(settings: type[Config]) -> Iterator[str]:
+    for setting in filter(str.isupper, dir(settings)):
+        try:
+            getattr(settings, setting)
+        except SettingsError as error:
+            yield str(error)
+
+
+def _memory_problems(settings: type[Config]) -> Iterator[str]:
+    if settings.MEMORY_BUDGET < 2 * settings.BODY_LIMIT:
+        yield (
+            f"MEMORY_BUDGET must be at least {2 * settings.BODY_LIMIT}, twice BODY_LIMIT: "
+            "half of it is for request bodies"
+        )
+
+
+def _access_problems(settings: type[Config]) -> Iterator[str]:
+    """Yield how the settings of access tokens do not fit together: none of them is ignored."""
     given = [name for name in ("AUTH_ISSUER", "AUTH_AUDIENCE", "TOKEN_KEYS") if getattr(settings, name)]
-    if given and not settings.AUTH:
-        message = f"{given[0]} has no effect with AUTH=none; unset it, or set AUTH to `required`."
-        raise SettingsError(message)
-    if settings.AUTH_ISSUER and not settings.AUTH_AUDIENCE:
-        raise SettingsError(AUDIENCE_MISSING)
+    if not settings.AUTH:
+        yield from (
+            f"{name} has no effect with AUTH=none; unset it, or set AUTH to `required`." for name in given
+        )
+    elif settings.AUTH_ISSUER and not settings.AUTH_AUDIENCE:
+        yield AUDIENCE_MISSING
+    elif not (settings.AUTH_ISSUER or settings.TOKEN_KEYS or settings.DEBUG or settings.TESTING):
+        yield KEYS_MISSING
     if settings.AUTH_ISSUER and settings.TOKEN_KEYS:
-        raise SettingsError(TWO_ISSUERS)
-    issues_tokens = settings.AUTH and not settings.AUTH_ISSUER
+        yield TWO_ISSUERS
+    yield from _rate_limit_problems(settings, issues_tokens=settings.AUTH and not settings.AUTH_ISSUER)
+
+
+def _rate_limit_problems(settings: type[Config], *, issues_tokens: bool) -> Iterator[str]:
     if settings.TOKEN_RATE_LIMIT and not issues_tokens:
-        raise SettingsError(NO_TOKENS_TO_LIMIT)
+        yield NO_TOKENS_TO_LIMIT
     if settings.RATE_LIMIT_STORE and not (settings.RATE_LIMIT or issues_tokens):
-        raise SettingsError(NOTHING_TO_STORE)
-    creates_keys = settings.DEBUG or settings.TESTING
-    if settings.AUTH and not (settings.AUTH_ISSUER or settings.TOKEN_KEYS or creates_keys):
-        raise SettingsError(KEYS_MISSING)
+        yield NOTHING_TO_STORE

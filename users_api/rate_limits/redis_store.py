@@ -7,8 +7,10 @@ from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
 
+from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
-from redis.asyncio import BlockingConnectionPool
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -19,6 +21,8 @@ from users_api.rate_limits.limits import UNCOUNTED, Decision
 
 TIMEOUT_SECONDS: Final = 0.5
 MAX_CONNECTIONS: Final = 16
+PROBE_NAME: Final = "check"
+"""The name under which no limiter counts."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +84,21 @@ class RedisStore:
             return UNCOUNTED
         self._breaker.succeed()
         return decision
+
+    async def probe(self) -> str:
+        """Count once, apart from the requests; return the name of the server and its version.
+
+        Raises:
+            RedisError, TimeoutError: the server is unavailable, or does not let its user count.
+        """
+        async with timeout(self._seconds):
+            await SlidingWindowCounterRateLimiter(self.storage).hit(RateLimitItemPerSecond(1), PROBE_NAME)
+            client = Redis(connection_pool=self._pool)
+            try:
+                server = await client.info("server")
+            except ResponseError:  # Counting needs no permission for INFO.
+                return "Redis"
+        return f"Redis {server.get('redis_version', '')}".rstrip()
 
     async def close(self) -> None:
         """Close the connections."""
