@@ -4,18 +4,14 @@ import asyncio
 import gzip
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import orjson
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey, OctKey
 
 from tests.access.stage import FETCH, against_an_issuer, failure, now, start
+from tests.support.certificates import write_certificate
 from tests.support.issuers import (
     BROKEN,
     DISCONNECT,
@@ -271,18 +267,8 @@ def test_loopback_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The certificate of 127.0.0.1, signed by itself, with its key."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    today = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=True)
-        .sign(key, hashes.SHA256())
-    )
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(key.private_bytes(*pem) + signed.public_bytes(serialization.Encoding.PEM))
+    write_certificate(path)
     return path
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from users_api.access.discovery import FetchedKeys, fetch_keys
+from users_api.access.discovery import fetch_keys
 from users_api.access.documents import create_client
 from users_api.checks.findings import Finding, ok, warning
 from users_api.config import Config
@@ -19,16 +19,15 @@ def check_tokens(settings: type[Config]) -> Iterable[Finding]:
     if not settings.AUTH:
         return [ok("none needed: AUTH=none lets each client read and change all users")]
     if issuer := settings.AUTH_ISSUER:
-        keys = asyncio.run(_fetch(issuer)).keys
-        return [ok(f"{_count(len(keys), 'key')} of {issuer}")]
+        return [ok(f"{_count(asyncio.run(_count_keys(issuer)), 'key')} of {issuer}")]
     if keys_given := settings.TOKEN_KEYS:
         return [ok(f"issued by the service, {_count(len(keys_given.public), 'key')} in TOKEN_KEYS")]
     return [ok("issued by the service, with a key in its instance folder")]
 
 
-async def _fetch(issuer: str) -> FetchedKeys:
+async def _count_keys(issuer: str) -> int:
     async with create_client() as client:
-        return await fetch_keys(client, issuer)
+        return len((await fetch_keys(client, issuer)).keys)
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from sqlalchemy.exc import DBAPIError
 
@@ -27,21 +27,27 @@ PASSWORD_PARAMETER: Final = "pass"  # noqa: S105 -- libpq's are `password` and `
 def describe(error: Exception) -> str:
     """Return the message of an exception in one line, without secrets."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return redact(str(cause)) or type(cause).__name__
+    without_text = "no answer in time" if isinstance(cause, TimeoutError) else type(cause).__name__
+    return redact(str(cause)) or without_text
 
 
 def redact(text: str) -> str:
-    """Return the text in one line, without the secrets of the environment and the credentials of any URL."""
+    """Return the text in one line, without secrets, credentials of URLs and control codes."""
     for secret in sorted(_secrets(), key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return CREDENTIALS.sub(f"{MASK}@", " ".join(text.split()))
+    shown = "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
+    return CREDENTIALS.sub(f"{MASK}@", shown)
 
 
 def _secrets() -> set[str]:
     """Return each secret as it is written, decoded, encoded, and as Python shows it."""
     found = {each for secret in _written_secrets() for each in (secret, unquote(secret))}
-    found |= {spelling for each in found for spelling in (quote(each, safe=""), repr(each)[1:-1])}
-    return found - {""}
+    return {spelling for each in found - {""} for spelling in _spellings(each)}
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield from (secret, repr(secret)[1:-1], quote_plus(secret))
+    yield from (quote(secret, safe=safe) for safe in ("", "/", " +"))  # SQLAlchemy's is the last one.
 
 
 def _written_secrets() -> Iterator[str]:
