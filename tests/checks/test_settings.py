@@ -46,9 +46,7 @@ def test_a_wrong_value_prevents_only_the_checks_that_need_it(check: Check, tmp_p
     found = check(PORT="http", DATABASE_URL=f"sqlite:///{tmp_path}/missing.db")
 
     assert found["machine.open_files"][0][0] == "not_checked"
-    assert found["document.document"] == [
-        ("not_checked", "a setting is wrong: PORT must be a whole number from 1 to 65535, not 'http'")
-    ]
+    assert found["document.document"] == [("not_checked", "a setting is wrong")]
     assert found["machine.cores"][0][0] == "ok"
     assert found["database.connection"][0][0] == "problem"
 
@@ -57,9 +55,7 @@ def test_a_wrong_url_leaves_the_database_unchecked(check: Check) -> None:
     found = check(DATABASE_URL="mysql://ada:secret@db/users")
 
     assert set(found.states("database").values()) == {"not_checked"}
-    assert found["database.connection"][0][1].startswith(
-        "a setting is wrong: DATABASE_URL names the database"
-    )
+    assert found["settings.values"][0][1].startswith("DATABASE_URL names the database 'mysql'")
     assert found.states("access") == {"tokens": "ok", "hosts": "ok"}
 
 
@@ -154,6 +150,18 @@ def test_too_few_open_files_are_a_problem(tmp_path: Path) -> None:
     assert found.advice("machine.open_files") == [
         "Set CLIENT_CONNECTIONS to at most 864, or raise the limit, for example with `ulimit -n`."
     ]
+
+
+def test_an_unusable_instance_folder_is_a_problem(
+    check: Check, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token_keys").write_text("no key")
+    monkeypatch.setattr("flask.Flask.auto_find_instance_path", lambda _: str(tmp_path))
+
+    found = check(APP_SETTINGS="users_api.config.DevelopmentConfig", AUTH="required")
+
+    assert found["document.document"][0][0] == "problem"
+    assert found["document.document"][0][1].startswith("Set TOKEN_KEYS, because")
 
 
 def test_a_missing_handler_is_a_problem(

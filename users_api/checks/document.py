@@ -1,26 +1,26 @@
 """Checks whether the application can be created: the document is valid, and each operation has a handler."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from users_api.app import create_app
 from users_api.checks.findings import Finding, ok, problem
 from users_api.checks.redaction import redact
-from users_api.config import SettingsError
+from users_api.config import load_settings
 from users_api.development import describe_error
 
-ADVICE = "Correct this line; `users-api run` reports the same error after each change."
+ADVICE: Final = "`users-api serve` ends with the same message until this is corrected."
 
 
 def check_document() -> Iterable[Finding]:
     """Find the first error of the document or of a handler.
 
     Raises:
-        SettingsError: the application has no valid settings.
+        SettingsError: a setting is wrong.
     """
+    load_settings()
     try:
         app = create_app()
-    except SettingsError:
-        raise
     except Exception as error:  # noqa: BLE001 -- code that is imported raises any exception.
         return [problem(redact(describe_error(error)), ADVICE)]
     endpoints = {rule.endpoint for rule in app.app.url_map.iter_rules()}

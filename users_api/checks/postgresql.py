@@ -19,7 +19,7 @@ LARGEST_DIFFERENCE_SECONDS: Final = 2
 CLOCK_SAMPLES: Final = 3
 CONNECTION_ADVICE: Final = (
     "Compare DATABASE_URL with the server's address, role and password, and check that the server accepts "
-    "connections from this machine."
+    "connections from this machine; docs/scaling.md has the settings of PgBouncer."
 )
 TIMEOUTS_IN_FORCE: Final = """
     SELECT name, setting::float / 1000 AS seconds FROM pg_settings

@@ -1,12 +1,13 @@
 """Checks each setting by itself."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from users_api.checks.findings import Finding, ok, problem
 from users_api.checks.redaction import redact
 from users_api.config import Config, SettingsError, settings_class, settings_problems
 
-ADVICE = "Each setting is described in docs/settings.md."
+ADVICE: Final = "Each setting is described in docs/settings.md."
 
 
 def check_values() -> Iterable[Finding]:
