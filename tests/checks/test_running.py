@@ -29,7 +29,7 @@ def test_results_are_in_the_order_of_the_groups() -> None:
         Group("second", [Check("b", lambda: [ok("3")])]),
     ]
 
-    assert run(groups) == [
+    assert run(groups).results == [
         Result("first", "a", ok("1")),
         Result("first", "a", warning("2", "do")),
         Result("second", "b", ok("3")),
@@ -45,7 +45,7 @@ def test_an_exception_is_a_problem_and_prevents_only_what_depends_on_it() -> Non
         Check("e", lambda: [ok("called")]),
     ]
 
-    results = run([Group("group", checks)])
+    results = run([Group("group", checks)]).results
 
     assert found(results) == [
         ("a", "problem", "line one line two"),
@@ -63,7 +63,7 @@ def test_a_problem_of_several_findings_prevents_what_depends_on_it() -> None:
         Check("b", lambda: [ok("not called")], after="a"),
     ]
 
-    assert found(run([Group("group", checks)]))[-1] == ("b", "not_checked", "needs the check `a`")
+    assert found(run([Group("group", checks)]).results)[-1] == ("b", "not_checked", "needs the check `a`")
 
 
 def test_a_check_that_hangs_is_left_behind() -> None:
@@ -74,9 +74,10 @@ def test_a_check_that_hangs_is_left_behind() -> None:
     ]
     others = [Check("c", lambda: [ok("called")])]
 
-    results = run([Group("group", checks), Group("other", others)])
+    results, hangs = run([Group("group", checks), Group("other", others)])
     released.set()
 
+    assert hangs is True
     assert found(results) == [
         ("a", "problem", "no result within 0.1 s"),
         ("b", "not_checked", "the check `a` hangs"),
@@ -97,7 +98,7 @@ def test_a_group_is_closed_after_its_last_check(closing) -> None:
         events.append("checked")
         return []
 
-    assert run([Group("group", [Check("a", find)], close)]) == []
+    assert run([Group("group", [Check("a", find)], close)]) == ([], False)
     closed.wait()
 
     assert events == ["checked", "closed"]

@@ -17,9 +17,11 @@ DEVELOPMENT = "users_api.config.DevelopmentConfig"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A migrated database."""
-    migrate(f"sqlite:///{tmp_path}/users.db")
-    return tmp_path / "users.db"
+    """A migrated database, in a folder whose name has a meaning in URLs."""
+    folder = tmp_path / "100% of #1"
+    folder.mkdir()
+    migrate(f"sqlite:///{folder}/users.db")
+    return folder / "users.db"
 
 
 def test_a_migrated_file_is_in_order(check: Check, file: Path) -> None:

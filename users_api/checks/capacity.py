@@ -19,9 +19,9 @@ LIMITS: Final = """
            - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true)::int, 0) AS server,
            (SELECT count(*) FROM others) AS server_others,
-           rolname, rolsuper, rolconnlimit AS role,
+           quote_ident(rolname) AS rolname, rolsuper, rolconnlimit AS role,
            (SELECT count(*) FROM others WHERE usesysid = pg_roles.oid) AS role_others,
-           datname, datconnlimit AS database,
+           quote_ident(datname) AS datname, datconnlimit AS database,
            (SELECT count(*) FROM others WHERE datid = pg_database.oid) AS database_others
     FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()
 """

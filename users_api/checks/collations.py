@@ -8,9 +8,10 @@ from users_api.checks.session import Session
 
 FIRST_VERSION_WITH_VERSIONS: Final = 150000  # The first that stores the version of a database's collation.
 EMAIL_COLLATION: Final = "C"
-DATABASE: Final = "SELECT datname, datcollate FROM pg_database WHERE datname = current_database()"
+DATABASE: Final = "SELECT datcollate FROM pg_database WHERE datname = current_database()"
 VERSIONS: Final = """
-    SELECT datname, datcollversion AS stored, pg_database_collation_actual_version(oid) AS actual
+    SELECT quote_ident(datname) AS datname, datcollversion AS stored,
+           pg_database_collation_actual_version(oid) AS actual
     FROM pg_database WHERE datname = current_database()
 """
 EMAIL: Final = """

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from importlib.metadata import version
 from typing import Final
 
@@ -30,7 +31,7 @@ def check(context: click.Context, *, as_json: bool, strict: bool) -> None:
 
     The exit status is 0 if there is no problem, although there may be warnings, and 1 otherwise.
     """
-    results = run(checked_groups())
+    results, hangs = run(checked_groups())
     failing = {State.PROBLEM, State.WARNING} if strict else {State.PROBLEM}
     is_in_order = not any(result.finding.state in failing for result in results)
     name = version("users-api")
@@ -38,8 +39,9 @@ def check(context: click.Context, *, as_json: bool, strict: bool) -> None:
         click.echo(render_json(name, results, is_in_order=is_in_order))
     else:
         columns = shutil.get_terminal_size((WIDEST, 0)).columns
-        colored = (
-            False if os.environ.get("NO_COLOR") else None
-        )  # https://no-color.org; None asks the terminal.
+        colored = False if os.environ.get("NO_COLOR") else None  # None asks the terminal (no-color.org).
         click.echo(render(f"users-api {name}", results, columns=columns), color=colored)
+    if hangs:  # An ordinary exit waits for name resolution, which asyncio leaves to threads.
+        sys.stdout.flush()
+        os._exit(1)
     context.exit(0 if is_in_order else 1)

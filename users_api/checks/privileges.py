@@ -16,7 +16,7 @@ TABLES: Final = "SELECT name, to_regclass(name) AS found FROM unnest(CAST(:names
 TABLE_PRIVILEGE: Final = "SELECT has_table_privilege(to_regclass(:name), :privilege)"
 # An identity column needs no privilege on its sequence; one that a column was given as its default does.
 SEQUENCES: Final = """
-    SELECT sequence.relname AS name, has_sequence_privilege(sequence.oid, 'USAGE') AS is_usable
+    SELECT quote_ident(sequence.relname) AS name, has_sequence_privilege(sequence.oid, 'USAGE') AS is_usable
     FROM pg_depend JOIN pg_class AS sequence ON sequence.oid = objid AND sequence.relkind = 'S'
     WHERE classid = CAST('pg_class' AS regclass) AND refclassid = classid AND deptype = 'a'
       AND refobjid IN (SELECT to_regclass(name) FROM unnest(CAST(:names AS text[])) AS name)
@@ -25,7 +25,7 @@ SEQUENCES: Final = """
 
 def check_privileges(session: Session) -> Iterable[Finding]:
     """Find each table and sequence that the role cannot use."""
-    role = session.row("SELECT current_user")[0]
+    role = session.row("SELECT quote_ident(current_user)")[0]
     found = {row.name: row.found for row in session.rows(TABLES, names=list(PRIVILEGES))}
     if not any(found.values()):
         return [not_checked("there are no tables, or the role lacks USAGE on their schema")]

@@ -36,10 +36,19 @@ class Group(NamedTuple):
     """Called after the last check."""
 
 
-def run(groups: Sequence[Group]) -> list[Result]:
-    """Return what all checks find, in the order of the groups."""
+class Outcome(NamedTuple):
+    """What all checks find, in the order of the groups."""
+
+    results: list[Result]
+    hangs: bool
+    """Whether a thread is still waiting for something."""
+
+
+def run(groups: Sequence[Group]) -> Outcome:
+    """Run all checks, and return within the sum of their limits."""
     running = [RunningGroup(group) for group in groups]
-    return [result for each in running for result in each.results()]
+    results = [result for each in running for result in each.results()]
+    return Outcome(results, any(each.hanging for each in running))
 
 
 class RunningGroup:
@@ -47,7 +56,7 @@ class RunningGroup:
 
     def __init__(self, group: Group) -> None:
         """Start the thread."""
-        self._group = group
+        self._group, self.hanging = group, ""
         self._found = SimpleQueue[list[Finding]]()
         Thread(target=self._run, daemon=True).start()
 
@@ -65,19 +74,18 @@ class RunningGroup:
 
     def results(self) -> Iterator[Result]:
         """Yield the findings of each check once they are there, or that it hangs."""
-        hanging = ""
         for check in self._group.checks:
-            findings = self._wait(check) if not hanging else [not_checked(f"the check `{hanging}` hangs")]
-            if findings is None:
-                hanging = check.name
-                findings = [problem(f"no result within {check.seconds:g} s", check.advice)]
+            findings = self._wait(check)
             yield from (Result(self._group.name, check.name, finding) for finding in findings)
 
-    def _wait(self, check: Check) -> list[Finding] | None:
+    def _wait(self, check: Check) -> list[Finding]:
+        if self.hanging:
+            return [not_checked(f"the check `{self.hanging}` hangs")]
         try:
             return self._found.get(timeout=check.seconds)
         except Empty:
-            return None
+            self.hanging = check.name
+            return [problem(f"no result within {check.seconds:g} s", check.advice)]
 
 
 def _attempt(check: Check) -> list[Finding]:

@@ -1,13 +1,15 @@
 """The connection with which the checks of the database ask, opened as the service opens its own."""
 
+import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import quote
 
 from flask import Flask
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from users_api.config import Config
 from users_api.database import engine_options, set_session_timeouts
@@ -63,7 +65,10 @@ class Session:
 
 def _create_engine(url: URL, settings: type[Config]) -> Engine:
     if url.get_backend_name() == "sqlite":
-        return create_engine(f"sqlite:///file:{quote(str(sqlite_file(url)))}?mode=rw&uri=true")
+        existing = f"{sqlite_file(url).as_uri()}?mode=rw"
+        return create_engine(
+            "sqlite://", poolclass=NullPool, creator=partial(sqlite3.connect, existing, uri=True)
+        )
     options = engine_options(
         url,
         application_name=APPLICATION_NAME,
