@@ -236,6 +236,8 @@ def test_clocks_that_differ_are_reported(
 def test_a_server_that_is_no_longer_maintained_is_a_warning(
     check: Check, postgres: PostgreSQL, deployment: Deployment
 ) -> None:
+    deployment.run(f"UPDATE pg_database SET datcollversion = '0' WHERE datname = '{deployment.role}'")  # noqa: S608 -- as above.
+
     with relay(postgres.port, VERSION) as port:
         found = check(DATABASE_URL=deployment.url.replace(f":{postgres.port}/", f":{port}/"))
 

@@ -12,7 +12,7 @@ from users_api.config import Config
 LIMITS: Final = """
     WITH others AS (
         SELECT usesysid, datid FROM pg_stat_activity
-        WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND pid <> pg_backend_pid()
+        WHERE usesysid IS NOT NULL AND datid IS NOT NULL
           AND application_name NOT IN ('users-api', 'users-api check')
     )
     SELECT current_setting('max_connections')::int
