@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse
 from users_api import errors
 from users_api.authentication import Authentication, create_authentication
 from users_api.config import Config, load_settings
+from users_api.contract_violations import ContractViolations
 from users_api.cors import CrossOrigin
 from users_api.database import (
     db,
@@ -75,6 +76,7 @@ def create_app() -> App:
         pythonic_params=True,
         swagger_ui_options=SwaggerUIOptions(swagger_ui_template_dir=str(SWAGGER_UI_TEMPLATES)),
         validate_responses=settings.TESTING,
+        check_responses=settings.CONTRACT_SAMPLE,
         run_plain=partial(run_in_greenlet, seconds=settings.REQUEST_TIMEOUT),
         body_limit=settings.BODY_LIMIT,
         body_seconds=settings.BODY_TIMEOUT,
@@ -93,6 +95,8 @@ def create_app() -> App:
     )
     handlers = authentication.security_map if authentication else {}
     api = app.add_api(load_document(parts), security_map=handlers)
+    names = [node.operation["operationId"] for node in api.document.operations()]
+    app.on_violation = ContractViolations(shared_recorder(), names if settings.CONTRACT_SAMPLE else ())
     app.app.extensions |= {
         "authentication": authentication,
         "metrics": Metrics(shared_cells()),

@@ -94,7 +94,7 @@ def main() -> None:
     Environment variables configure the service; docs/settings.md describes each one and its default.
 
     General: APP_SETTINGS, DATABASE_URL, DATABASE_TEST_URL, SECRET_KEY, ALLOWED_HOSTS, CORS_ORIGINS, PORT,
-    WEB_CONCURRENCY, FORWARDED_ALLOW_IPS.
+    WEB_CONCURRENCY, FORWARDED_ALLOW_IPS, CONTRACT_SAMPLE.
 
     Access: AUTH, TOKEN_KEYS, AUTH_ISSUER, AUTH_AUDIENCE, RATE_LIMIT, TOKEN_RATE_LIMIT, RATE_LIMIT_STORE.
 

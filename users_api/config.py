@@ -123,6 +123,14 @@ def seconds_between(smallest: float, largest: float) -> Callable[[str], float]:
     return parse
 
 
+def share(text: str) -> float:
+    """Return the share of a whole, from 0 to 1."""
+    if DECIMAL_NUMBER.fullmatch(text) and (number := float(text)) <= 1:
+        return number
+    message = f"must be a decimal number from 0 to 1, not {text!r}"
+    raise ValueError(message)
+
+
 def networks(text: str) -> str:
     """Return the addresses and networks, or `*` for all, unchanged: gunicorn parses them itself."""
     try:
@@ -250,6 +258,7 @@ class Config:
     RATE_LIMIT_STORE = EnvironmentVariable("RATE_LIMIT_STORE", optional(redis_url), default="")
     ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default="*")
     CORS_ORIGINS = EnvironmentVariable("CORS_ORIGINS", origins, default="")
+    CONTRACT_SAMPLE = EnvironmentVariable("CONTRACT_SAMPLE", share, default="0")
     PORT = EnvironmentVariable("PORT", integer_between(1, LARGEST_PORT), default="5000")
     WEB_CONCURRENCY = EnvironmentVariable("WEB_CONCURRENCY", integer_between(1, MAX_WORKERS), default="2")
     FORWARDED_ALLOW_IPS = EnvironmentVariable("FORWARDED_ALLOW_IPS", networks, default="127.0.0.1,::1")
@@ -292,6 +301,7 @@ class DevelopmentConfig(Config):
 
     DEBUG = True
     ALLOWED_HOSTS = EnvironmentVariable("ALLOWED_HOSTS", host_names, default=LOOPBACK_HOSTS)
+    CONTRACT_SAMPLE = EnvironmentVariable("CONTRACT_SAMPLE", share, default="1")
     SQLALCHEMY_DATABASE_URI = EnvironmentVariable("DATABASE_URL", database_url, default="sqlite:///users.db")
 
 

@@ -449,3 +449,134 @@ def test_a_status_that_is_not_documented_is_accepted_unless_strict():
     responses = compiled({"200": response_of()}, strict=False)
 
     accepted(responses, response(b"anything", status=201))
+
+
+def violations(responses: Responses, candidate: Response) -> list[tuple[str, str]]:
+    body = candidate.body if type(candidate.body) is bytes else None
+    return list(map(tuple, responses.violations(candidate.status, candidate.headers, body)))
+
+
+PET: dict[str, Any] = {
+    "oneOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}],
+    "discriminator": {"propertyName": "kind"},
+}
+PETS = {
+    name: {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}}
+    for name in ("Cat", "Dog")
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "pointer", "keyword"),
+    [
+        (USER, b'{"id": "secret"}', "/body/id", "type"),
+        (USER, b'{"id": 1, "tags": ["a", "secret"]}', "/body/tags/1", "maxLength"),
+        (USER, b'{"id": 1, "owner": {"id": "secret"}}', "/body/owner/id", "type"),
+        (USER, b'{"id": 1, "password": "secret"}', "/body/password", "writeOnly"),
+        (USER, b'{"id": 1, "secret": "secret"}', "/body", "additionalProperties"),
+        (USER, b"{}", "/body/id", "required"),
+        (USER, b"[1]", "/body", "type"),
+        (USER, b"", "/body", "content"),
+        (USER, b"secret", "/body", "content"),
+        (USER, b"\xff", "/body", "content"),
+        ({"type": "string", "pattern": "."}, rb'"\ud800"', "/body", "schema"),
+        (
+            {"type": "object", "additionalProperties": {"type": "integer"}},
+            b'{"secret": ""}',
+            "/body/*",
+            "type",
+        ),
+        (
+            {"type": "object", "properties": {"a/b~": {"type": "integer"}}},
+            b'{"a/b~": ""}',
+            "/body/a~1b~0",
+            "type",
+        ),
+        ({"type": "string", "format": "uuid"}, b'"secret"', "/body", "format"),
+        ({"type": "string", "format": "date"}, b'"secret"', "/body", "format"),
+        ({"type": "integer", "format": "int32"}, b"3000000000", "/body", "format"),
+        (
+            {"type": "array", "items": {}, "uniqueItems": True},
+            b'["secret", "secret"]',
+            "/body",
+            "uniqueItems",
+        ),
+        ({"type": "integer", "minimum": 1, "exclusiveMinimum": True}, b"1", "/body", "exclusiveMinimum"),
+        ({"not": {"type": "string"}}, b'"secret"', "/body", "not"),
+        ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, b"[]", "/body", "oneOf"),
+        ({"allOf": [{"$ref": "#/components/schemas/User"}]}, b'{"id": "secret"}', "/body/id", "type"),
+        (PET, b'{"kind": "secret"}', "/body", "discriminator"),
+        (PET, b'"secret"', "/body", "type"),
+    ],
+)
+def test_a_violation_is_a_place_and_a_keyword(schema, body, pointer, keyword):
+    definitions = {"200": of_json(schema)}
+    document = Document(root(definitions) | {"components": {"schemas": {"User": USER, **PETS}}})
+    responses = Responses(
+        definitions, AT, document=document, schemas=Schemas(document.root), operation_id="", validate=True
+    )
+
+    assert violations(responses, response(body)) == [(pointer, keyword)]
+    refused_body(responses, response(body))
+
+
+def test_a_deep_value_has_a_violation():
+    responses = compiled({"200": of_json({"type": "object"})})
+
+    for depth in (500, 100_000):
+        assert violations(responses, response(b"[" * depth + b"]" * depth))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "place"),
+    [
+        (response(b"{}", status=500), ("/status", "responses")),
+        (response(b"{}", "text/html"), ("/headers/Content-Type", "content")),
+        (response(b"{}", None), ("/headers/Content-Type", "required")),
+        (response(b"secret", status=202), ("/body", "content")),
+        (response(io.BytesIO(b"secret"), status=202), ("/body", "content")),
+        (response(b"", status=202), None),
+        (response(b"anything", status=203), None),
+        (response(b"", None, status=204), None),
+        (response(b"anything", "text/plain"), None),
+        (response(io.BytesIO(b"unknown")), None),
+        (response(b'{"id": 1}'), None),
+    ],
+)
+def test_status_media_type_and_body_have_violations(candidate, place):
+    both = {JSON: {"schema": {"$ref": "#/components/schemas/User"}}, "text/plain": {}}
+    responses = compiled(
+        {"200": response_of(both), "202": response_of({}), "203": response_of(), "204": response_of()}
+    )
+
+    assert violations(responses, candidate) == ([place] if place else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "valid", "invalid", "place", "keyword"),
+    [
+        ("X_Rate", "5", "-1", "/headers/X-Rate", "minimum"),
+        ("X_Rate", "0", "secret", "/headers/X-Rate", "type"),
+        ("X_List", "1, 2", "1, secret", "/headers/X-List/1", "type"),
+        ("X_Object", "a, 1, b, c", "a, secret", "/headers/X-Object/a", "type"),
+        ("X_Object", "a,1", "a,1,secret", "/headers/X-Object", "schema"),
+        ("X_Json", "[1]", '["secret"]', "/headers/X-Json/0", "type"),
+        ("X_Json", "[]", "secret", "/headers/X-Json", "content"),
+    ],
+)
+def test_headers_have_violations(name, valid, invalid, place, keyword):
+    responses = compiled({"200": response_of(headers=HEADERS)})
+
+    assert violations(responses, response(b"", None, ETag='"1"', **{name: valid})) == []
+    assert violations(responses, response(b"", None, ETag='"1"', **{name: invalid})) == [(place, keyword)]
+    assert violations(responses, response(b"", None, **{name: invalid})) == [
+        ("/headers/ETag", "required"),
+        (place, keyword),
+    ]
+
+
+def test_responses_that_are_not_compiled_have_no_violations():
+    document = Document(root({"200": of_json(USER)}))
+    responses = Responses({}, AT, document=document, schemas=Schemas(document.root), operation_id="")
+
+    assert violations(responses, response(b"{}", status=500)) == []

@@ -25,6 +25,7 @@ VARIABLES = (
     "AUTH",
     "AUTH_AUDIENCE",
     "AUTH_ISSUER",
+    "CONTRACT_SAMPLE",
     "DATABASE_TEST_URL",
     "DATABASE_URL",
     "PORT",
@@ -269,6 +270,10 @@ def test_a_long_secret_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
                 "https://app.example.org https://example.org",
             ]
         ),
+        *(
+            ("CONTRACT_SAMPLE", wrong, f"CONTRACT_SAMPLE must be a decimal number from 0 to 1, not {wrong!r}")
+            for wrong in ["1.1", "2", "-0.1", "1e-3", "half", "1%"]
+        ),
         ("BODY_LIMIT", "33554433", "MEMORY_BUDGET must be at least 67108866, twice BODY_LIMIT"),
         ("REQUEST_TIMEOUT", "0", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not '0'"),
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT must be seconds from 0.1 to 600, not 'nan'"),
@@ -393,6 +398,21 @@ def test_cors_origins_are_those_that_browsers_send(
     monkeypatch.setenv("CORS_ORIGINS", text)
 
     assert expected == load_settings().CORS_ORIGINS
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("DevelopmentConfig", 1), ("TestingConfig", 0), ("ProductionConfig", 0)]
+)
+@pytest.mark.usefixtures("production")
+def test_only_development_checks_every_response_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, name: str, rate: float
+) -> None:
+    monkeypatch.setenv("APP_SETTINGS", f"users_api.config.{name}")
+    monkeypatch.setenv("DATABASE_TEST_URL", POSTGRESQL)
+    default = load_settings().CONTRACT_SAMPLE
+    monkeypatch.setenv("CONTRACT_SAMPLE", "0.05")
+
+    assert (default, load_settings().CONTRACT_SAMPLE) == (rate, 0.05)
 
 
 def test_the_base_class_has_defaults() -> None:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "app": {
         "authentication",
         "config",
+        "contract_violations",
         "cors",
         "database",
         "document",
@@ -68,6 +69,7 @@ MAY_IMPORT = {
     },
     "clients": {"access", "database", "models"},
     "config": {"access", "observability", "rate_limits", "server"},
+    "contract_violations": {"engine", "observability"},
     "cors": {"engine", "envelope", "security_headers"},
     "development": {"observability", "security_headers", "server", "serving"},
     "document": {"engine"},

@@ -23,6 +23,7 @@ from users_api.engine.error_handlers import ErrorHandler, ErrorHandlers
 from users_api.engine.failures import DocumentError
 from users_api.engine.pages import Pages
 from users_api.engine.pipeline import Pipeline
+from users_api.engine.response_checks import OnViolation, log_violations
 
 ALREADY_STARTED_MESSAGE: Final = "The application has already started: register before the first request."
 DEFAULT_THREADS: Final = 10  # The default of a2wsgi, with which Connexion calls Flask.
@@ -60,6 +61,9 @@ class App(AbstractApp):
     `connexion.problem` that a handler returns goes to the error handlers as if it were raised; with
     `context_by_name`, handlers get `user` and `token_info` only by name, not in their `**arguments`;
     `on_blocking` is called with the operationId when a step of a handler holds the event loop for 100 ms.
+
+    `check_responses` is the share of all responses, from 0 to 1, that is checked against the document after
+    they have been sent; `on_violation` then gets the operation, the status, and the list of Violations.
     """
 
     def __init__(  # noqa: PLR0913 -- FlaskApp's arguments, and a few more.
@@ -78,16 +82,22 @@ class App(AbstractApp):
         raise_problems: bool = False,
         context_by_name: bool = False,
         on_blocking: Callable[[str], None] | None = None,
+        check_responses: float = 0,
+        on_violation: OnViolation = log_violations,
         **options: Any,
     ) -> None:
         """Create the application; `add_api` adds its APIs.
 
         Raises:
             TypeError: neither FlaskApp nor this class has the option.
+            ValueError: `check_responses` is no share.
         """
         if unknown := options.keys() - OPTION_NAMES:
             message = f"App() has no option {', '.join(sorted(unknown))}"
             raise TypeError(message)
+        if not 0 <= check_responses <= 1:
+            message = f"check_responses must be from 0 to 1, not {check_responses}"
+            raise ValueError(message)
         self.app = EngineFlask(import_name, **(server_args or {}))
         configure_like_connexion(self.app)
         self.options = Options().overridden_by(options)
@@ -98,6 +108,7 @@ class App(AbstractApp):
         self.raise_problems = raise_problems
         self.context_by_name = context_by_name
         self.on_blocking = on_blocking
+        self.check_responses, self.on_violation = check_responses, on_violation
         self.reader = BodyReader(body_limit, body_seconds)
         self.threads = ThreadPoolRunner(threads)
         self.run_plain: RunFunction = run_plain or self.threads

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 from connexion.exceptions import NonConformingResponseBody, NonConformingResponseHeaders
@@ -10,10 +11,12 @@ from users_api.engine.failures import DocumentError, FieldError
 from users_api.engine.media_types import compile_range, is_json, parse_media_type
 from users_api.engine.schemas import Direction, Schema, Schemas
 from users_api.engine.styles import Malformed, SchemaConjunction, Types, compile_split
+from users_api.engine.violations import BODY, HEADERS, STATUS, Violation
 from users_api.engine.yaml_source import child_pointer
 
 T = TypeVar("T")
 Headers = Sequence[tuple[bytes, bytes]]
+CONTENT_TYPE: Final = "Content-Type"
 TEXT_TYPES: Final = frozenset(
     {"application/xml", "application/javascript", "application/x-www-form-urlencoded"}
 )
@@ -118,6 +121,21 @@ class ResponseValidator:
         elif documented.is_bodiless and body != b"":
             self._reject_body(documented.pointer, "the response has a body, and none is documented")
 
+    def violations(
+        self, status: int, headers: Headers, body: bytes | None, *, head: bool = False
+    ) -> list[Violation]:
+        """Return where a response violates the document, at most one place of each header and of the body.
+
+        The arguments are those of `check`, which rejects the same responses.
+        """
+        documented = self._documented.find(status)
+        if documented is None:
+            return [Violation(STATUS, "responses")] if self._strict else []
+        found = documented.header_violations(headers)
+        if body == b"" and (head or is_bodiless(status)):
+            return found
+        return [*found, *documented.body_violations(_content_type(headers), body)]
+
     def _check_body(
         self, documented: "DocumentedResponse", content_type: str | None, body: bytes | None
     ) -> None:
@@ -171,7 +189,7 @@ class DocumentedResponse:
 
     def find(self, content_type: str) -> "tuple[DocumentedMediaType, str, dict[str, str]] | None":
         """Return the most specific media type that covers this one, and this one's name and parameters."""
-        parsed = parse_media_type(content_type)
+        parsed = _parse_media_type(content_type)
         if parsed is None:
             return None
         return next(((media, *parsed) for media in self.media if media.covers(*parsed)), None)
@@ -188,10 +206,26 @@ class DocumentedResponse:
         return [
             (header.pointer, error)
             for header in self._headers
-            for error in header.errors(
-                [value.decode("latin-1") for name, value in headers if name == header.key]
-            )
+            for error in header.errors(header.texts(headers))
         ]
+
+    def header_violations(self, headers: Headers) -> list[Violation]:
+        """Return the violation of each invalid header."""
+        found = (header.violation(header.texts(headers)) for header in self._headers)
+        return [each for each in found if each]
+
+    def body_violations(self, content_type: str | None, body: bytes | None) -> list[Violation]:
+        """Return the violation of the media type or of the body, which is None if only the type is known."""
+        if not self.media:
+            return [Violation(BODY, "content")] if self.is_bodiless and body != b"" else []
+        place = child_pointer(HEADERS, CONTENT_TYPE)
+        if content_type is None:
+            return [Violation(place, "required")]
+        if (covering := self.find(content_type)) is None:
+            return [Violation(place, "content")]
+        media, name, parameters = covering
+        found = None if body is None else media.violation(body, name, parameters)
+        return [found] if found else []
 
 
 class DocumentedMediaType:
@@ -265,6 +299,16 @@ class DocumentedMediaType:
             return [FieldError("", error.message)]
         return list(self._schema.errors(value))
 
+    def violation(self, body: bytes, name: str, parameters: Mapping[str, str]) -> Violation | None:
+        """Return the first violation."""
+        if self._schema is None:
+            return None
+        try:
+            value = self._read(body, name, parameters.get("charset"))
+        except Malformed:
+            return Violation(BODY, "content")
+        return self._schema.violation(value, BODY)
+
     def _read(self, body: bytes, name: str, charset: str | None) -> Any:
         if is_json(name):
             return _parse_json(body)
@@ -282,7 +326,7 @@ class DocumentedMediaType:
 class DocumentedHeader:
     """One documented header; commas join repeated ones (RFC 9110, 5.3), except Set-Cookie."""
 
-    __slots__ = ("_is_required", "_name", "_read", "_schema", "key", "pointer")
+    __slots__ = ("_is_required", "_name", "_place", "_read", "_schema", "_source", "key", "pointer")
 
     def __init__(self, name: str, definition: Mapping[str, Any], pointer: str, schemas: Schemas) -> None:
         """Compile its schema and its reader; the style of a header is always simple.
@@ -291,6 +335,10 @@ class DocumentedHeader:
             DocumentError: its media type is not parsed, or its style cannot express the schema.
         """
         self.key, self.pointer, self._name = name.lower().encode("latin-1"), pointer, name
+        self._place, self._source = (
+            child_pointer(HEADERS, name),
+            "schema" if "schema" in definition else "content",
+        )
         self._is_required = definition.get("required", False)
         self._read: Callable[[str], Any]
         if "schema" in definition:
@@ -306,13 +354,29 @@ class DocumentedHeader:
             at, schema, self._read = f"{at}/schema", media.get("schema", {}), _parse_json
         self._schema = schemas.compile(schema, at, Direction.RESPONSE)
 
+    def texts(self, headers: Headers) -> list[str]:
+        """Return the header's values in a response; commas join them."""
+        texts = [value.decode("latin-1") for name, value in headers if name == self.key]
+        return [", ".join(texts)] if len(texts) > 1 and self.key != b"set-cookie" else texts
+
     def errors(self, texts: list[str]) -> list[FieldError]:
         """Return every violation; the field begins with the header's name."""
         if not texts:
             return [FieldError(self._name, "is missing")] if self._is_required else []
-        if self.key != b"set-cookie":
-            texts = [", ".join(texts)]
         return [error for text in texts for error in self._errors(text)]
+
+    def violation(self, texts: list[str]) -> Violation | None:
+        """Return the first violation."""
+        if not texts:
+            return Violation(self._place, "required") if self._is_required else None
+        return next(filter(None, map(self._violation, texts)), None)
+
+    def _violation(self, text: str) -> Violation | None:
+        try:
+            value = self._read(text)
+        except Malformed:
+            return Violation(self._place, self._source)
+        return self._schema.violation(value, self._place)
 
     def _errors(self, text: str) -> list[FieldError]:
         try:
@@ -337,6 +401,9 @@ def _compile_simple(
     return lambda text: convert(split(text, str.strip))
 
 
+_parse_media_type: Final = lru_cache(maxsize=256)(parse_media_type)
+
+
 def _content_type(headers: Headers) -> str | None:
     return next((value.decode("latin-1") for name, value in headers if name == b"content-type"), None)
 
@@ -359,7 +426,7 @@ def _join(name: str, field: str) -> str:
 def _parse_json(text: bytes | str) -> Any:
     """Return the value without loss of precision; orjson rounds integers beyond 64 bits."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return JSON_DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError):
         message = "is not JSON"
         raise Malformed(message) from None
@@ -368,3 +435,6 @@ def _parse_json(text: bytes | str) -> Any:
 def _refuse_constant(name: str) -> NoReturn:
     """Reject NaN and the infinities, which are not JSON (RFC 8259, 6)."""
     raise ValueError(name)
+
+
+JSON_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)

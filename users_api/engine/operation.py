@@ -45,8 +45,11 @@ class Operation:
         *,
         is_secured: bool = True,
         context_by_name: bool = False,
+        checks_responses: bool = False,
     ) -> None:
         """Compile the operation; `is_secured` is False if the program has removed the security middleware.
+
+        With `checks_responses`, its responses are compiled for checks even without `validate_responses`.
 
         Raises:
             DocumentError: a feature cannot be enforced, or the handler's signature does not fit.
@@ -95,7 +98,7 @@ class Operation:
             jsonifier=api.options.jsonifier or runners.jsonifier,
             operation_id=self.operation_id or self.metric_name,
             strict=api.options.strict_validation,
-            validate=api.options.validate_responses,
+            validate=api.options.validate_responses or checks_responses,
             validated_elsewhere=DelegatedMediaTypes((api.options.validator_map or {}).get("response")),
         )
         self._takes_nothing = not (self.parameters or self.bodies)

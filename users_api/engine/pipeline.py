@@ -3,7 +3,7 @@
 A program may add ASGI middleware at any of Connexion's positions; only then is the path split into stages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from users_api.engine.failures import PathNotFound
 from users_api.engine.flask_routes import FlaskRoutes
 from users_api.engine.operation import Operation
 from users_api.engine.pages import path_below_root
+from users_api.engine.response_checks import ResponseChecks
 from users_api.engine.responses import Response
 from users_api.engine.routing import Routes
 from users_api.engine.runners import RunnerFactory
@@ -76,6 +77,7 @@ class Pipeline:
                     runners,
                     is_secured=is_secured,
                     context_by_name=app.context_by_name,
+                    checks_responses=app.check_responses > 0,
                 )
                 self._routes.add(operation)
                 self._operations.append(operation)
@@ -113,7 +115,25 @@ class Pipeline:
             app = partial(self._handle_errors, app)
         for middleware in reversed(outer):
             app = app if middleware in stages else self._wrapped(middleware, app)
-        return app
+        return self._checked(app)
+
+    def _checked(self, app: ASGIApp) -> ASGIApp:
+        """Check a share of the responses, if the program asks for it."""
+        if not self._app.check_responses:
+            return app
+        return ResponseChecks(
+            app,
+            rate=self._app.check_responses,
+            find_operations=self._find_operations,
+            on_violation=self._app.on_violation,
+        )
+
+    def _find_operations(self, scope: Scope, status: int) -> Iterable[Operation]:
+        """Return the operations that document a response of this status; middleware may have sent it."""
+        if "operation" in scope:
+            return [scope["operation"]]
+        is_page = self._pages.serves(path_below_root(scope))
+        return [] if is_page else self._routes.find_documented(scope, status)
 
     def _wrapped(self, middleware: Callable[[ASGIApp], ASGIApp], app: ASGIApp) -> ASGIApp:
         """Wrap the application in a program's middleware; if it has `add_api`, pass it the documents."""

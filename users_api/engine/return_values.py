@@ -47,6 +47,7 @@ from users_api.engine.responses import (
     without_header,
 )
 from users_api.engine.schemas import Schemas
+from users_api.engine.violations import Violation
 
 HIGHEST_STATUS: Final = 599
 LOWEST_STATUS: Final = 100
@@ -171,6 +172,14 @@ class Responses:
         body = response.body if type(response.body) is bytes else None
         self._conformance.check(response.status, response.headers, body, head=head)
         return response
+
+    def violations(
+        self, status: int, headers: RawHeaders, body: bytes | None, *, head: bool = False
+    ) -> list[Violation]:
+        """Return where a response violates the document; `body` is None if it is unknown."""
+        if self._conformance is None:
+            return []
+        return self._conformance.violations(status, headers, body, head=head)
 
     def convert(self, returned: Any) -> Response:
         """Convert a handler's return value to a response.

@@ -4,7 +4,7 @@ Connexion tries every route in turn; here the cost does not depend on the number
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from math import inf
 from typing import Any, Final, NamedTuple
@@ -187,6 +187,19 @@ class Routes:
             return self._match(path.split("/"), scope["method"], str)
         text = raw_path.decode("latin-1")
         return self._match((text.removeprefix(root) if root else text).split("/"), scope["method"], unquote)
+
+    def find_documented(self, scope: Scope, status: int) -> Iterable[Operation]:
+        """Return the operations that document a response of this status to the request.
+
+        A method that the path does not have belongs to no operation, but each one of the path documents 405.
+        """
+        try:
+            return [self.find(scope)[0]]
+        except HTTPException as error:
+            if error.status_code != status or not error.headers:
+                return []
+            methods = error.headers["Allow"].split(", ")
+        return dict.fromkeys(self.find({**scope, "method": method})[0] for method in methods)
 
     def redirect(self, scope: Scope) -> Response | None:
         """Return a redirect that adds or removes the trailing slash, as Connexion does unless strict."""

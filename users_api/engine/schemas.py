@@ -1,9 +1,10 @@
 """The document's schemas, each compiled once for requests and once for responses."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
-from jsonschema_rs import Draft4Validator
+from jsonschema_rs import Draft4Validator, ValidationError
 
 from users_api.engine.discriminators import Discriminators
 from users_api.engine.failures import DocumentError, FieldError, InvalidPayload
@@ -12,6 +13,7 @@ from users_api.engine.messages import MAX_ERRORS, NOT_CONFORMING, NOT_UNICODE, T
 from users_api.engine.sizes import Size, Sizes
 from users_api.engine.translation import DEFINITIONS_PREFIX, Direction, Translator
 from users_api.engine.validation_errors import CompiledSchema, CompiledSchemas, ErrorList, SearchTooLong
+from users_api.engine.violations import Violation, declared_names, locate
 
 __all__ = ["Direction", "Schema", "Schemas"]
 
@@ -46,6 +48,7 @@ class CombinedValidator:
         self._rows: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
         self._count = 0
         self.conforms: Callable[[Any], bool] = self._build_and_check
+        self.validate: Callable[[Any], None] = self._build_and_validate
 
     def add(self, key: str) -> tuple[str, str]:
         """Return the two names of a definition."""
@@ -54,18 +57,30 @@ class CombinedValidator:
             "$ref": f"{DEFINITIONS_PREFIX}{key}"
         }
         self._count += 1
-        self.conforms = self._build_and_check
+        self.conforms, self.validate = self._build_and_check, self._build_and_validate
         return row, column
 
     def build(self) -> None:
         """Compile what was added."""
-        self.conforms = Draft4Validator(
-            {"properties": self._rows, "definitions": self._definitions}, **OPTIONS
-        ).is_valid
+        validator = Draft4Validator({"properties": self._rows, "definitions": self._definitions}, **OPTIONS)
+        self.conforms, self.validate = validator.is_valid, validator.validate
 
     def _build_and_check(self, value: Any) -> bool:
         self.build()
         return self.conforms(value)
+
+    def _build_and_validate(self, value: Any) -> None:
+        self.build()
+        self.validate(value)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(declared_names(list(self._definitions.values())))
+
+    def locate(self, error: ValidationError, pointer: str) -> Violation:
+        """Return where the error is, below the pointer, which is that of the value between the two names."""
+        root = {"properties": self._rows, "definitions": self._definitions}
+        return locate(error, pointer, error.instance_path[2:], root, self._names)
 
 
 class Schema:
@@ -94,6 +109,19 @@ class Schema:
             return self._explain(value)
         except UnicodeEncodeError:
             return [FieldError("", NOT_UNICODE)]
+
+    def violation(self, value: Any, pointer: str) -> Violation | None:
+        """Return the first violation in a JSON value, or None; `pointer` leads to the value in its message.
+
+        It takes no longer than `errors` does for a value that conforms.
+        """
+        try:
+            self._verdicts.validate({self._row: {self._column: value}})
+        except ValidationError as error:
+            return self._verdicts.locate(error, pointer)
+        except ValueError:  # For unpaired surrogates, and for values that are nested too deeply.
+            return Violation(pointer, "schema")
+        return None
 
     def _explain(self, value: Any) -> list[FieldError]:
         found = ErrorList()

@@ -1,6 +1,7 @@
-"""Translates OpenAPI 3.0 schemas to JSON Schema draft 4, with two extensions for error messages.
+"""Translates OpenAPI 3.0 schemas to JSON Schema draft 4, with three extensions for errors.
 
-`x-message` replaces every error of its schema by one message; `x-discriminator` maps values to schemas.
+`x-message` replaces every error of its schema by one message; `x-discriminator` maps values to schemas;
+`x-keyword` is the document's own keyword, where the translation uses others.
 `nullable` has an effect only together with `type`, and no other keyword allows null (OpenAPI 3.0.4).
 Formats other than those in `formats.py`, among them `binary` and `password`, are annotations.
 Siblings of `$ref` are ignored, as the specification requires.
@@ -148,7 +149,7 @@ class Translator:
         name = schema["discriminator"]["propertyName"]
         if keyword := alternatives_keyword(schema):
             any_kind = {keyword: [self._variant(node, key, use) for node in members(*use.node, keyword)]}
-            yield {"anyOf": [{"type": "object"}, any_kind], "x-message": NOT_OBJECT}
+            yield {"anyOf": [{"type": "object"}, any_kind], "x-message": NOT_OBJECT, "x-keyword": "type"}
         references = {value: self._variant(node, key, use) for value, node in targets.items()}
         cases = [
             {"anyOf": [{"not": {"properties": {name: {"enum": [value]}}}}, reference]}
@@ -158,6 +159,7 @@ class Translator:
         yield {
             "anyOf": [{"not": {"type": "object"}}, known],
             "x-discriminator": {"property": name, "targets": references},
+            "x-keyword": "discriminator",
         }
 
     def _variant(self, member: Node, key: str, use: SchemaUse) -> dict[str, str]:
@@ -184,7 +186,7 @@ class Translator:
                     self._combined(member, frame, keyword) for member in members(*node, keyword)
                 ]
         if (name := schema.get("format")) in FORMATS and not _is_implied(FORMATS[name], schema):
-            format_ = FORMATS[name] | {"x-message": f"must be a valid {name}"}
+            format_ = FORMATS[name] | {"x-message": f"must be a valid {name}", "x-keyword": "format"}
             translated["allOf"] = [format_, *translated.get("allOf", ())]
         return self._with_default(node, translated)
 
@@ -220,7 +222,8 @@ class Translator:
 
     def _property(self, member: Node, frame: TranslationContext) -> dict[str, Any]:
         if self._is_hidden(member):
-            return {"not": {}, "x-message": HIDDEN_MESSAGES[self._hidden_by]}
+            hidden = self._hidden_by
+            return {"not": {}, "x-message": HIDDEN_MESSAGES[hidden], "x-keyword": hidden}
         return self._inner_value(member, frame)
 
     def _inner_value(self, member: Node, frame: TranslationContext) -> dict[str, Any]:

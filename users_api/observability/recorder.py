@@ -63,6 +63,10 @@ class Recorder:
         """Return a histogram; `describe` returns the labels of a key."""
         return Histogram(instrument, self._shared, describe)
 
+    def declare(self, instrument: Instrument, *labels: str) -> None:
+        """Add a counter that is 0, so that a program that reads it sees it grow."""
+        self._cell(instrument, labels)
+
     def count(self, instrument: Instrument, *labels: str) -> None:
         """Add one to a counter."""
         self._shared.row.cells[self._cell(instrument, labels)] += 1

@@ -138,7 +138,7 @@ def stage(postgres: PostgreSQL, *, secured: bool = False) -> Iterator[ServiceSta
     away = f"postgresql://users@127.0.0.1:{free_port()}/away"
     key = generate_key()
     access = {"AUTH": "required", "TOKEN_KEYS": key}
-    settings = {"WEB_CONCURRENCY": "1"} | (access | ISSUING if secured else {})
+    settings = {"WEB_CONCURRENCY": "1", "CONTRACT_SAMPLE": "1"} | (access | ISSUING if secured else {})
     limits = {"TOKEN_RATE_LIMIT": "1/day"} if secured else {}
     with (
         service(database, ALLOWED_HOSTS="127.0.0.1", **settings) as healthy,
