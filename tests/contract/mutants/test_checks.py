@@ -20,8 +20,8 @@ from tests.support.virtual_time import run_in_virtual_time
 from users_api.engine import App, DocumentError
 from users_api.engine.response_checks import MAX_BODY_BYTES
 
-SAMPLE = 3
-FEWEST = 50
+SAMPLE = 7
+FEWEST = 20
 RATE = 0.1
 BLOCK = 10
 BY_THE_SERVER = 431
@@ -171,22 +171,19 @@ def replay(document: Mapping[str, Any], rate: float = 1) -> Replay | None:
 
 
 def test_each_violating_response_is_noticed_at_once_and_no_other(
-    chosen: Mapping[str, Any], exchanges: list[Exchange], capsys
+    chosen: Mapping[str, Any], exchanges: list[Exchange]
 ) -> None:
-    outcomes = {"refused": 0, "noticed": 0, "not violated": 0}
+    noticed_mutants = 0
     for name, mutant in chosen.items():
         if (running := replay(mutant)) is None:
-            outcomes["refused"] += 1
             continue
         expected = list(violated(mutant, exchanges))
         noticed = asyncio.run(running.each_noticed(exchanges))
         found = [operation in names for (_, operation, _), names in zip(expected, noticed, strict=True)]
         assert found == [is_violation for *_, is_violation in expected], name
-        outcomes["noticed" if any(found) else "not violated"] += 1
+        noticed_mutants += any(found)
 
-    with capsys.disabled():
-        print(f"\nmutants of responses: {outcomes}")
-    assert outcomes["noticed"] >= FEWEST
+    assert noticed_mutants >= FEWEST
 
 
 def test_at_a_lower_rate_it_is_noticed_within_one_block_of_requests(
