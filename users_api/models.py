@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -12,9 +13,11 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    SmallInteger,
     String,
     TypeDecorator,
     bindparam,
+    event,
     func,
     literal_column,
     text,
@@ -22,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
-from users_api.database import db
+from users_api.database import ascii_lower, db
 
 LARGEST_ID: Final = 9007199254740991
 LONGEST_USERNAME: Final = 128
@@ -96,8 +99,39 @@ class User(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy cre
         Index("uq_users_email", func.lower(email), unique=True),
         Index("ix_users_username_active_id", "username", "active", "id"),
         Index("ix_users_active_id", "active", "id"),
+        Index("ix_users_active_created_date_id", "active", "created_date", "id"),
+        Index("ix_users_active_lower_username_id", "active", ascii_lower(username), "id"),
+        Index(
+            "ix_users_active_common_prefix_lower_email_id",
+            "active",
+            func.users_common_prefix(username, email, type_=SmallInteger),
+            func.lower(email),
+            "id",
+        ).ddl_if(dialect="postgresql"),
         {"sqlite_autoincrement": True},
     )
+
+
+# Counts the characters with which the folded username and email of a user both begin. A prefix that is longer
+# matches at most one of them. PL/pgSQL is not inlined: planning copies the expressions of all indexes.
+COMMON_PREFIX: Final = """
+CREATE OR REPLACE FUNCTION users_common_prefix(username text, email text) RETURNS smallint
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    one text := lower(username COLLATE "C");
+    other text := lower(email COLLATE "C");
+BEGIN
+    FOR length IN 1 .. greatest(length(one), length(other)) LOOP
+        IF left(one, length) <> left(other, length) THEN RETURN length - 1; END IF;
+    END LOOP;
+    RETURN greatest(length(one), length(other));
+END $$
+"""
+event.listen(
+    User.__table__,
+    "before_create",
+    DDL(COMMON_PREFIX).execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]
+)
 
 
 class Client(db.Model):  # type: ignore[name-defined,misc]  # as above.

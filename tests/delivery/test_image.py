@@ -97,7 +97,7 @@ def test_the_image_is_labelled_and_small(image: str, figures: list[str]) -> None
     labels = mine["Config"]["Labels"]
 
     assert labels["org.opencontainers.image.title"] == "Users API"
-    assert labels["org.opencontainers.image.version"] == "2.0.0"
+    assert labels["org.opencontainers.image.version"] == "2.1.0"
     assert len(labels["org.opencontainers.image.revision"]) == 40
     assert mine["Config"]["User"] == "10001:10001"
     assert mine["Config"]["Cmd"] == ["users-api", "serve"]

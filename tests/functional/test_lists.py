@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from users_api.document import load_document
+
 MakeUser = Callable[..., dict[str, Any]]
 
+MOMENT = load_document()["components"]["schemas"]["Moment"]["pattern"]
 REJECTED_QUERIES = {
     "limit=0": [{"field": "limit", "message": "must be at least 1"}],
     "limit=1001": [{"field": "limit", "message": "must be at most 1000"}],
@@ -18,6 +21,46 @@ REJECTED_QUERIES = {
     "after=-1": [{"field": "after", "message": "must be at least 0"}],
     "after=9007199254740992": [{"field": "after", "message": "must be at most 9007199254740991"}],
     f"after={'9' * 5000}": [{"field": "after", "message": "must be of type integer"}],
+    "before=-1": [{"field": "before", "message": "must be at least 0"}],
+    "before=9007199254740993": [{"field": "before", "message": "must be at most 9007199254740992"}],
+    "before=3&after=1": [{"field": "before", "message": "cannot be combined with after"}],
+    "order=name": [
+        {"field": "order", "message": 'must be one of "id", "-id", "created_date", "-created_date"'}
+    ],
+    "q=": [{"field": "q", "message": "must have 1 or more characters"}],
+    f"q={'a' * 65}": [{"field": "q", "message": "must have 64 or fewer characters"}],
+    "q=%00": [{"field": "q", "message": "must match ^[^\\u0000]*$"}],
+    "q=a&after=1": [{"field": "key", "message": "is required with after or before in this order"}],
+    "q=a&key=b": [{"field": "key", "message": "must be the one in next or prev of this list"}],
+    "q=a&key=A": [{"field": "key", "message": "must be the one in next or prev of this list"}],
+    "key=a": [{"field": "key", "message": "cannot be combined with an order by id"}],
+    "key=": [{"field": "key", "message": "must have 1 or more characters"}],
+    "order=created_date&before=1&after=2&key=a": [
+        {"field": "before", "message": "cannot be combined with after"},
+        {"field": "key", "message": "must be the one in next or prev of this list"},
+    ],
+    "created_before=2026-01-01T00:00:00Z&key=2026-01-01T00:00:00.000000Z": [
+        {"field": "key", "message": "must be the one in next or prev of this list"}
+    ],
+    "created_after=2026-02-30T00:00:00Z": [
+        {"field": "created_after", "message": "must be a valid date-time"}
+    ],
+    "created_before=2026-11-23T10:59:60Z": [
+        {"field": "created_before", "message": f"must match {MOMENT}"},
+        {"field": "created_before", "message": "must be a valid date-time"},
+    ],
+    "q=a&username=b&order=id&email=a@b.de&created_after=2026-01-01T00:00:00Z": [
+        {"field": "username", "message": "cannot be combined with q"},
+        {"field": "email", "message": "cannot be combined with q"},
+        {"field": "created_after", "message": "cannot be combined with q"},
+        {"field": "order", "message": "cannot be combined with q"},
+        {"field": "username", "message": "cannot be combined with created_after"},
+        {"field": "email", "message": "cannot be combined with created_after"},
+        {"field": "order", "message": "must be created_date or -created_date with created_after"},
+    ],
+    "order=-created_date&username=a": [
+        {"field": "username", "message": "cannot be combined with order=-created_date"}
+    ],
     "email=ada": [{"field": "email", "message": "must be a valid email"}],
     "username=%00": [{"field": "username", "message": "must match ^[^\\u0000]*$"}],
     "active=yes": [{"field": "active", "message": "must be of type boolean"}],
@@ -38,7 +81,7 @@ def test_users_are_listed_by_id(client: TestClient, make_user: MakeUser) -> None
     response = client.get("/users")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "success", "data": {"users": users, "next": None}}
+    assert response.json() == {"status": "success", "data": {"users": users, "next": None, "prev": None}}
     assert "Link" not in response.headers
 
 
@@ -47,7 +90,7 @@ def test_a_page_has_100_users_by_default(client: TestClient, make_user: MakeUser
 
     page = client.get("/users").json()["data"]
 
-    assert page == {"users": users[:100], "next": "/users?limit=100&after=100"}
+    assert page == {"users": users[:100], "next": "/users?limit=100&after=100", "prev": None}
 
 
 def test_next_links_to_the_following_page(client: TestClient, make_user: MakeUser) -> None:
@@ -63,6 +106,10 @@ def test_next_links_to_the_following_page(client: TestClient, make_user: MakeUse
         users[4:],
     ]
     assert first.headers["Link"] == '</users?limit=2&after=2>; rel="next"'
+    assert second.headers["Link"] == (
+        '</users?limit=2&after=4>; rel="next", </users?limit=2&before=3>; rel="prev"'
+    )
+    assert third.headers["Link"] == '</users?limit=2&before=5>; rel="prev"'
     assert third.json()["data"]["next"] is None
 
 
@@ -71,7 +118,7 @@ def test_a_full_last_page_has_no_next(client: TestClient, make_user: MakeUser) -
 
     page = client.get("/users?limit=2").json()["data"]
 
-    assert page == {"users": users, "next": None}
+    assert page == {"users": users, "next": None, "prev": None}
 
 
 @pytest.mark.parametrize(
@@ -111,8 +158,13 @@ def test_next_keeps_the_filters(client: TestClient, make_user: MakeUser) -> None
     assert pages[0] == {
         "users": [users[0], users[2]],
         "next": "/users?limit=2&after=3&username=Ada+%26+%C3%89va&active=true",
+        "prev": None,
     }
-    assert pages[1] == {"users": [users[4]], "next": None}
+    assert pages[1] == {
+        "users": [users[4]],
+        "next": None,
+        "prev": "/users?limit=2&before=5&username=Ada+%26+%C3%89va&active=true",
+    }
 
 
 @pytest.mark.parametrize("rejected", REJECTED_QUERIES.items(), ids=[query[:24] for query in REJECTED_QUERIES])

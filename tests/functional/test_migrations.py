@@ -28,8 +28,8 @@ SLOW_INDEXES = """
     ALTER DATABASE users_slow_indexes SET statement_timeout = '200ms'
 """
 INTERRUPTED_INDEX = (
-    "CREATE INDEX ix_users_username_active_id ON users (username)",
-    "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_users_username_active_id'::regclass",
+    "CREATE INDEX {name} ON users (username)",
+    "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass",
 )
 CATALOGUE = {
     "sqlite": (
@@ -130,12 +130,16 @@ def test_the_migrations_create_the_tables_of_the_models(
 
 @pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite rolls the whole migration back.
-def test_an_interrupted_index_is_built_again() -> None:
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [("ix_users_username_active_id", "0001"), ("ix_users_active_lower_username_id", "0003")],
+)
+def test_an_interrupted_index_is_built_again(name: str, before: str) -> None:
     complete = catalogue(db.engine)
-    downgrade(revision="0001")
+    downgrade(revision=before)
     with db.engine.begin() as connection:
         for statement in INTERRUPTED_INDEX:
-            connection.execute(text(statement))
+            connection.execute(text(statement.format(name=name)))
 
     upgrade()
 
@@ -269,6 +273,7 @@ def test_a_generated_migration_imports_nothing_of_the_service(tmp_path: Path) ->
     (copied / "env.py").symlink_to(MIGRATIONS / "env.py")
     known = set(copied.glob("versions/*.py"))
     with transaction() as connection:
+        connection.execute(text("DROP INDEX ix_users_active_created_date_id"))  # SQLite keeps its columns.
         connection.execute(text("ALTER TABLE users DROP COLUMN created_date"))
 
     migrate(directory=str(copied), message="Restore the date")

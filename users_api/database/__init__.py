@@ -15,7 +15,9 @@ from users_api.database.handle import Base, db, many_rows, rows, transaction
 from users_api.database.observation import observe_statements
 from users_api.database.options import engine_options, listen_to_engine_events, set_session_timeouts
 from users_api.database.pages import page_indexes, select_page
+from users_api.database.sorted_pages import Sort, merge
 from users_api.database.statements import CannotBePrepared, PreparedStatement, prepare
+from users_api.database.text_order import ascii_lower, fold, last_with_prefix
 from users_api.database.versions import (
     MigrationsNotFound,
     newest_migration,
@@ -28,13 +30,18 @@ __all__ = [
     "CannotBePrepared",
     "MigrationsNotFound",
     "PreparedStatement",
+    "Sort",
+    "ascii_lower",
     "db",
     "engine_options",
+    "fold",
     "is_missing_schema_object",
     "is_sequence_exhausted",
     "is_unavailable",
+    "last_with_prefix",
     "listen_to_engine_events",
     "many_rows",
+    "merge",
     "newest_migration",
     "observe_statements",
     "page_indexes",

@@ -7,6 +7,7 @@ only that index delivers the range in its order.
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from operator import ge, le
 from typing import Any
 
 from sqlalchemy import (
@@ -23,8 +24,10 @@ from sqlalchemy import (
 )
 
 
-def select_page(table: Table, filters: Sequence[str], dialect: str) -> Select[Any]:
-    """Return the statement for the first `more` rows whose key is greater than `after`.
+def select_page(
+    table: Table, filters: Sequence[str], dialect: str, *, descending: bool = False
+) -> Select[Any]:
+    """Return the statement for the first `more` rows whose key is at least `start`, or descending at most.
 
     Each filter is a column and a parameter. With an index on exactly these columns and then the primary key,
     at most `more` rows are read, twice as many for each further boolean column of the index. Without such an
@@ -33,15 +36,19 @@ def select_page(table: Table, filters: Sequence[str], dialect: str) -> Select[An
     (key,) = table.primary_key
     index = next((each for each in page_indexes(table) if _serves(each, filters)), None)
     if index is None:
-        return _equal(select(table), [table.c[name] for name in filters], [*map(bindparam, filters)], key)
+        columns = [table.c[name] for name in filters]
+        return _equal(select(table), [*columns, key], [*map(_parameter, columns)], descending=descending)
     choices = ([_parameter(each)] if each.name in filters else [false(), true()] for each in index)
     build = _equal if dialect == "sqlite" else _range
-    ranges = [build(select(table), index, list(values), key) for values in product(*choices)]
+    order = [*index, key]
+    ranges = [
+        build(select(table), order, list(values), descending=descending) for values in product(*choices)
+    ]
     if len(ranges) == 1:
         return ranges[0]
     # SQLite accepts the order and the limit of a part of a union only in a subquery.
     found = union_all(*(select(each.subquery()) for each in ranges)).subquery()
-    return select(found).order_by(found.c[key.name]).limit(bindparam("more"))
+    return _first(select(found), [found.c[key.name]], descending=descending)
 
 
 def page_indexes(table: Table) -> Iterator[list[Column[Any]]]:
@@ -49,7 +56,8 @@ def page_indexes(table: Table) -> Iterator[list[Column[Any]]]:
     (key,) = table.primary_key
     yield []  # The primary key's own index.
     found: list[list[Any]] = [list(index.expressions) for index in table.indexes]
-    yield from sorted((each[:-1] for each in found if each[-1] is key), key=len)
+    paged = (each[:-1] for each in found if each[-1] is key)
+    yield from sorted((each for each in paged if all(isinstance(one, Column) for one in each)), key=len)
 
 
 def _serves(index: Sequence[Column[Any]], filters: Sequence[str]) -> bool:
@@ -58,25 +66,37 @@ def _serves(index: Sequence[Column[Any]], filters: Sequence[str]) -> bool:
     return needed == set(filters)
 
 
-def _equal(rows: Select[Any], columns: Sequence[Any], values: Sequence[Any], key: Column[Any]) -> Select[Any]:
+def _equal(
+    rows: Select[Any], order: Sequence[Any], values: Sequence[Any], *, descending: bool
+) -> Select[Any]:
     """Return the statement as a person writes it; SQLite prefers the index with the most equal columns."""
+    *columns, key = order
     equal = (column == value for column, value in zip(columns, values, strict=True))
-    return rows.where(*equal, key > bindparam("after")).order_by(key).limit(bindparam("more"))
+    since = le if descending else ge
+    return _first(rows.where(*equal, since(key, bindparam("start"))), [key], descending=descending)
 
 
-def _range(rows: Select[Any], columns: Sequence[Any], values: Sequence[Any], key: Column[Any]) -> Select[Any]:
+def _range(
+    rows: Select[Any], order: Sequence[Any], values: Sequence[Any], *, descending: bool
+) -> Select[Any]:
     """Return the statement that PostgreSQL can only execute as a range of the index, or by sorting all rows.
 
     PostgreSQL estimates a comparison of rows by their first value. A subquery hides that value, so that the
     estimate is a fixed share of the table: only a table that is not much larger than a page is sorted.
     """
-    first, *rest = [*values, _parameter(key, "after")]
+    *columns, key = order
+    since, until = (le, ge) if descending else (ge, le)
+    first, *rest = [*values, _parameter(key, "start")]
     hidden = select(first).scalar_subquery()
-    order = [*columns, key]
-    rows = rows.where(tuple_(*order) > tuple_(hidden, *rest))
+    rows = rows.where(since(tuple_(*order), tuple_(hidden, *rest)))
     if columns:
-        rows = rows.where(tuple_(*columns) <= tuple_(hidden, *rest[:-1]))
-    return rows.order_by(*order).limit(bindparam("more"))
+        rows = rows.where(until(tuple_(*columns), tuple_(hidden, *rest[:-1])))
+    return _first(rows, order, descending=descending)
+
+
+def _first(rows: Select[Any], order: Sequence[Any], *, descending: bool) -> Select[Any]:
+    ordered = (each.desc() if descending else each for each in order)
+    return rows.order_by(*ordered).limit(bindparam("more"))
 
 
 def _parameter(column: Column[Any], name: str = "") -> Any:

@@ -5,17 +5,19 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from werkzeug.http import parse_etags, quote_etag
 
-from users_api.database import db, many_rows, rows, select_page
+from users_api.database import rows
 from users_api.engine import Response
 from users_api.envelope import not_modified, success
 from users_api.errors import PreconditionFailed, UserNotFound
+from users_api.handlers.user_orders import Place
+from users_api.handlers.user_pages import read_page
+from users_api.handlers.user_queries import key_of, read_order, read_place
 from users_api.models import NEXT_VERSION, User, etag, random_version
 from users_api.schemas import dump_user
 
-USUAL_LIMIT: Final = 100
 users: Final = User.__table__
 FIND: Final = select(users).where(users.c.id == bindparam("user_id"))
 ADD: Final = insert(users).returning(users)
@@ -26,18 +28,23 @@ REMOVE: Final = delete(users).where(users.c.id == bindparam("user_id")).returnin
 VERSION_MATCHES: Final = users.c.version == bindparam("seen")
 
 
-def list_users(*, limit: int, after: int, **filters: str | bool) -> Response:
-    """Return one page; reading one row beyond it determines whether there is a next page.
+def list_users(
+    *, limit: int, after: int, before: int | None = None, key: str | None = None, **filters: str | bool
+) -> Response:
+    """Return one page, with links to those before and after it, which keep the filters.
 
-    Each filter is the name of a column, in the order of the query, which the link to the next page keeps.
+    Each further filter is the name of a column, or a parameter of `user_queries`.
     """
-    values = {name: str(value).lower() if name == "email" else value for name, value in filters.items()}
-    statement = _page_statement(db.engine.dialect.name, *filters)
-    fetch = rows if limit <= USUAL_LIMIT else many_rows
-    found = fetch(statement, more=limit + 1, after=after, **values)
-    link = _next_path(limit, found[limit - 1].id, filters) if len(found) > limit else None
-    headers = {"Link": f'<{link}>; rel="next"'} if link else {}
-    return success(data={"users": dump_user.many(found[:limit]), "next": link}, headers=headers)
+    order = read_order(filters)
+    place = read_place(order, after, before, key)
+    page = read_page(order, limit, place, backward=before is not None)
+    links = {
+        "next": page.after and _path(limit, "after", page.after, filters),
+        "prev": page.before and _path(limit, "before", page.before, filters),
+    }
+    link = ", ".join(f'<{path}>; rel="{name}"' for name, path in links.items() if path)
+    data = {"users": dump_user.many(page.users), **links}
+    return success(data=data, headers={"Link": link} if link else {})
 
 
 def create_user(body: dict[str, Any]) -> Response:
@@ -70,26 +77,6 @@ def delete_user(user_id: int, if_match: str | None = None) -> Response:
 
 
 @cache
-def _page_statement(dialect: str, *filters: str) -> Select[Any]:
-    """Return the statement for a page with these filters, cached because building it is expensive.
-
-    An email belongs to one user, so every planner looks that user up and then checks the other filters.
-    `list_users` lowercases the email in Python: the database's `lower` may depend on its locale, the index's
-    does not.
-    """
-    if "email" not in filters:
-        return select_page(users, filters, dialect)
-    email = func.lower(users.c.email) == bindparam("email")
-    conditions = [email if name == "email" else users.c[name] == bindparam(name) for name in filters]
-    return (
-        select(users)
-        .where(users.c.id > bindparam("after"), *conditions)
-        .order_by(users.c.id)
-        .limit(bindparam("more"))
-    )
-
-
-@cache
 def _if_version_matches(statement: Any) -> Any:
     """Return the statement, restricted to the version that was read."""
     return statement.where(VERSION_MATCHES)
@@ -116,11 +103,14 @@ def _write(statement: Any, user_id: int, if_match: str | None, values: dict[str,
     raise UserNotFound(user_id) if unconditional else PreconditionFailed
 
 
-def _next_path(limit: int, after: int, filters: dict[str, str | bool]) -> str:
+def _path(limit: int, side: str, place: Place, filters: dict[str, str | bool]) -> str:
+    """Return the path of the page after or before the place."""
+    key = key_of(place)
     texts = {
         name: str(value).lower() if isinstance(value, bool) else value for name, value in filters.items()
     }
-    return f"/users?{urlencode({'limit': limit, 'after': after, **texts})}"
+    keys = {} if key is None else {"key": key}
+    return f"/users?{urlencode({'limit': limit, side: place.id, **keys, **texts})}"
 
 
 def _user_response(
