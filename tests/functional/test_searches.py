@@ -126,7 +126,7 @@ QUERIES += [
 QUERIES += [
     {"username": "ada"},
     {"username": "ada", "order": "-id"},
-    {"email": "ADA.5@EXAMPLE.org", "order": "-id"},
+    {"email": "ADA.4@EXAMPLE.org", "order": "-id"},
 ]
 
 
@@ -159,6 +159,7 @@ def test_next_and_prev_lead_through_exactly_the_matching_users(
         ("created_after=2026-11-23T12:00:00.000001Z", [1, 2]),
         ("created_after=2026-11-23T12:00:00.0000%2B00:00", [0, 1, 2]),
         ("created_after=2026-11-23T13:00:01%2B01:00", [1, 2]),
+        ("created_after=2026-11-24T11:59:01%2B23:59", [1, 2]),
         ("created_before=2026-11-23T12:00:01Z", [0]),
         ("created_before=2026-11-23T12:00:01.000001Z", [0, 1]),
         ("created_before=2026-11-23T10:30:01-01:30", [0]),

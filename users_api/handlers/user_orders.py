@@ -3,21 +3,40 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Integer, Select, String, bindparam, func, select, true, type_coerce
+from sqlalchemy import ColumnElement, Integer, Select, String, bindparam, func, or_, select, true, type_coerce
 
 from users_api.database import Sort, ascii_lower, db, merge, select_page
 from users_api.models import LARGEST_ID, User
 
+
+def _beginning(text: Any, prefix: Any) -> Any:
+    return func.substr(text, 1, func.length(prefix))
+
+
 users: Final = User.__table__
 PREFIX: Final = bindparam("prefix", type_=String)
+Q: Final = bindparam("q", type_=String)
 CREATION: Final = Sort(users, [users.c.active], users.c.created_date)
 USERNAMES: Final = Sort(users, [users.c.active], ascii_lower(users.c.username))
 LOWER_EMAIL: Final = func.lower(users.c.email)
 COMMON_PREFIX: Final = func.users_common_prefix(users.c.username, users.c.email)
 EMAILS: Final = Sort(users, [users.c.active, COMMON_PREFIX], LOWER_EMAIL)
 EMAILS_IN_SQLITE: Final = Sort(users, [], LOWER_EMAIL)
+
+
+CONDITIONS: Final[Mapping[str, ColumnElement[bool]]] = MappingProxyType(
+    {each.name: each == bindparam(each.name, type_=each.type) for each in users.c}
+    | {
+        "email": func.lower(users.c.email) == bindparam("email"),
+        "q": or_(*(_beginning(each, Q) == Q for each in (USERNAMES.expression, LOWER_EMAIL))),
+        "created_after": users.c.created_date >= bindparam("created_after"),
+        "created_before": users.c.created_date < bindparam("created_before"),
+    }
+)
+"""The filters of a list with an email."""
 
 
 class Place(NamedTuple):
@@ -93,9 +112,8 @@ def _id_statement(dialect: str, *filters: str, descending: bool) -> Select[Any]:
         return select_page(users, filters, dialect, descending=descending)
     key = users.c.id
     start = bindparam("start", type_=key.type)
-    columns = {"email": LOWER_EMAIL}
-    equal = (columns.get(name, users.c.get(name)) == bindparam(name) for name in filters)
-    rows = select(users).where(*equal, key <= start if descending else key >= start)
+    conditions = (CONDITIONS[name] for name in filters)
+    rows = select(users).where(*conditions, key <= start if descending else key >= start)
     return rows.order_by(key.desc() if descending else key).limit(bindparam("more"))
 
 
@@ -133,7 +151,6 @@ def _emails_in_sqlite(filters: tuple[str, ...], *, descending: bool) -> list[Sel
 
     An expression hides the filters from its planner, which would prefer their index.
     """
-    beginning = func.substr(USERNAMES.expression, 1, func.length(PREFIX))
     equal = (type_coerce(users.c[name], Integer) + 0 == bindparam(name) for name in filters)
-    conditions = [beginning != PREFIX, *equal]
+    conditions = [_beginning(USERNAMES.expression, PREFIX) != PREFIX, *equal]
     return [part.where(*conditions) for part in EMAILS_IN_SQLITE.equal([], descending=descending)]

@@ -29,7 +29,7 @@ CAST = [MICHAEL, {"username": "michaelherman", "email": "michael@mherman.org"}, 
 # How to obtain each response: the number of existing users, and the request.
 ANSWERS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "ping 200": (0, "GET", "/ping", {}),
-    "list_users 200": (3, "GET", "/users?limit=2", {}),
+    "list_users 200": (3, "GET", "/users?limit=1&after=1", {}),
     "create_user 201": (2, "POST", "/users", {"json": HEDY}),
     "get_user 200": (1, "GET", "/users/1", {}),
     "delete_user 200": (1, "DELETE", "/users/1", {}),
@@ -205,7 +205,7 @@ def test_a_request_example_is_accepted(
     )
 
     assert answer.status_code == (201 if request_.operation == "create_user" else 200)
-    assert answer.json().get("data") != {"users": [], "next": None}
+    assert answer.json().get("data") != {"users": [], "next": None, "prev": None}
 
 
 def test_every_example_of_a_schema_is_sent_or_returned() -> None:

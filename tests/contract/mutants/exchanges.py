@@ -30,7 +30,7 @@ SELECT id, username, email, active, created_date::timestamptz, version FROM (VAL
 ) AS kept (id, username, email, active, created_date, version)
 UNION ALL
 SELECT id, %(name)s, id || '@example.org', false, '2026-11-23 09:30:00+00', 1
-FROM generate_series(%(largest)s - 1001, %(largest)s - 1) AS id
+FROM generate_series(%(largest)s - 1002, %(largest)s - 1) AS id
 """
 RESET = """
 TRUNCATE users CASCADE;

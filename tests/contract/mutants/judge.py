@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tests.contract.mutants.exchanges import LARGEST_ID, LONGEST_NAME, Request, Response, ServiceStates
 from tests.contract.mutants.observations import Observations, observe
@@ -30,6 +30,7 @@ OF_HTTP = {
 }
 BEFORE_THE_RULES = {405, 408, 413, 421, 431}
 LARGEST_INT32 = 2**31 - 1
+LONGEST_QUERY = 64
 STYLES = {
     "path": ("simple", "label", "matrix"),
     "query": ("form",),
@@ -61,10 +62,9 @@ def at_the_ends() -> Iterator[Request]:
     yield Request("GET /users/{user_id}", "GET", f"/users/{LARGEST_ID}")
     yield Request("GET /users", "GET", "/users?limit=1")
     yield Request("GET /users", "GET", f"/users?after={LARGEST_ID}")
-    name = "".join(f"%{byte:02X}" for byte in LONGEST_NAME.encode())
-    yield Request(
-        "GET /users", "GET", f"/users?limit=1000&after={LARGEST_ID - 1002}&username={name}&active=false"
-    )
+    yield Request("GET /users", "GET", "/users?limit=1&after=1")
+    query = urlencode({"key": LONGEST_NAME, "q": LONGEST_NAME[:LONGEST_QUERY], "active": "false"})
+    yield Request("GET /users", "GET", f"/users?limit=1000&after={LARGEST_ID - 1002}&{query}")
 
 
 class DocumentChecker:

@@ -11,6 +11,18 @@ from tests.contract.mutants.table import sample
 TAG = 64
 LABEL = 50
 ODD_TEXTS = ("", "no-at-sign", '"a b"@example.org', "a@example.org\n", "x\0y", "\xe9@b.de", "0", "*")
+# At and beyond the bounds of times; each of the last ones breaks one rule.
+MOMENTS = (
+    "2026-11-23T09:30:00Z",
+    "2026-11-23T09:30:00.123456+00:00",
+    "1000-01-01T00:00:00-23:59",
+    "2999-12-31T23:59:59.999999Z",
+    "2026-11-23T09:30:00",
+    "2026-11-23T09:30:00.1234567+00:00",
+    "2026-02-30T00:00:00Z",
+    "3000-01-01T00:00:00Z",
+    "2016-12-31T23:59:60Z",
+)
 JSON_VALUES = (None, True, 0, 0.5, "1", [], {})
 QUERY_VALUES = ("true", "false", "yes", "1.5", "01", "-1", "")
 
@@ -79,6 +91,7 @@ def _texts(schema: Mapping[str, Any]) -> Iterator[str]:
     for length in sorted(length for length in lengths if length >= 0):
         yield from ("x" * length, LONGEST_NAME[:length], _address(length), _tags(length))
     yield from (*ODD_TEXTS, *schema.get("enum", ()))
+    yield from MOMENTS if schema.get("format") == "date-time" else ()
 
 
 def _address(length: int) -> str:
