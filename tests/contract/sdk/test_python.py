@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -81,6 +82,26 @@ def test_next_leads_through_all_pages(api: Api, add: Add) -> None:
         link = page.next_
 
     assert found == ids
+
+
+def test_a_search_is_walked_forth_and_back(api: Api, add: Add) -> None:
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+    names = [add(f"Searched {number}")[0].username for number in range(3)]
+
+    first = list_users.sync(client=api, q="SEARCHED", limit=2).data
+    place = {name: value for name, [value] in parse_qs(urlsplit(first.next_).query).items()}
+    second = list_users.sync(
+        client=api, q="SEARCHED", limit=2, after=int(place["after"]), key=place["key"]
+    ).data
+    place = {name: value for name, [value] in parse_qs(urlsplit(second.prev).query).items()}
+    again = list_users.sync(
+        client=api, q="SEARCHED", limit=2, before=int(place["before"]), key=place["key"]
+    ).data
+    newest = list_users.sync(client=api, created_after=begun, order="-created_date", limit=1).data
+
+    assert [user.username for user in (*first.users, *second.users)] == names
+    assert (again, first.prev) == (first, None)
+    assert newest.users == second.users
 
 
 def test_an_invalid_payload_lists_its_errors(api: Api) -> None:

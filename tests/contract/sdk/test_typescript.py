@@ -50,7 +50,7 @@ def test_the_client_s_tests_pass(compiled: Path, environment: dict[str, str]) ->
     run = node("--test", "--test-reporter=tap", compiled / "users.test.js", **environment)
 
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "# pass 6" in run.stdout
+    assert "# pass 7" in run.stdout
 
 
 @pytest.mark.parametrize("auth", ["required"], indirect=True)

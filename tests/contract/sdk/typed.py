@@ -26,6 +26,8 @@ UserChange(active="yes")  # type: ignore[arg-type]  # a flag is not a string.
 delete_user.sync("1", client=client)  # type: ignore[arg-type]  # an id is a number.
 list_users.sync(client=client, limit="2")  # type: ignore[arg-type]  # a limit is a number.
 list_users.sync(client=client, name="Grace")  # type: ignore[call-arg]  # there is no such filter.
+list_users.sync(client=client, order="name")  # type: ignore[arg-type]  # there is no such order.
+list_users.sync(client=client, created_after="2026-01-01")  # type: ignore[arg-type]  # a time is no text.
 update_user.sync(1, client=client)  # type: ignore[call-arg]  # the payload is missing.
 
 stored = create_user.sync(client=client, body=NewUser(username="Grace", email="grace@example.org"))
@@ -39,6 +41,7 @@ elif isinstance(stored, Failure):
 page = list_users.sync(client=client)
 if isinstance(page, UserPageAnswer):
     page.data.next_.upper()  # type: ignore[union-attr]  # the last page has no next page.
+    page.data.prev.upper()  # type: ignore[union-attr]  # the first page has no previous page.
 
 AuthenticatedClient("http://127.0.0.1:5000")  # type: ignore[call-arg]  # the token is missing.
 TokenRequest(client_id="id", client_secret="secret")  # type: ignore[call-arg]  # the grant type is missing.

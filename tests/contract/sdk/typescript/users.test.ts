@@ -65,6 +65,30 @@ test("next leads through all pages", async () => {
   assert.deepEqual(found, ids);
 });
 
+test("a search is walked forth and back", async () => {
+  const { username } = person();
+  for (let made = 0; made < 3; made += 1) await add({ ...person(), username: `${username} sought ${made}` });
+  const q = `${username} SOUGHT`;
+
+  const first = await listUsers({ q, limit: 2 });
+  assert.equal(first.status, 200);
+  const second = await listUsers({ q, limit: 2, ...place(first.data.data.next!, "after") });
+  assert.equal(second.status, 200);
+  const again = await listUsers({ q, limit: 2, ...place(second.data.data.prev!, "before") });
+  const newest = await listUsers({ order: "-created_date", createdAfter: "2026-01-01T00:00:00Z", limit: 1 });
+
+  assert.deepEqual(second.data.data.users.map((user) => user.username), [`${username} sought 2`]);
+  assert.equal(second.data.data.next, null);
+  assert.deepEqual(again.data, first.data);
+  assert.equal(newest.status, 200);
+  assert.deepEqual(newest.data.data.users, second.data.data.users);
+});
+
+function place(link: string, side: "after" | "before") {
+  const query = new URLSearchParams(link.slice(link.indexOf("?")));
+  return { [side]: Number(query.get(side)), key: query.get("key")! };
+}
+
 test("a refused payload names its errors", async () => {
   const answer = await createUser({ username: "a".repeat(129), email: "nobody" });
 
