@@ -90,7 +90,10 @@ class Observations:
         if "longest" in values:
             longest, shortest = values["longest"], values["shortest"]
             if self.schema.place not in OPEN_ENDS:
-                yield "one longer", longest[: len(longest) // 2 + 1] + longest[len(longest) // 2 :]
+                yield from (
+                    ("one longer", longest[: cut + 1] + longest[cut:])
+                    for cut in {len(longest) // 4, len(longest) // 2}
+                )
             yield from (
                 ("one shorter", shortest[:cut] + shortest[cut + 1 :])
                 for cut in {0, len(shortest) // 2}
