@@ -105,12 +105,13 @@ def _write(statement: Any, user_id: int, if_match: str | None, values: dict[str,
 
 def _path(limit: int, side: str, place: Place, filters: dict[str, str | bool]) -> str:
     """Return the path of the page after or before the place."""
+    path = f"/users?limit={limit}&{side}={place.id}"
     key = key_of(place)
-    texts = {
+    texts = {} if key is None else {"key": key}
+    texts |= {
         name: str(value).lower() if isinstance(value, bool) else value for name, value in filters.items()
     }
-    keys = {} if key is None else {"key": key}
-    return f"/users?{urlencode({'limit': limit, side: place.id, **keys, **texts})}"
+    return f"{path}&{urlencode(texts)}" if texts else path
 
 
 def _user_response(
