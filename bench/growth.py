@@ -16,6 +16,10 @@ TABLES: Final = (1_000, 10_000, 100_000, 1_000_000)
 PAGED: Final = (
     *(NAMED[name] for name in ("get one", "list 100", "filter by email", "PUT", "POST")),
     Operation("last page", "GET", "/users?limit=100&after={last}"),
+    Operation("search all", "GET", "/users?limit=100&q=user"),
+    Operation("search few", "GET", "/users?limit=100&q=user-{last}"),
+    Operation("search none", "GET", "/users?limit=100&q=nobody"),
+    Operation("newest", "GET", "/users?limit=100&order=-created_date"),
 )
 USERS: Final = 10_000
 CONNECTIONS: Final = (1, 4, 16, 64, 256)
