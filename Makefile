@@ -23,7 +23,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
-.PHONY: help run test check fmt bench bench-access bench-growth bench-guard lock clean contract fuzz mutants lint compat released sdk chromium picture
+.PHONY: help run test check fmt bench bench-access bench-growth bench-guard bench-transfer lock clean contract fuzz mutants lint compat released sdk chromium picture
 .PHONY: costs delivery image push release resilience faults soak desync proxies front-ends redis
 
 help: ## List the targets
@@ -112,6 +112,9 @@ bench-access: .venv/bench.stamp ## Compare this service with and without access 
 
 bench-guard: .venv/bench.stamp ## Fail if a request exceeds its CPU goal relative to the tutorial by 20 %, two minutes
 	@$(BIN)/python -m bench guard
+
+bench-transfer: .venv/bench.stamp ## Export and import a million users, also with bad lines and killed processes, five minutes
+	@$(BIN)/python -m bench transfer $(ARGS)
 
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows, with hashes
 	$(COMPILE) --group=build --output-file requirements/build.txt

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from bench import access, compare, growth, report
+from bench import access, compare, growth, report, transfer
 
 
 @click.group()
@@ -44,6 +44,18 @@ def guard_command() -> None:
     costs = compare.compare(compare.GUARD)
     print(report.text(costs))
     sys.exit("\n".join(compare.losses(costs, tolerance=1.2)) or None)
+
+
+@main.command("transfer")
+@click.option("--users", default=1_000_000, show_default=True, help="Export and import this many users.")
+@click.option("--quick", is_flag=True, help="Do not write docs/performance.md.")
+def transfer_command(*, users: int, quick: bool) -> None:
+    """Export and import users as CSV and JSON Lines, and write docs/performance.md."""
+    rounds = transfer.measure(users)
+    print(report.markdown(transfer.rows(rounds)))
+    if not quick:
+        transfer.publish(rounds)
+    sys.exit("\n".join(transfer.misses(rounds)) or None)
 
 
 main()

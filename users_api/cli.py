@@ -30,6 +30,8 @@ from users_api.models import LONGEST_CLIENT_NAME
 from users_api.server.descriptors import TooFewDescriptors, allow_descriptors
 from users_api.server.listener import is_port_in_use, port_in_use_message
 from users_api.serving import server_options
+from users_api.transfer.export_command import export_command
+from users_api.transfer.import_command import import_command
 
 APPLICATION_FACTORY: Final = "users_api.app:create_app"
 DEVELOPMENT_FACTORY: Final = "users_api.development:create_app"
@@ -159,6 +161,9 @@ main.add_command(_with_help(shell_command, "Start a Python shell with `app`, `db
 main.add_command(
     _with_help(routes_command, "List the paths of the OpenAPI document with their methods and endpoints.")
 )
+
+main.add_command(export_command)
+main.add_command(import_command)
 
 
 port_option = click.option(

@@ -158,6 +158,31 @@ class Client(db.Model):  # type: ignore[name-defined,misc]  # as above.
     )
 
 
+class Import(db.Model):  # type: ignore[name-defined,misc]  # as above.
+    """How far an import of users has come; each batch advances it in its own transaction.
+
+    The id is a hash of the format and the beginning of the file, the digest one of all bytes that are stored.
+    """
+
+    __tablename__ = "imports"
+
+    id: Mapped[str] = mapped_column(String(SHA256_HEX_DIGITS), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str] = mapped_column(String(SHA256_HEX_DIGITS))
+    lines: Mapped[int] = mapped_column(BigInteger)
+    added: Mapped[int] = mapped_column(BigInteger)
+    updated: Mapped[int] = mapped_column(BigInteger)
+    skipped: Mapped[int] = mapped_column(BigInteger)
+    rejected: Mapped[int] = mapped_column(BigInteger)
+    rejected_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    finished_date: Mapped[datetime | None] = mapped_column(date_time())
+
+    __table_args__ = (
+        CheckConstraint(f"length(id) = {SHA256_HEX_DIGITS}", name="id"),
+        CheckConstraint(f"length(digest) = {SHA256_HEX_DIGITS}", name="digest"),
+    )
+
+
 # Subtracting the parity of the current version from an odd number flips that parity: the new version differs.
 NEXT_VERSION: Final = bindparam("odd_version", type_=Integer) - User.version % literal_column("2")
 

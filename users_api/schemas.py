@@ -10,13 +10,16 @@ from users_api.engine.dump import compile_dump
 from users_api.models import User
 
 
+def rfc3339(value: datetime) -> str:
+    """Return the timestamp in UTC as RFC 3339 writes it, with `Z` and microseconds."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 class UtcDateTime(fields.Field[datetime]):
     """A UTC timestamp in the format of RFC 3339, with `Z` and microseconds."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002 -- marshmallow's signature.
-        return (
-            value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if value else None
-        )
+        return rfc3339(value) if value else None
 
     @staticmethod
     def is_native_to_orjson(value: Any) -> bool:

@@ -67,6 +67,7 @@ MAY_IMPORT = {
         "seeds",
         "server",
         "serving",
+        "transfer",
     },
     "clients": {"access", "database", "models"},
     "config": {"access", "observability", "rate_limits", "server"},
@@ -97,6 +98,7 @@ MAY_IMPORT = {
     "security_headers": set(),
     "seeds": {"database", "models"},
     "serving": {"observability", "security_headers", "server"},
+    "transfer": {"database", "document", "engine", "errors", "models", "schemas"},
 }
 
 

@@ -4,6 +4,7 @@ It knows no tables, imports nothing from the service and reads no settings.
 """
 
 from users_api.database.connections import wait_on_the_loop
+from users_api.database.copies import WritableFile, copy_in, copy_out
 from users_api.database.driver_errors import (
     is_missing_schema_object,
     is_sequence_exhausted,
@@ -31,7 +32,10 @@ __all__ = [
     "MigrationsNotFound",
     "PreparedStatement",
     "Sort",
+    "WritableFile",
     "ascii_lower",
+    "copy_in",
+    "copy_out",
     "db",
     "engine_options",
     "fold",

@@ -1,0 +1,149 @@
+"""PostgreSQL's table of users: COPY fills a temporary table, and single statements store its rows."""
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    any_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from users_api.database import copy_in
+from users_api.models import VERSION_BITS, date_time
+from users_api.transfer.rules import Line
+
+staged: Final = Table(
+    "staged_users",
+    MetaData(),
+    Column("number", BigInteger),
+    Column("is_new", Boolean),
+    Column("id", BigInteger),
+    Column("username", String),
+    Column("email", String(collation="C")),
+    Column("active", Boolean),
+    Column("created_date", date_time()),
+    Column("version", Integer),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+COPY: Final = "COPY staged_users FROM STDIN"
+ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+NULL: Final = r"\N"
+LOCK_OTHER_IMPORTS: Final = text("SELECT pg_advisory_xact_lock(hashtext('users-api import'))")
+MOST_STEPS: Final = 100_000
+
+
+class PostgresqlUsers:
+    """The statements for a table of users, all to be executed in one transaction for each batch."""
+
+    def __init__(self, users: Table) -> None:
+        """Build the statements."""
+        self._users = users
+        values = {
+            "id": staged.c.id,
+            "username": staged.c.username,
+            "email": staged.c.email,
+            "active": func.coalesce(staged.c.active, True),
+            "created_date": func.coalesce(staged.c.created_date, func.now()),
+            "version": staged.c.version,
+        }
+        new = select(*values.values()).where(staged.c.is_new).order_by(staged.c.number)
+        self._add = insert(users).from_select(list(values), new).on_conflict_do_nothing()
+        self._change = (
+            update(users)
+            .values(
+                username=staged.c.username,
+                email=staged.c.email,
+                active=func.coalesce(staged.c.active, users.c.active),
+                created_date=func.coalesce(staged.c.created_date, users.c.created_date),
+                version=staged.c.version.bitwise_or(1) - users.c.version % 2,
+            )
+            .where(staged.c.id == users.c.id, ~staged.c.is_new)
+        )
+        self._sequence = func.pg_get_serial_sequence(users.fullname, "id")
+
+    def store(self, connection: Connection, additions: Sequence[Line], changes: Sequence[Line] = ()) -> int:
+        """Change users, then add others in order; return how many had neither the id nor the email of one."""
+        rows = [_row(line, "t") for line in additions] + [_row(line, "f") for line in changes]
+        staged.create(connection, checkfirst=False)
+        copy_in(connection, COPY, "".join(rows).encode())
+        if changes:
+            connection.execute(self._change)
+        return connection.execute(self._add).rowcount
+
+    def matching(
+        self, connection: Connection, ids: Iterable[int], emails: Iterable[str]
+    ) -> list[tuple[int, str]]:
+        """Return id and lowercase email of the users with one of these, and lock them."""
+        email = func.lower(self._users.c.email)
+        known = or_(
+            self._users.c.id == any_(bindparam("ids", list(ids), ARRAY(BigInteger))),
+            email == any_(bindparam("emails", list(emails), ARRAY(String))),
+        )
+        rows = select(self._users.c.id, email).where(known).order_by(self._users.c.id).with_for_update()
+        return [(row[0], row[1]) for row in connection.execute(rows)]
+
+    def take_ids(self, connection: Connection, largest: int, count: int) -> list[int]:
+        """Return so many new ids; neither these nor later ones of POST are up to `largest`.
+
+        Concurrent requests take ids at any moment, so each step draws one as they do. Only a gap that they
+        cannot fill within a moment is skipped by setting the sequence, in one import at a time.
+        """
+        if self._gap(connection, largest) > MOST_STEPS:
+            connection.execute(LOCK_OTHER_IMPORTS)
+            is_behind = func.coalesce(func.pg_sequence_last_value(self._sequence), 0) < largest
+            connection.execute(select(func.setval(self._sequence, largest)).where(is_behind))
+        self._draw(connection, self._gap(connection, largest))
+        return self._draw(connection, count)
+
+    def park(self, connection: Connection, ids: Iterable[int]) -> None:
+        """Give these users emails that no valid user has, so that others can take theirs."""
+        users = self._users
+        connection.execute(
+            update(users).where(users.c.id.in_(ids)).values(email=cast(users.c.id, String))
+        )
+
+    def _gap(self, connection: Connection, largest: int) -> int:
+        last = connection.scalar(select(func.pg_sequence_last_value(self._sequence)))
+        return max(0, largest - (last or 0))
+
+    def _draw(self, connection: Connection, count: int) -> list[int]:
+        drawn = select(func.nextval(self._sequence)).select_from(func.generate_series(1, count))
+        return list(connection.scalars(drawn)) if count else []
+
+
+def _row(line: Line, is_new: str) -> str:
+    """Return the line in COPY's text format."""
+    fields: tuple[Any, ...] = (
+        line.number,
+        is_new,
+        line.id,
+        line.username.translate(ESCAPES),
+        line.email.translate(ESCAPES),
+        _null(line.active),
+        _null(line.created_date),
+        random.getrandbits(VERSION_BITS),
+    )
+    return "\t".join(map(str, fields)) + "\n"
+
+
+def _null(value: bool | datetime | None) -> str:  # noqa: FBT001 -- a value of a column.
+    return NULL if value is None else str(value)
