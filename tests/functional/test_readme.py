@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Group
 
 from tests.support.service import service
 from users_api.cli import main
@@ -67,7 +68,7 @@ def test_every_make_target_exists() -> None:
 def test_every_command_exists() -> None:
     for first, *rest in words_after("users-api"):
         command = main.commands[first]
-        assert not rest or rest[0] in command.commands, (first, *rest)
+        assert not rest or not isinstance(command, Group) or rest[0] in command.commands, (first, *rest)
 
 
 def test_every_link_target_exists() -> None:

@@ -24,8 +24,15 @@ from users_api.cli import main
 from users_api.database import db
 
 TEMPLATE = "transfer_template"
-COLUMNS = "id, username, email, active, created_date"
+STORED = "SELECT id, username, email, active, created_date FROM users ORDER BY id"
 NUMBERS = count(1)
+ADD = """
+    INSERT INTO users (username, email, active, created_date, version)
+    WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})
+    SELECT CASE n % 50 WHEN 0 THEN 'a "b", ' || n WHEN 1 THEN '\\.' WHEN 2 THEN '=1+1'
+           WHEN 3 THEN 'é' || char(10) || '😀' || char(13) || char(9) ELSE 'user ' || n END,
+           'User-' || n || '@example.org', n % 10 <> 0, '2026-11-23 09:30:00.000001', 1 FROM numbers
+"""
 
 
 class Execute(Protocol):
@@ -95,7 +102,7 @@ def execute() -> Execute:
 @pytest.fixture
 def stored(execute: Execute) -> Callable[[str], list[tuple[Any, ...]]]:
     """Returns the visible columns of all users, ordered by id."""
-    return lambda url: execute(url, f"SELECT {COLUMNS} FROM users ORDER BY id")
+    return lambda url: execute(url, STORED)
 
 
 @pytest.fixture
@@ -149,23 +156,9 @@ def add_users(execute: Execute) -> Callable[[str, int], None]:
     """Adds users with consecutive ids, of whom some have unusual names."""
 
     def add(url: str, number: int) -> None:
-        first = int(execute(url, "SELECT coalesce(max(id), 0) FROM users")[0][0]) + 1
-        odd = ("""'a "b", ' || n""", """'\\.'""", """'=1+1'""", "'é' || char(10) || '😀' || char(13)")
-        names = " ".join(f"WHEN {place} THEN {name}" for place, name in enumerate(odd))
-        names = names if url.startswith("sqlite") else names.replace("char(", "chr(")
-        numbers = (
-            f"WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL "
-            f"SELECT n + 1 FROM numbers WHERE n < {first + number - 1})"
-        )
-        execute(
-            url,
-            f"INSERT INTO users (username, email, active, created_date, version) {numbers} "
-            f"SELECT CASE n % 50 {names} ELSE 'user ' || n END, 'User-' || n || '@example.org', n % 10 <> 0, "
-            "'2026-11-23 09:30:00.000001+00:00', 1 FROM numbers"
-            if not url.startswith("sqlite")
-            else f"INSERT INTO users (username, email, active, created_date, version) {numbers} "
-            f"SELECT CASE n % 50 {names} ELSE 'user ' || n END, 'User-' || n || '@example.org', n % 10 <> 0, "
-            "'2026-11-23 09:30:00.000001', 1 FROM numbers",
-        )
+        is_sqlite = url.startswith("sqlite")
+        last = execute(url, "SELECT coalesce(max(id), 0) FROM users")[0][0]
+        statement = ADD if is_sqlite else ADD.replace("char(", "chr(").replace(".000001", ".000001+00")
+        execute(url, statement.format(first=last + 1, last=last + number))
 
     return add

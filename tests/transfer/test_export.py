@@ -167,7 +167,8 @@ def test_an_export_to_a_folder_that_does_not_exist_is_one_line(run: Run, ada: st
 def test_a_reader_that_stops_ends_an_export(start: Start, url: str, add_users: Callable[..., None]) -> None:
     add_users(url, 20_000)
     exporting = start(url, "export", "-", "--format", "csv")
-    assert exporting.stdout and exporting.stderr
+    assert exporting.stdout
+    assert exporting.stderr
     exporting.stdout.read(1)
 
     exporting.stdout.close()
@@ -185,7 +186,10 @@ def test_a_format_is_required_where_the_name_has_none(run: Run, url: str, comman
 
     assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (
         2,
-        "Error: Pass --format csv or --format jsonl: the extension of 'users.txt' is none of .csv, .jsonl, .ndjson.",
+        (
+            "Error: Pass --format csv or --format jsonl: "
+            "the extension of 'users.txt' is none of .csv, .jsonl, .ndjson."
+        ),
     )
 
 

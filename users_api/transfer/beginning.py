@@ -85,11 +85,12 @@ def _begin_anew(tables: Tables, source: Source, records: Iterator[Record], optio
 
 
 def _continued(found: Progress, options: Options, *, is_same: bool) -> Progress:
-    """Return the progress; a dry run begins a file of its own."""
+    """Return the progress; a dry run counts from there, and begins a file of its own."""
     if not is_same:
         raise SourceError(CHANGED.format(found.lines))
     if options.dry_run:
-        return found._replace(rejected_bytes=None if options.rejected is None else 0)
+        length = None if options.rejected is None else 0
+        return found._replace(added=0, updated=0, skipped=0, rejected=0, rejected_bytes=length)
     if options.rejected and found.rejected_bytes is None:
         raise SourceError(NO_FILE_BEFORE)
     if found.rejected_bytes is not None and not options.rejected:

@@ -1,7 +1,8 @@
 """The records of CSV (RFC 4180), which may extend over several lines."""
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from users_api.transfer.formats import COLUMNS
@@ -17,7 +18,8 @@ WRONG_HEADER: Final = (
     f"The first line must be the header: names of columns out of {', '.join(COLUMNS)}, with commas between, "
     "each at most once, and with both username and email."
 )
-LONGEST_INTEGER: Final = 100  # Digits; Python converts up to 4,300.
+INTEGER: Final = re.compile("0|[1-9][0-9]{0,99}")  # Python converts up to 4,300 digits.
+BOOLEANS: Final = {"true": True, "false": False}
 
 
 class Fields(NamedTuple):
@@ -97,8 +99,7 @@ class CsvRecords:
             elif len(texts) != len(self._names):
                 yield Record(number, raw, problem=f"must have {len(self._names)} fields")
             else:
-                named = zip(self._names, texts, strict=True)
-                yield Record(number, raw, {name: _value(name, text) for name, text in named if text})
+                yield Record(number, raw, _values(self._names, texts))
 
     def _fields(self) -> Iterator[Fields]:
         while True:
@@ -113,17 +114,20 @@ class CsvRecords:
             except RecordTooLong:
                 problem = TOO_LONG
             raw = b"".join(self._lines.record)
-            if not problem and not _is_utf8(raw):
+            if not (problem or raw.isascii() or _is_utf8(raw)):
                 problem = NOT_UTF8
             if problem or texts:
                 yield Fields(number, raw, texts, problem)
 
 
-def _value(name: str, text: str) -> Any:
-    """Return the value that the text stands for; the schema rejects a text that stands for none."""
-    if name == "id" and text.isascii() and text.isdigit() and not (text[0] == "0" and text != "0"):
-        return int(text[:LONGEST_INTEGER])
-    return {"true": True, "false": False}.get(text, text) if name == "active" else text
+def _values(names: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
+    """Return the values that the texts stand for; the schema rejects a text that stands for none."""
+    values: dict[str, Any] = {name: text for name, text in zip(names, texts, strict=True) if text}
+    if INTEGER.fullmatch(values.get("id", "")):
+        values["id"] = int(values["id"])
+    if "active" in values:
+        values["active"] = BOOLEANS.get(values["active"], values["active"])
+    return values
 
 
 def _is_utf8(raw: bytes) -> bool:

@@ -84,7 +84,7 @@ def import_command(  # noqa: PLR0913 -- one argument for each option.
     require_newest_schema()
     summary = Summary(file, options)
     with ExitStack() as stack:
-        stack.enter_context(_file_errors())
+        stack.enter_context(_beginning_errors())
         tables = stack.enter_context((trial_tables if dry_run else service_tables)(db.engine))
         beginning = begin(tables, lambda: stack.enter_context(_source(file)), options)
         if beginning.progress.finished_date is not None:
@@ -125,12 +125,14 @@ def _source(file: str) -> Iterator[Source]:
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
-    """Report unusable files in one line."""
+def _beginning_errors() -> Iterator[None]:
+    """Report in one line why the import cannot begin."""
     try:
         yield
     except SourceError as error:
         raise UnusableFile(str(error)) from None
+    except AnotherImportRuns:
+        raise Stopped(ANOTHER.strip()) from None
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
         raise UnusableFile(message) from None

@@ -2,8 +2,7 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     ARRAY,
@@ -117,9 +116,7 @@ class PostgresqlUsers:
     def park(self, connection: Connection, ids: Iterable[int]) -> None:
         """Give these users emails that no valid user has, so that others can take theirs."""
         users = self._users
-        connection.execute(
-            update(users).where(users.c.id.in_(ids)).values(email=cast(users.c.id, String))
-        )
+        connection.execute(update(users).where(users.c.id.in_(ids)).values(email=cast(users.c.id, String)))
 
     def _gap(self, connection: Connection, largest: int) -> int:
         last = connection.scalar(select(func.pg_sequence_last_value(self._sequence)))
@@ -132,18 +129,9 @@ class PostgresqlUsers:
 
 def _row(line: Line, is_new: str) -> str:
     """Return the line in COPY's text format."""
-    fields: tuple[Any, ...] = (
-        line.number,
-        is_new,
-        line.id,
-        line.username.translate(ESCAPES),
-        line.email.translate(ESCAPES),
-        _null(line.active),
-        _null(line.created_date),
-        random.getrandbits(VERSION_BITS),
+    number, _, id_, username, email, active, created = line
+    active_text = NULL if active is None else active
+    return (
+        f"{number}\t{is_new}\t{id_}\t{username.translate(ESCAPES)}\t{email.translate(ESCAPES)}"
+        f"\t{active_text}\t{created or NULL}\t{random.getrandbits(VERSION_BITS)}\n"
     )
-    return "\t".join(map(str, fields)) + "\n"
-
-
-def _null(value: bool | datetime | None) -> str:  # noqa: FBT001 -- a value of a column.
-    return NULL if value is None else str(value)

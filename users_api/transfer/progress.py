@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from users_api.transfer.source import Mark
 
@@ -47,9 +48,16 @@ class ProgressTable:
         return Progress(*found) if found else None
 
     def begin(self, connection: Connection, progress: Progress) -> None:
-        """Record a new import, in place of an earlier one of the same source."""
+        """Record a new import, in place of an earlier one of the same source.
+
+        Raises:
+            AnotherImportRuns: another process does the same at this moment.
+        """
         connection.execute(delete(self._table).where(self._table.c.id == progress.id))
-        connection.execute(insert(self._table).values(progress._asdict()))
+        try:
+            connection.execute(insert(self._table).values(progress._asdict()))
+        except IntegrityError:
+            raise AnotherImportRuns from None
 
     def advance(self, connection: Connection, old: Progress, changes: Mapping[str, Any]) -> Progress:
         """Return the recorded progress with these changes.

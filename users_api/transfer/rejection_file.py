@@ -27,14 +27,14 @@ class RejectionFile:
 
     def __init__(self, path: Path, length: int) -> None:
         """Cut it to the length that was recorded."""
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-        found = self._file.seek(0, os.SEEK_END)
+        found = path.stat().st_size if path.exists() else 0
         if found < length:
             message = (
                 f"{path} has {found} bytes, but this import has written {length} before: pass the file "
                 "that it wrote, or --restart to begin at the first line."
             )
             raise SourceError(message)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         self._cut(length)
 
     def write(self, rejections: Iterable[Rejection], length: int) -> int:

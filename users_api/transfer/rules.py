@@ -62,14 +62,14 @@ class Rules:
             return Rejection(number, raw, [FieldError("", problem)])
         try:
             values = self._values(record)
-            id_, date = values.get("id"), values.get("created_date")
+            date = values.get("created_date")
             created = None if date is None else _time(date)
         except InvalidPayload as error:
             return Rejection(number, raw, list(error.errors))
         return Line(
             number,
             raw,
-            None if id_ is None else int(id_),  # JSON may write it as 1.0.
+            values.get("id"),
             values["username"],
             values["email"],
             values.get("active"),
