@@ -30,7 +30,7 @@ CONFLICT: Final = (
     "Line {:,}: {} Remove the line or the user, or pass --on-conflict skip or --on-conflict update. "
 )
 NOTHING_CHANGED: Final = "This was a dry run: nothing was changed."
-ANOTHER: Final = "Another process imports the same file at this moment. "
+ANOTHER: Final = "Another process imports the same file at this moment."
 
 
 class Stopped(click.ClickException):
@@ -132,7 +132,7 @@ def _beginning_errors() -> Iterator[None]:
     except SourceError as error:
         raise UnusableFile(str(error)) from None
     except AnotherImportRuns:
-        raise Stopped(ANOTHER.strip()) from None
+        raise Stopped(ANOTHER) from None
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
         raise UnusableFile(message) from None
@@ -148,7 +148,7 @@ def _stops(run: ImportRun, summary: Summary, *, dry_run: bool) -> Iterator[None]
     except Conflict as conflict:
         reason = CONFLICT.format(conflict.number, conflict)
     except AnotherImportRuns:
-        reason = ANOTHER
+        raise Stopped(ANOTHER) from None
     except DBAPIError as error:
         reason = f"The database reports: {' '.join(str(error.orig).split())}. "
     else:
