@@ -17,6 +17,7 @@ from users_api.cli import main
 GRANTS = """
     GRANT SELECT, INSERT, UPDATE, DELETE ON users TO {role};
     GRANT SELECT, INSERT, UPDATE ON clients TO {role};
+    GRANT SELECT, INSERT, UPDATE ON imports TO {role};
     GRANT SELECT ON alembic_version TO {role};
 """
 

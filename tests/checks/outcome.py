@@ -5,6 +5,11 @@ from typing import Any, NamedTuple
 
 import psycopg2
 
+from users_api.app import MIGRATIONS
+from users_api.database import newest_migration
+
+NEWEST = newest_migration(str(MIGRATIONS))
+
 
 class Outcome:
     """The findings of one run."""

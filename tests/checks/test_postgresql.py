@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from tests.checks.outcome import Deployment, Outcome
+from tests.checks.outcome import NEWEST, Deployment, Outcome
 from tests.checks.relay import PROCESS_ID, VERSION, relay
 from tests.support.certificates import write_certificate
 from tests.support.postgres import PostgreSQL
@@ -40,7 +40,7 @@ def test_everything_is_in_order(check: Check, deployment: Deployment) -> None:
 @pytest.mark.parametrize(
     ("number", "finding"),
     [
-        ("0001", ("problem", "0001; the newest is 0003")),
+        ("0001", ("problem", f"0001; the newest is {NEWEST}")),
         ("0999", ("ok", "0999, of a newer version, which this one can use")),
         ("unknown", ("problem", "'unknown' is no migration of this service")),
     ],
@@ -145,7 +145,7 @@ def test_another_encoding_is_a_problem(check: Check, postgres: PostgreSQL) -> No
     found = check(DATABASE_URL=postgres.url(name))
 
     assert found["database.encoding"] == [("problem", "LATIN1; the service needs UTF8")]
-    assert found["database.migration"] == [("problem", "none; the newest is 0003")]
+    assert found["database.migration"] == [("problem", f"none; the newest is {NEWEST}")]
 
 
 def test_a_read_only_role_is_a_problem(check: Check, deployment: Deployment) -> None:

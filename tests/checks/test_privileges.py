@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.checks.outcome import Deployment, Outcome
+from tests.checks.outcome import NEWEST, Deployment, Outcome
 from users_api.checks.privileges import PRIVILEGES
 from users_api.database import db
 
@@ -63,15 +63,15 @@ def test_a_missing_table_is_named(check: Check, deployment: Deployment) -> None:
     found = check(DATABASE_URL=deployment.url)
 
     assert found["database.privileges"] == [("problem", "the table clients does not exist")]
-    assert found["database.migration"] == [("ok", "0003, the newest")]
+    assert found["database.migration"] == [("ok", f"{NEWEST}, the newest")]
 
 
 def test_privileges_need_tables(check: Check, deployment: Deployment) -> None:
-    deployment.run("DROP TABLE users, clients, alembic_version")
+    deployment.run("DROP TABLE users, clients, imports, alembic_version")
 
     found = check(DATABASE_URL=deployment.url)
 
-    assert found["database.migration"] == [("problem", "none; the newest is 0003")]
+    assert found["database.migration"] == [("problem", f"none; the newest is {NEWEST}")]
     assert found["database.privileges"] == [
         ("not_checked", "there are no tables, or the role lacks USAGE on their schema")
     ]

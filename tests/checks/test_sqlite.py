@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checks.outcome import Outcome
+from tests.checks.outcome import NEWEST, Outcome
 from tests.support.service import migrate
 
 Check = Callable[..., Outcome]
@@ -29,7 +29,7 @@ def test_a_migrated_file_is_in_order(check: Check, file: Path) -> None:
 
     assert found["database.connection"] == [("ok", f"the file {file}")]
     assert found["database.server"] == [("ok", f"SQLite {sqlite3.sqlite_version}")]
-    assert found["database.migration"] == [("ok", "0003, the newest")]
+    assert found["database.migration"] == [("ok", f"{NEWEST}, the newest")]
     assert found.report["ok"] is True
 
 
@@ -47,7 +47,7 @@ def test_an_old_file_needs_an_upgrade(check: Check, file: Path) -> None:
 
     found = check(APP_SETTINGS=DEVELOPMENT, DATABASE_URL=f"sqlite:///{file}")
 
-    assert found["database.migration"] == [("problem", "0002; the newest is 0003")]
+    assert found["database.migration"] == [("problem", f"0002; the newest is {NEWEST}")]
     assert found.advice("database.migration") == ["Run `users-api db upgrade`."]
 
 

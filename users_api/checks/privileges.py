@@ -10,6 +10,7 @@ from users_api.checks.session import Session
 PRIVILEGES: Final = {
     "users": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "clients": ("SELECT", "INSERT", "UPDATE"),
+    "imports": ("SELECT", "INSERT", "UPDATE"),
     "alembic_version": ("SELECT",),
 }
 TABLES: Final = "SELECT name, to_regclass(name) AS found FROM unnest(CAST(:names AS text[])) AS name"

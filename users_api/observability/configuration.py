@@ -1,7 +1,7 @@
 """Puts the parts together: the format of the logs, and what the server reports to."""
 
 import logging
-import sys
+import os
 from typing import Final
 
 from users_api.observability.formats import Format, TextFormat
@@ -15,6 +15,7 @@ from users_api.observability.request_log import RequestLog
 
 FORMATS: Final = ("json", "text")
 LEVELS: Final = ("debug", "info", "warning", "error")
+STANDARD_OUTPUT: Final = 1
 PACKAGE: Final = __name__.partition(".")[0]
 
 
@@ -23,8 +24,9 @@ class Logs:
 
     def __init__(self, name: str) -> None:
         """Write them in one of FORMATS."""
-        self._format: Format = JsonFormat() if name == "json" else TextFormat(colored=sys.stdout.isatty())
-        self._writer = LineWriter(sys.stdout.fileno())
+        text = TextFormat(colored=os.isatty(STANDARD_OUTPUT))
+        self._format: Format = JsonFormat() if name == "json" else text
+        self._writer = LineWriter(STANDARD_OUTPUT)
 
     def handler(self) -> logging.Handler:
         """Return the handler for all loggers, which leaves out repetitions."""
