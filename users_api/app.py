@@ -44,7 +44,8 @@ from users_api.observability.instruments import BLOCKING_CALLS, BUILD_INFO
 from users_api.observability.pools import add_pool_gauges
 from users_api.observability.recorder import shared_recorder
 from users_api.observability.sampler import Sampler
-from users_api.observability.statements import ReportedStatements
+from users_api.observability.statements import ReportedStatements, TracedStatements
+from users_api.observability.trace_settings import shared_tracing
 from users_api.rate_limits.middleware import RateLimitMiddleware
 from users_api.security_headers import PAGE_HEADERS, TAGGED_PAGE_HEADERS
 
@@ -221,7 +222,11 @@ def _prepare_engine(engine: Engine, settings: type[Config]) -> None:
 def _measure(engine: Engine) -> None:
     """Measure the statements, and the state of the pool and of this process."""
     recorder = shared_recorder()
-    observe_statements(engine, ReportedStatements(engine.dialect.name, recorder))
+    tracing = shared_tracing()
+    statements = ReportedStatements(engine.dialect.name, recorder)
+    if tracing:
+        statements = TracedStatements(engine.dialect.name, recorder, tracing)
+    observe_statements(engine, statements)
     add_pool_gauges(recorder, engine)
     recorder.add_gauge(BUILD_INFO, lambda: 1, version("users-api"), python_version())
 

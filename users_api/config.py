@@ -13,8 +13,9 @@ from sqlalchemy.exc import ArgumentError
 from users_api.access.discovery import parse_issuer
 from users_api.access.keys import SigningKeys
 from users_api.observability.configuration import FORMATS, LEVELS
+from users_api.observability.trace_settings import trace_problems
 from users_api.rate_limits.limits import RateLimits
-from users_api.rate_limits.redis_store import redis_url
+from users_api.rate_limits.redis_on_demand import redis_url
 from users_api.server.slots import MAX_WORKERS
 
 DEFAULT_SETTINGS: Final = "users_api.config.DevelopmentConfig"
@@ -367,7 +368,11 @@ def settings_class() -> type[Config]:
 def settings_problems(settings: type[Config]) -> list[str]:
     """Return every wrong value; only if there is none, also the values that do not fit together."""
     wrong = dict.fromkeys(_wrong_values(settings))  # POOL_SIZE repeats what is wrong with its parts.
-    return list(wrong) or [*_access_problems(settings), *_memory_problems(settings)]
+    return list(wrong) or [
+        *_access_problems(settings),
+        *_memory_problems(settings),
+        *trace_problems(os.environ),
+    ]
 
 
 def _wrong_values(settings: type[Config]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from users_api.envelope import failure
 from users_api.rate_limits.addresses import address_key
 from users_api.rate_limits.limiter import RateLimiter, rate_limiter
 from users_api.rate_limits.limits import Decision, RateLimits
-from users_api.rate_limits.redis_store import RedisStore
+from users_api.rate_limits.redis_on_demand import redis_store
 
 TOO_MANY_REQUESTS_MESSAGE: Final = "Too many requests."
 TOKEN_RATE_LIMIT: Final = "30/minute"  # noqa: S105 -- the default limit of the token endpoint.
@@ -33,7 +33,7 @@ class Limiting:
         probes: frozenset[str],
     ) -> None:
         """Count by the client of the token, or else by the address."""
-        store = RedisStore(settings.RATE_LIMIT_STORE) if settings.RATE_LIMIT_STORE else None
+        store = redis_store(settings.RATE_LIMIT_STORE) if settings.RATE_LIMIT_STORE else None
         limits, token_limits = settings.RATE_LIMIT, settings.TOKEN_RATE_LIMIT
         self.store, self._tokens, self._token_paths, self._probes = store, tokens, token_paths, probes
         self._general = rate_limiter("api", limits, store) if limits else None

@@ -7,6 +7,7 @@ import orjson
 
 from users_api.observability.configuration import Logs
 from users_api.observability.recorder import end_worker, start_worker
+from users_api.observability.trace_settings import shared_tracing
 from users_api.security_headers import HTTPS_HEADERS, NOT_STORED
 from users_api.server.configuration import ServerOptions
 from users_api.server.failures import Headers
@@ -44,7 +45,7 @@ def server_options(settings: "type[Config]") -> ServerOptions:
         ),
         render=render_failure,
         https_headers=HTTPS_HEADERS,
-        observer=logs.observer(),
+        observer=logs.observer(shared_tracing()),
         log_level=settings.LOG_LEVEL,
         log_handler=logs.handler(),
         on_worker_start=start_worker,

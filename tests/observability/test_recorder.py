@@ -205,7 +205,7 @@ def test_requests_in_flight_and_connections_are_counted_up_and_down(measured: Me
 
     asyncio.run(main())
     observer.disconnect()
-    observer.reject(b"id", {}, 431, 0)
+    observer.reject([], 431, 0)
 
     measured.recorder.sample()
 

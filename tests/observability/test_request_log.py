@@ -137,9 +137,9 @@ def test_a_request_that_the_server_rejects_is_written_at_once(
 ) -> None:
     set_level(logging.INFO)
 
-    written.observer.reject(b"a", {}, 431, 5)
+    chosen = written.observer.reject([(b"x-request-id", b"a")], 431, 5)
 
-    assert written.lines() == [("a", 431)]
+    assert (chosen, written.lines()) == (b"a", [("a", 431)])
 
 
 def test_what_is_left_is_written_when_the_process_exits() -> None:

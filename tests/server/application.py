@@ -33,8 +33,8 @@ class Counter:
     def end(self, request: Ended) -> None:
         counts[slot] += request[1]["path"] == "/"
 
-    def reject(self, _request_id: bytes, _scope: Any, _status: int, _body_bytes: int) -> None:
-        """Ignore what is no request."""
+    def reject(self, _found: Any, _status: int, _body_bytes: int) -> bytes:
+        return b"id"
 
 
 def start(number: int) -> None:

@@ -47,8 +47,10 @@ class Recorder:
         assert 0 < start <= end
         self.reports.append((request_id.decode(), status, body_bytes))
 
-    def reject(self, request_id: bytes, _scope: Any, status: int, body_bytes: int) -> None:
+    def reject(self, found: Sequence[tuple[bytes, bytes]], status: int, body_bytes: int) -> bytes:
+        request_id = self.choose_id(None, found)
         self.rejected.append((request_id.decode(), status, body_bytes))
+        return request_id
 
 
 def observed(data: bytes, app: Any = echo) -> tuple[Recorder, Wire]:

@@ -5,7 +5,8 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from functools import cache
+from importlib.metadata import files, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,29 @@ def imported(folder: Path) -> Iterator[str]:
     for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
+                names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                names.add((node.module or "").partition(".")[0])
-    distributions = packages_distributions()
-    for name in names - MADE - sys.stdlib_module_names:
-        yield from map(canonicalize_name, distributions[name])
+                names.add(node.module or "")
+    for name in names:
+        if name.partition(".")[0] not in MADE | sys.stdlib_module_names:
+            yield from map(canonicalize_name, distributions_of(name))
+
+
+def distributions_of(module: str) -> list[str]:
+    """Return the distributions that contain a module; several may share its top-level package."""
+    found = distributions()[module.partition(".")[0]]
+    path = module.replace(".", "/")
+    paths = {f"{path}.py", f"{path}/__init__.py"}
+    return found if len(found) == 1 else [name for name in found if not paths.isdisjoint(files_of(name))]
+
+
+distributions = cache(packages_distributions)
+
+
+@cache
+def files_of(distribution: str) -> list[str]:
+    """Return the paths of a distribution's files."""
+    return [str(file) for file in files(distribution) or ()]
 
 
 def test_imports_of_the_package_are_declared(root: Path, declared: dict[str, Requirement]) -> None:

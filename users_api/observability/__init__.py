@@ -1,1 +1,1 @@
-"""What operators see of a service: request ids, logs and metrics."""
+"""What operators see of a service: request ids, logs, metrics and traces."""

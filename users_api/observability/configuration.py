@@ -2,16 +2,19 @@
 
 import logging
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from users_api.observability.formats import Format, TextFormat
 from users_api.observability.json_format import JsonFormat
 from users_api.observability.line_handler import LineHandler
 from users_api.observability.line_writer import LineWriter
-from users_api.observability.observer import RequestObserver
+from users_api.observability.observer import RequestObserver, TracedRequests
 from users_api.observability.recorder import shared_recorder
 from users_api.observability.repeats import RepeatFilter, add_request_id
 from users_api.observability.request_log import RequestLog
+
+if TYPE_CHECKING:
+    from users_api.observability.tracing import Tracing
 
 FORMATS: Final = ("json", "text")
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -35,9 +38,12 @@ class Logs:
         handler.filters = [add_request_id, RepeatFilter(handler)]
         return handler
 
-    def observer(self) -> RequestObserver:
+    def observer(self, tracing: "Tracing | None" = None) -> RequestObserver:
         """Return what the server reports each request to."""
-        return RequestObserver(shared_recorder(), RequestLog(self._format, self._writer))
+        log = RequestLog(self._format, self._writer)
+        if tracing is None:
+            return RequestObserver(shared_recorder(), log)
+        return TracedRequests(shared_recorder(), log, tracing)
 
     def configure(self, level: str) -> None:
         """Let all loggers write to standard output, where no server configures them."""

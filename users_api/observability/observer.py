@@ -4,7 +4,7 @@ import asyncio
 import atexit
 from collections.abc import Callable, MutableMapping, Sequence, Sized
 from time import perf_counter_ns
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from users_api.observability.instruments import (
     CONNECTIONS,
@@ -17,9 +17,13 @@ from users_api.observability.request_ids import RequestIds, accepted_id, current
 from users_api.observability.request_log import RequestLog
 from users_api.observability.requests import SERVER_ERROR, TRACE_KEY, Ended, trace_id_in
 
+if TYPE_CHECKING:
+    from users_api.observability.tracing import Tracing
+
 FLUSH_SECONDS: Final = 0.02
 REQUEST_ID: Final = b"x-request-id"
 TRACE_PARENT: Final = b"traceparent"
+TRACE_STATE: Final = b"tracestate"
 # OpenTelemetry's semantic conventions for HTTP: other methods are counted together.
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 OTHER_METHOD: Final = "_OTHER"
@@ -33,7 +37,7 @@ class RequestObserver:
     of the time. A process that is killed loses those of its last moment.
     """
 
-    headers: Final = frozenset({REQUEST_ID, TRACE_PARENT})
+    headers: frozenset[bytes] = frozenset({REQUEST_ID, TRACE_PARENT})
     """The headers that `choose_id` needs."""
     begin: Final = current_request_id.set
     """Begins a request in the current task."""
@@ -74,13 +78,14 @@ class RequestObserver:
             scope[TRACE_KEY] = trace_id
         return accepted_id([value for name, value in found if name == REQUEST_ID]) or self._ids.new()
 
-    def reject(
-        self, request_id: bytes, scope: MutableMapping[str, Any], status: int, body_bytes: int
-    ) -> None:
-        """Count and log a request that the server has rejected, and that the application never sees."""
+    def reject(self, found: Sequence[tuple[bytes, bytes]], status: int, body_bytes: int) -> bytes:
+        """Count and log a request that the application never sees, and return its id."""
         self._recorder.count(REJECTED_REQUESTS, str(int(status)))
+        scope: dict[str, Any] = {}
+        request_id = RequestObserver.choose_id(self, scope, found)
         now = perf_counter_ns()
         self._log.write([(request_id, scope, status, body_bytes, now, now)])
+        return request_id
 
     def flush(self) -> None:
         """Count and log the requests that have ended."""
@@ -120,3 +125,22 @@ def _error_type(status: int) -> str:
     if status == DISCONNECTED:
         return "client_disconnected"
     return str(int(status)) if status >= SERVER_ERROR else ""
+
+
+class TracedRequests(RequestObserver):
+    """Does the same, and traces requests."""
+
+    def __init__(self, recorder: Recorder, log: RequestLog, tracing: "Tracing") -> None:
+        """Trace with this tracer."""
+        super().__init__(recorder, log)
+        self._tracing = tracing
+        self.headers = RequestObserver.headers | {TRACE_STATE}
+
+    def choose_id(self, scope: MutableMapping[str, Any], found: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """Return the id of a request; that of a traced one has its span."""
+        return self._tracing.begin(super().choose_id(scope, found), scope, found)
+
+    def flush(self) -> None:
+        """Count, log and trace the requests that have ended."""
+        self._tracing.end(self._ended)
+        super().flush()

@@ -1,10 +1,14 @@
 """What a database reports of each statement."""
 
-from typing import Any
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
 
 from users_api.observability.instruments import STATEMENT_DURATION
 from users_api.observability.recorder import Recorder
 from users_api.observability.request_ids import current_request_id
+
+if TYPE_CHECKING:
+    from users_api.observability.tracing import Tracing
 
 
 class ReportedStatements:
@@ -24,6 +28,35 @@ class ReportedStatements:
         """Count a statement, with the SQLSTATE or the class of its failure."""
         failure = "" if error is None else _error_type(error)
         self._durations.record(nanoseconds, (operation, table, failure))
+
+
+class TracedStatements(ReportedStatements):
+    """Does the same, and traces the statements of requests that are traced."""
+
+    def __init__(self, dialect: str, recorder: Recorder, tracing: "Tracing") -> None:
+        """Trace with this tracer."""
+        super().__init__(dialect, recorder)
+        self._tracing, self._dialect = tracing, dialect
+
+    def comment(self) -> str:
+        """Return the comment, which also names the request's span (sqlcommenter's `traceparent`)."""
+        comment, parent = super().comment(), self._tracing.current_parent()
+        return f"{comment[:-2]},traceparent='{parent}'*/" if comment and parent else comment
+
+    def end(self, operation: str, table: str, nanoseconds: int, error: BaseException | None) -> None:
+        """Count and trace a statement."""
+        super().end(operation, table, nanoseconds, error)
+        end = perf_counter_ns()
+        attributes = {
+            "db.system.name": self._dialect,
+            "db.operation.name": operation,
+            "db.collection.name": table,
+            "db.query.summary": f"{operation} {table}".strip(),
+            "error.type": "" if error is None else _error_type(error),
+            "db.response.status_code": getattr(error, "pgcode", None) or "",
+        }
+        known = {name: value for name, value in attributes.items() if value}
+        self._tracing.record_statement(known, end - nanoseconds, end)
 
 
 def _error_type(error: Any) -> str:

@@ -1,16 +1,18 @@
 """Decides which requests are within the rate limits."""
 
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from users_api.rate_limits.limits import Decision, RateLimits
-from users_api.rate_limits.redis_store import RedisStore
 from users_api.rate_limits.shared_memory_storage import SharedMemoryStorage
 from users_api.rate_limits.window_table import shared_window_table
 from users_api.rate_limits.windows import Window
+
+if TYPE_CHECKING:
+    from users_api.rate_limits.redis_store import RedisStore
 
 REJECTED_SECONDS: Final = 1.0
 """No longer than the shortest time after which a rejected request may be allowed."""
@@ -53,7 +55,7 @@ class RateLimiter:
 class RedisRateLimiter(RateLimiter):
     """Counts in Redis, for all instances; requests pass while it is unavailable."""
 
-    def __init__(self, name: str, limits: RateLimits, store: RedisStore) -> None:
+    def __init__(self, name: str, limits: RateLimits, store: "RedisStore") -> None:
         """Count under the name; the limiters of a process share the store."""
         super().__init__(name, limits, store.storage)
         self._store, self._rejected = store, dict[str, tuple[float, Decision]]()
@@ -83,7 +85,7 @@ class RedisRateLimiter(RateLimiter):
         self._rejected[key] = self._store.clock() + REJECTED_SECONDS, decision
 
 
-def rate_limiter(name: str, limits: RateLimits, store: RedisStore | None = None) -> RateLimiter:
+def rate_limiter(name: str, limits: RateLimits, store: "RedisStore | None" = None) -> RateLimiter:
     """Return a limiter that counts in Redis, or without a store in memory that the workers share.
 
     Workers share what exists before they are forked: the master calls `shared_window_table` first.

@@ -36,8 +36,5 @@ class Observer(Protocol):
     def end(self, request: Ended, /) -> None:
         """Report a request that has ended."""
 
-    def reject(self, request_id: bytes, scope: Any, status: int, body_bytes: int) -> None:
-        """Report a request that the server has rejected, and that the application never sees.
-
-        The scope may have neither a method nor a path.
-        """
+    def reject(self, found: Sequence[tuple[bytes, bytes]], status: int, body_bytes: int) -> bytes:
+        """Report a request that the application never sees, and return its id."""

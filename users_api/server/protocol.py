@@ -479,8 +479,7 @@ class Protocol(HttpToolsProtocol):
         if self.phase is Phase.BODY and self._running is not None:
             self._running.reject(failure.status, body_bytes)
             return b"x-request-id: %b\r\n" % self._running.request_id
-        request_id = self._observer.choose_id(self.scope, self._observed_headers)
-        self._observer.reject(request_id, self.scope, failure.status, body_bytes)
+        request_id = self._observer.reject(self._observed_headers, failure.status, body_bytes)
         return b"x-request-id: %b\r\n" % request_id
 
 
