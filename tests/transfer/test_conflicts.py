@@ -13,10 +13,11 @@ from click.testing import Result
 
 from tests.support.waiting import until_a_lock_is_waited_for
 from tests.transfer.conftest import Execute
+from users_api.transfer.conflicts import ConcurrentWrite, first_conflict
+from users_api.transfer.rules import Line
 
 Run = Callable[..., Result]
 Stored = Callable[[str], list[tuple[Any, ...]]]
-User = tuple[int | None, str, str, bool]
 EXISTS = "Sorry. That email already exists."
 STOPPED = (
     "Error: Line {}: {} Remove the line or the user, or pass --on-conflict skip or --on-conflict update. "
@@ -59,6 +60,12 @@ def test_by_default_the_first_conflict_stops_the_import_before_its_batch(
 
     assert (stopped.exit_code, stopped.stderr) == (3, STOPPED.format(2, message, 0))
     assert stored(known) == before
+
+
+def test_a_conflict_that_has_ended_lets_the_batch_be_tried_again() -> None:
+    line = Line(1, b"", None, "Ada", "ada@example.org", None, None)
+
+    assert isinstance(first_conflict([line], [(7, "bob@example.org")]), ConcurrentWrite)
 
 
 def test_a_stopped_import_continues_when_the_conflict_is_resolved(

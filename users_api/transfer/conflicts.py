@@ -67,8 +67,7 @@ def fail(connection: Connection, users: Users, lines: Sequence[Line]) -> Outcome
         attempt.commit()
         return Outcome(added, 0, 0, ())
     attempt.rollback()
-    _raise_first_conflict(lines, _matching(connection, users, lines))
-    raise ConcurrentWrite
+    raise first_conflict(lines, _matching(connection, users, lines))
 
 
 def update(connection: Connection, users: Users, lines: Sequence[Line]) -> Outcome:
@@ -110,13 +109,15 @@ def _matching(connection: Connection, users: Users, lines: Sequence[Line]) -> li
     return users.matching(connection, ids, {line.email.lower() for line in lines})
 
 
-def _raise_first_conflict(lines: Sequence[Line], stored: Sequence[tuple[int, str]]) -> None:
+def first_conflict(lines: Sequence[Line], stored: Sequence[tuple[int, str]]) -> Conflict | ConcurrentWrite:
+    """Return the first conflict with these users or earlier lines; if there is none, it has just ended."""
     ids: set[int | None] = {id_ for id_, _ in stored}
     emails = {email for _, email in stored}
     for line in lines:
         if line.id is not None and line.id in ids:
-            raise Conflict(line.number, f"id: a user with the id {line.id} already exists.")
+            return Conflict(line.number, f"id: a user with the id {line.id} already exists.")
         if line.email.lower() in emails:
-            raise Conflict(line.number, f"email: {EMAIL_TAKEN.message}")
+            return Conflict(line.number, f"email: {EMAIL_TAKEN.message}")
         ids.add(line.id)
         emails.add(line.email.lower())
+    return ConcurrentWrite()

@@ -4,6 +4,7 @@ The transaction also records the place up to which the source is stored. A proce
 committed a batch with its place, or neither; so the next process continues exactly there.
 """
 
+from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from operator import attrgetter
@@ -51,13 +52,13 @@ class ImportRun:
         When it ends early, for whatever reason, the batch that is being stored is still completed.
         """
         with ThreadPoolExecutor(max_workers=1) as database:
-            waiting: Future[Stored] | None = None
+            waiting: deque[Future[Stored]] = deque()
             for batch in batches:
                 if waiting:
-                    yield waiting.result()
-                waiting = database.submit(self._store, batch)
-            if waiting:
-                yield waiting.result()
+                    yield waiting.popleft().result()
+                waiting.append(database.submit(self._store, batch))
+            for last in waiting:
+                yield last.result()
 
     def _store(self, batch: Batch) -> Stored:
         """Store the batch; try again if it meets another writer."""
