@@ -60,15 +60,14 @@ class ImportRun:
             for last in waiting:
                 yield last.result()
 
-    def _store(self, batch: Batch) -> Stored:
+    def _store(self, batch: Batch, attempts: int = ATTEMPTS) -> Stored:
         """Store the batch; try again if it meets another writer."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._attempt(batch)
-            except (ConcurrentWrite, DBAPIError) as error:
-                if not _meets_writer(error):
-                    raise
-        return self._attempt(batch)
+        try:
+            return self._attempt(batch)
+        except (ConcurrentWrite, DBAPIError) as error:
+            if attempts == 1 or not _meets_writer(error):
+                raise
+        return self._store(batch, attempts - 1)
 
     def _attempt(self, batch: Batch) -> Stored:
         connection, users, table = self._tables
