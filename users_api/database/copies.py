@@ -1,11 +1,14 @@
 """PostgreSQL's COPY, in the transaction of an SQLAlchemy connection."""
 
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
 from users_api.database.sqlalchemy_internals import raise_as_sqlalchemy
+
+# psycopg2 waits for the interpreter's lock after each block, up to 5 ms while another thread computes.
+BLOCK_BYTES: Final = 4 * 1024**2
 
 
 class WritableFile(Protocol):
@@ -37,6 +40,6 @@ def _copy(connection: Connection, statement: str, file: Any) -> None:
     driver_connection: Any = connection.connection.driver_connection
     with driver_connection.cursor() as cursor:
         try:
-            cursor.copy_expert(statement, file)
+            cursor.copy_expert(statement, file, BLOCK_BYTES)
         except connection.dialect.loaded_dbapi.Error as error:
             raise_as_sqlalchemy(connection, error, statement, cursor)
