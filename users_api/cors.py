@@ -14,8 +14,10 @@ from users_api.security_headers import NOT_STORED
 
 ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 VARY: Final = (b"vary", b"Origin")
-TOKEN_HEADERS: Final = frozenset({"Authorization", "Content-Type"})
-FAILURE_HEADERS: Final = frozenset({"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate"})
+OTHER_REQUEST_HEADERS: Final = frozenset({"Authorization", "Content-Type", "X-Request-ID"})
+OTHER_RESPONSE_HEADERS: Final = frozenset(
+    {"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"}
+)
 
 
 class CrossOrigin:
@@ -27,13 +29,13 @@ class CrossOrigin:
 
     def __init__(self, app: ASGIApp, origins: frozenset[str], document: Document) -> None:
         """Wrap the application; the origins are those of the pages, or `*` for all."""
-        exposed = sorted(_response_headers(document) | FAILURE_HEADERS)
+        exposed = sorted(_response_headers(document) | OTHER_RESPONSE_HEADERS)
         self._app = app
         self._policy = CORSMiddleware(
             app,
             allow_origins=origins,
             allow_methods=sorted(_methods(document)),
-            allow_headers=sorted(_request_headers(document) | TOKEN_HEADERS),
+            allow_headers=sorted(_request_headers(document) | OTHER_REQUEST_HEADERS),
             allow_credentials=False,
             expose_headers=exposed,
         )

@@ -56,11 +56,12 @@ def _tables(connection: Connection, users: Table, imports: Table) -> Tables:
 
 
 def _copy(connection: Connection, original: Table) -> Table:
-    """Return a temporary copy with the same constraints and rows."""
+    """Return a temporary copy with the same constraints and rows; only unique indexes reject rows."""
     dialect = connection.dialect.name
     if dialect == "postgresql":
         connection.execute(text("SET LOCAL statement_timeout = 0"))
     copy = original.to_metadata(MetaData(), schema=TEMPORARY_SCHEMAS[dialect], name=f"trial_{original.name}")
+    copy.indexes = {index for index in copy.indexes if index.unique}
     copy.create(connection, checkfirst=False)
     connection.execute(insert(copy).from_select(list(original.c), select(original)))
     return copy
