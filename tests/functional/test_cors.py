@@ -28,8 +28,8 @@ REQUEST_HEADERS = (
     "X-Request-ID"
 )
 RESPONSE_HEADERS = (
-    "Accept-Encoding, Allow, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
-    "X-Request-ID"
+    "Accept-Encoding, Allow, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    "WWW-Authenticate, X-Request-ID"
 )
 
 
