@@ -42,6 +42,7 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
     writer.write(*lines(200))
 
     assert pipe.read() == b"".join(lines(200))
+    assert pipe.read() == b""
 
 
 def test_each_write_has_whole_lines_that_a_pipe_takes_at_once(

@@ -226,6 +226,8 @@ def test_statements_have_the_labels_of_opentelemetry(measured: Measured) -> None
     statements.end("SELECT", "users", MILLISECOND, None)
     statements.end("UPDATE", "users", MILLISECOND, DeadlockDetected())
     statements.end("UPDATE", "", MILLISECOND, TimeoutError())
+    measured.recorder.flush()
+    measured.recorder.flush()
 
     assert [line.partition('db_operation_name="')[2] for line in measured.counts(STATEMENTS)] == [
         'SELECT",db_system_name="postgresql",error_type=""} 2.0',
@@ -243,6 +245,12 @@ def test_every_status_and_a_thousand_operations_are_counted_apart(measured: Meas
 
     assert len(counts) == 1000
     assert all(line.endswith("} 1.0") for line in counts)
+
+
+def test_a_declared_counter_is_zero(measured: Measured) -> None:
+    measured.recorder.declare(BLOCKING_CALLS, "ping")
+
+    assert measured.lines() == ['event_loop_blocking_calls_total{operation="ping"} 0.0']
 
 
 def test_a_label_is_escaped(measured: Measured) -> None:

@@ -86,6 +86,37 @@ def test_the_same_exception_is_a_repetition() -> None:
     assert repeating(0, 0.1, 0.1, exceptions=exceptions) == [("failure 0", 0), ("failure 2", 1)]
 
 
+def test_exceptions_of_other_lines_are_no_repetition() -> None:
+    def nested() -> None:
+        int("x")
+
+    def also_nested() -> None:
+        int("y")
+
+    exceptions = []
+    for function in (nested, also_nested):
+        try:
+            function()
+        except ValueError as error:
+            exceptions.append(error)
+
+    assert repeating(0, 0.1, exceptions=exceptions) == [("failure 0", 0), ("failure 1", 0)]
+
+
+def test_a_record_in_the_next_second_has_the_count_and_nothing_follows() -> None:
+    async def log() -> list[tuple[str, int]]:
+        now = [1000.0]
+        recorder = Recorder(lambda: now[0])
+        for number in range(3):
+            recorder.handle(made(number))
+        now[0] += 5
+        recorder.handle(made(3))
+        await asyncio.sleep(10)
+        return recorder.written
+
+    assert run_in_virtual_time(log()) == [("failure 0", 0), ("failure 3", 2)]
+
+
 def test_what_is_no_warning_is_always_written() -> None:
     recorder = Recorder(lambda: 1000.0)
 

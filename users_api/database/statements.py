@@ -67,7 +67,7 @@ class PreparedStatement:
         parameters = self._parameters(values)
         cursor = connection.connection.cursor()
         try:
-            found = self._observed(cursor, parameters, getattr(connection.engine.pool, "observer", None))
+            found = self._fetch(cursor, parameters, getattr(connection.engine.pool, "observer", None))
         except BaseException as error:  # noqa: BLE001 -- SQLAlchemy raises it again.
             raise_as_sqlalchemy(connection, error, self._sql, cursor)
         return self._rows(found, cursor)
@@ -94,29 +94,27 @@ class PreparedStatement:
         entry, cursor = pool.take(engine), None
         try:
             cursor = entry.dbapi_connection.cursor()  # type: ignore[union-attr]  # it has one until it is returned.
-            found = self._observed(cursor, parameters, pool.observer)
+            found = self._fetch(cursor, parameters, pool.observer)
         except BaseException as error:  # noqa: BLE001 -- as above.
             with pool.as_connection(entry, engine) as connection:
                 raise_as_sqlalchemy(connection, error, self._sql, cursor)
         pool.put_back(entry)
         return self._rows(found, cursor)
 
-    def _observed(self, cursor: Any, parameters: Any, observer: StatementObserver | None) -> Any:
+    def _fetch(self, cursor: Any, parameters: Any, observer: StatementObserver | None) -> Any:
         """Return the rows, and report the statement to the observer if there is one."""
         if observer is None:
-            return self._fetch(cursor, self._sql, parameters)
-        failure, start = None, perf_counter_ns()
+            cursor.execute(self._sql, parameters)
+            return cursor.fetchall() if self._row else ()
+        start = perf_counter_ns()
         try:
-            return self._fetch(cursor, self._sql + observer.comment(), parameters)
+            cursor.execute(self._sql + observer.comment(), parameters)
+            found = cursor.fetchall() if self._row else ()
         except BaseException as error:
-            failure = error
+            observer.end(self._operation, self._table, perf_counter_ns() - start, error)
             raise
-        finally:
-            observer.end(self._operation, self._table, perf_counter_ns() - start, failure)
-
-    def _fetch(self, cursor: Any, sql: str, parameters: Any) -> Any:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall() if self._row else ()
+        observer.end(self._operation, self._table, perf_counter_ns() - start, None)
+        return found
 
     def _rows(self, found: Any, cursor: Any) -> list[Any]:
         readers = self._result_processors

@@ -94,6 +94,7 @@ class RequestObserver:
         if ended:
             self._count(ended)
             self._log.write(ended)
+        self._recorder.flush()
 
     def _flush_and_continue(self) -> None:
         self.flush()
@@ -133,12 +134,19 @@ class TracedRequests(RequestObserver):
     def __init__(self, recorder: Recorder, log: RequestLog, tracing: "Tracing") -> None:
         """Trace with this tracer."""
         super().__init__(recorder, log)
-        self._tracing = tracing
+        self._tracing, self._skipped = tracing, 0
         self.headers = RequestObserver.headers | {TRACE_STATE}
 
     def choose_id(self, scope: MutableMapping[str, Any], found: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the id of a request; that of a traced one has its span."""
-        return self._tracing.begin(super().choose_id(scope, found), scope, found)
+        if not found:
+            self._skipped -= 1
+            if self._skipped >= 0:
+                return self._ids.new()
+        request_id = self._tracing.begin(super().choose_id(scope, found), scope, found)
+        if not found:
+            self._skipped = self._tracing.skips()
+        return request_id
 
     def flush(self) -> None:
         """Count, log and trace the requests that have ended."""
