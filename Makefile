@@ -23,7 +23,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	for (const each of Object.values(lock.packages)) delete each.funding; \
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
-.PHONY: help run test check fmt bench bench-access bench-growth bench-guard bench-transfer lock clean contract fuzz mutants lint compat released sdk chromium picture
+.PHONY: help run test check fmt bench bench-access bench-growth bench-observability bench-guard bench-transfer lock clean contract fuzz mutants lint compat released sdk chromium picture
 .PHONY: costs delivery image push release resilience faults soak desync proxies front-ends redis
 
 help: ## List the targets
@@ -109,6 +109,9 @@ bench-growth: .venv/bench.stamp ## Measure how costs grow with table, connection
 
 bench-access: .venv/bench.stamp ## Compare this service with and without access tokens, half an hour
 	@$(BIN)/python -m bench access
+
+bench-observability: .venv/bench.stamp ## Compare this service with and without logs, metrics and traces, half an hour
+	@$(BIN)/python -m bench observability
 
 bench-guard: .venv/bench.stamp ## Fail if a request exceeds its CPU goal relative to the tutorial by 20 %, two minutes
 	@$(BIN)/python -m bench guard

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from bench import access, compare, growth, report, transfer
+from bench import access, compare, growth, observability, overhead, report, transfer
 
 
 @click.group()
@@ -33,9 +33,18 @@ def growth_command() -> None:
 @main.command("access")
 def access_command() -> None:
     """Compare this service with and without access tokens, and write docs/performance.md."""
-    costs = access.compare()
-    access.publish(costs)
-    print("\n".join(access.misses(costs)) or "The goal is met.")
+    _publish_overhead("access", access.compare(), access.NONE, access.goals())
+
+
+@main.command("observability")
+def observability_command() -> None:
+    """Compare this service with and without logs, metrics and traces, and write docs/performance.md."""
+    _publish_overhead("observability", observability.compare(), observability.OFF, observability.goals())
+
+
+def _publish_overhead(section: str, costs: overhead.Costs, baseline: str, goals: dict[str, float]) -> None:
+    overhead.publish(section, costs, baseline, goals)
+    print("\n".join(overhead.misses(costs, baseline, goals)) or "All goals are met.")
 
 
 @main.command("guard")

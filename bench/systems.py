@@ -21,6 +21,14 @@ WORKERS: Final = 2
 START_SECONDS: Final = 30
 SERVICE: Final = "users-api"
 COMMAND: Final = str(Path(sys.executable).with_name("users-api"))
+UNOBSERVED: Final = (
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "--config",
+    "python:bench.unobserved",
+    "users_api.app:create_app()",
+)
 UVICORN: Final = ("--worker-class", "uvicorn_worker.UvicornWorker")
 PEERS: Final[dict[str, tuple[str, ...]]] = {
     "tutorial": ("bench.peers.tutorial:app",),
@@ -81,9 +89,16 @@ def database() -> Iterator[Database]:
 
 
 @contextmanager
-def users_api(database: Database) -> Iterator[System]:
+def users_api(database: Database, **settings: str) -> Iterator[System]:
     """Start this service as in production, on a migrated database, without authentication."""
-    with _users_api(SERVICE, database, {"AUTH": "none"}) as (system, _):
+    with _users_api(SERVICE, database, {"AUTH": "none", **settings}) as (system, _):
+        yield system
+
+
+@contextmanager
+def users_api_unobserved(database: Database) -> Iterator[System]:
+    """Start this service without logs of requests and without metrics."""
+    with _users_api(SERVICE, database, {"AUTH": "none"}, UNOBSERVED) as (system, _):
         yield system
 
 
@@ -106,7 +121,7 @@ def users_api_with_tokens(name: str, database: Database) -> Iterator[System]:
 
 @contextmanager
 def _users_api(
-    name: str, database: Database, access: Mapping[str, str]
+    name: str, database: Database, access: Mapping[str, str], command: Sequence[str] = (COMMAND, "serve")
 ) -> Iterator[tuple[System, Mapping[str, str]]]:
     port = free_port()
     settings = {
@@ -117,7 +132,7 @@ def _users_api(
         **access,
     }
     subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | settings, check=True, capture_output=True)
-    with _running(name, [COMMAND, "serve"], port, settings) as system:
+    with _running(name, command, port, settings) as system:
         yield system, settings
 
 
