@@ -24,7 +24,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-access bench-growth bench-observability bench-guard bench-transfer lock clean contract fuzz mutants lint compat released sdk chromium picture
-.PHONY: costs delivery image push release resilience faults soak desync proxies front-ends redis
+.PHONY: costs dashboard delivery image push release resilience faults soak desync proxies front-ends redis prometheus
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ picture: ## Update README's screenshot of Swagger UI
 	@$(MAKE) contract ARGS="tests/contract/browser -k listed"
 	@cp build/documentation.png docs/documentation.png
 
+dashboard: .venv/dev.stamp ## Write deploy/grafana.json from the document's operations
+	@mkdir -p build
+	@$(BIN)/python -m tools.dashboard >build/grafana.json
+	@mv build/grafana.json deploy/grafana.json
+
 check: .venv/dev.stamp ## Check lint rules, formatting, types, deployment files, and for secrets and vulnerable dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,8 +87,8 @@ check: .venv/dev.stamp ## Check lint rules, formatting, types, deployment files,
 	$(BIN)/python scripts/find-secrets
 	$(BIN)/python scripts/audit
 
-resilience: .venv/dev.stamp proxies redis ## Inject faults under load: no acknowledged write is lost, and the service recovers automatically
-	@$(BIN)/python -m pytest $(or $(ARGS),tests/resilience)
+resilience: .venv/dev.stamp proxies redis prometheus ## Inject faults under load: no acknowledged write is lost, the service recovers automatically, and alerts fire
+	@$(BIN)/python -m pytest $(or $(ARGS),tests/resilience tests/monitoring)
 
 faults: ## Write the results of the last `make resilience` to docs/safety.md and docs/safety.svg
 	@$(BIN)/python -m tests.resilience.report
@@ -160,6 +165,12 @@ redis:
 		echo "Installing Redis (once) …"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends redis-server >/dev/null; }
 	@command -v redis-server >/dev/null || { echo "The tests need redis-server in PATH: please install it"; exit 1; }
+
+prometheus:
+	@command -v promtool >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+		echo "Installing Prometheus (once) …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends prometheus >/dev/null; }
+	@{ command -v prometheus && command -v promtool; } >/dev/null || { echo "This needs prometheus and promtool in PATH: please install them"; exit 1; }
 
 chromium:
 	@command -v $(CHROMIUM) >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \

@@ -1,0 +1,1 @@
+"""Writes the dashboard for Grafana from the document's operations: `make dashboard`."""
