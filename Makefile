@@ -24,7 +24,7 @@ WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync(p
 	fs.writeFileSync(process.argv[1], JSON.stringify(lock, null, 2) + "\n");
 
 .PHONY: help run test check fmt bench bench-access bench-growth bench-observability bench-guard bench-transfer lock clean contract fuzz mutants lint compat released sdk chromium picture
-.PHONY: costs dashboard delivery image push release resilience faults soak desync proxies front-ends redis prometheus
+.PHONY: costs dashboard dashboard-picture delivery image push release resilience faults soak desync proxies front-ends redis prometheus
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ dashboard: .venv/dev.stamp ## Write deploy/grafana.json from the document's oper
 	@mkdir -p build
 	@$(BIN)/python -m tools.dashboard >build/grafana.json
 	@mv build/grafana.json deploy/grafana.json
+
+dashboard-picture: .venv/bench.stamp prometheus ## Draw the dashboard from the metrics of a service under load into docs/dashboard.svg
+	@$(BIN)/python -m bench dashboard
 
 check: .venv/dev.stamp ## Check lint rules, formatting, types, deployment files, and for secrets and vulnerable dependencies
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from bench import access, compare, growth, observability, overhead, report, transfer
+from bench import access, compare, dashboard, growth, observability, overhead, report, transfer
 
 
 @click.group()
@@ -65,6 +65,12 @@ def transfer_command(*, users: int, quick: bool) -> None:
     if not quick:
         transfer.publish(rounds)
     sys.exit("\n".join(transfer.misses(rounds)) or None)
+
+
+@main.command("dashboard")
+def dashboard_command() -> None:
+    """Draw the dashboard from the metrics of this service under load, and write docs/dashboard.svg."""
+    dashboard.draw()
 
 
 main()

@@ -1,10 +1,10 @@
 """The charts, drawn with matplotlib."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -25,6 +25,14 @@ NOISE: Final = (
     (r"> <", "><"),
     (r'(?=<g id="axes_)', "\n"),
 )
+UNITS: Final = {
+    "reqps": "requests/s",
+    "ops": "per second",
+    "percentunit": "share",
+    "s": "seconds",
+    "short": "",
+}
+"""What Grafana's names of units mean."""
 Row = tuple[str, float, Cost]
 
 mpl.use("svg")
@@ -38,15 +46,23 @@ mpl.rcParams |= {
 }
 
 
-def _save(figure: Any, name: str) -> None:
-    """Write the chart to the results: reproducible, without metadata, and rounded to visible digits."""
+class Panel(NamedTuple):
+    """A panel of a dashboard: Grafana's unit, and the points of each line by its legend."""
+
+    title: str
+    unit: str
+    lines: dict[str, list[tuple[float, float]]]
+
+
+def _save(figure: Any, name: str, folder: Path = RESULTS) -> None:
+    """Write the chart to the folder: reproducible, without metadata, and rounded to visible digits."""
     drawn = StringIO()
     figure.savefig(drawn, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     picture = drawn.getvalue()
     for pattern, replacement in NOISE:
         picture = re.sub(pattern, replacement, picture, flags=re.DOTALL)
-    (RESULTS / f"{name}.svg").write_text(f"{picture.strip()}\n")
+    (folder / f"{name}.svg").write_text(f"{picture.strip()}\n")
 
 
 def draw_costs(costs: Costs) -> None:
@@ -103,3 +119,21 @@ def draw_memory(memory: list[tuple[float, list[float]]]) -> None:
     axis.set(title="resident MB of each worker", xlabel="requests served by all workers", ylim=(0, None))
     axis.legend(fontsize=7)
     _save(figure, "growth-memory")
+
+
+def draw_panels(panels: Sequence[Panel], folder: Path) -> None:
+    """Draw the panels of a dashboard in three columns, over the same seconds."""
+    figure, axes = plt.subplots(len(panels) // 3, 3, figsize=(13, 13), sharex=True)
+    for axis, panel in zip(axes.flat, panels, strict=True):
+        for legend, points in panel.lines.items():
+            axis.plot(*zip(*points, strict=True), linewidth=1, label=legend)
+        axis.set_title(panel.title, fontsize=9, loc="left")
+        axis.set(ylabel=UNITS[panel.unit], ylim=(0, None))
+        axis.tick_params(labelsize=7)
+        if panel.lines:
+            axis.legend(fontsize=6, frameon=False)
+        else:
+            axis.text(0.5, 0.5, "none", transform=axis.transAxes, color="#7f7f7f")
+            axis.set_yticks([])
+    figure.tight_layout()
+    _save(figure, "dashboard", folder)
