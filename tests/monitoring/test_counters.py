@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import psutil
@@ -28,7 +29,7 @@ class Kill(NamedTuple):
 
 
 @pytest.fixture
-def running(postgres: PostgreSQL) -> Service:
+def running(postgres: PostgreSQL) -> Iterator[Service]:
     """A service with two workers."""
     with service(postgres.create("users_killed")) as running:
         until(lambda: running.output().count(STARTED) == 2)
@@ -71,18 +72,17 @@ def test_no_counter_decreases_while_workers_are_killed(running: Service) -> None
         with load(running.url) as requests:
             until(lambda: requests.has_gone_on(0) and stored(server).total() > 0)
             kills = [kill_a_worker(running, requests) for _ in range(2)]
-        sure = Counter(each.operation for each in requests.answers if not doubtful(each, kills))
-        until(lambda: stored(server) >= sure)
-
         names = {each.labels["__name__"] for each in server.query(f"count by (__name__) ({COUNTERS})")}
         changes = {name: server.query(f'resets({name}{{job="users"}}[5m])') for name in names}
         gone = {
             name: server.query(f'last_over_time({name}[5m]) unless {name}{{job="users"}}') for name in names
         }
+        assert {each.points[0][1] for series in changes.values() for each in series} == {0}
+        sure = Counter(each.operation for each in requests.answers if not doubtful(each, kills))
+        until(lambda: stored(server) >= sure)
         found = stored(server)
 
     assert {"http_server_request_duration_seconds_count", "event_loop_lag_seconds_sum"} <= names
-    assert {each.points[0][1] for series in changes.values() for each in series} == {0}
     assert {name: series for name, series in gone.items() if series} == {}
     assert sure.total() > 100
     assert found.total() <= next(requests.sent)

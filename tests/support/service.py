@@ -67,9 +67,9 @@ class Service:
             connection.close()
 
     def output(self) -> str:
-        """Return the service's output so far."""
-        self.log.seek(0)
-        return self.log.read()
+        """Return the service's output so far, without moving the position at which the service writes."""
+        descriptor = self.log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
 
     def command(self, *arguments: str) -> str:
         """Run another command of `users-api` on the same database and return its output."""
