@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 PINNED = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
-MADE = {"tests", "users_api", "users_api_client"}
+MADE = {"tests", "tools", "users_api", "users_api_client"}
 EXTRAS = {"swagger-ui-bundle"}  # The extra `connexion[swagger-ui]` installs it.
 BOUNDED = {  # The service subclasses their classes or uses undocumented features.
     "a2wsgi", "connexion", "flask", "flask-sqlalchemy", "greenlet", "gunicorn", "httptools", "jsonschema-rs",
