@@ -44,8 +44,8 @@ class Server:
         self.process = subprocess.Popen(command, env=environment, cwd=root, stdout=self.log, stderr=self.log)
 
     def output(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
+        descriptor = self.log.fileno()  # Reading must not move the position at which the server writes.
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
 
     def workers(self) -> set[int]:
         return {child.pid for child in psutil.Process(self.process.pid).children()}
