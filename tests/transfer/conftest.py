@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import psycopg2
 import psycopg2.extensions
@@ -119,9 +119,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..
         apps.append(create_flask_app())
         return apps[-1]
 
-    def run(url: str, *arguments: str) -> Result:
+    def run(url: str, *arguments: str, standard_input: IO[bytes] | None = None) -> Result:
         fresh = ScriptInfo(create_app=create_app, set_debug_flag=False)
-        return CliRunner().invoke(main, arguments, env=settings(url), obj=fresh, prog_name="users-api")
+        return CliRunner().invoke(
+            main, arguments, input=standard_input, env=settings(url), obj=fresh, prog_name="users-api"
+        )
 
     yield run
     psycopg2.extensions.set_wait_callback(callback)
@@ -132,17 +134,24 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts a command on a database in its own process, in the same folder; streams may be pipes."""
+    """Starts a command on a database in its own process, in the same folder; streams may be pipes.
+
+    A process that gets a signal must not be covered: the exception of a signal handler may leave the lock of
+    coverage.py locked, and other threads would wait for it.
+    """
     folder = tmp_path / "files"
     folder.mkdir(exist_ok=True)
 
-    def start(url: str, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
+    def start(url: str, *arguments: str, covered: bool = True, **streams: Any) -> subprocess.Popen[bytes]:
         streams = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
         } | streams
-        environment = os.environ | settings(url)
+        inherited = {
+            name: value for name, value in os.environ.items() if covered or not name.startswith("COVERAGE_")
+        }
+        environment = inherited | settings(url)
         return stack.enter_context(
             subprocess.Popen([COMMAND, *arguments], env=environment, cwd=folder, **streams)
         )

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import BufferedReader, FileIO
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -54,7 +55,7 @@ def interrupt(start: Start, execute: Execute, folder: Path) -> Callable[..., tup
     ) -> tuple[int, str]:
         size = (folder / "users.jsonl").stat().st_size
         position = "SELECT coalesce(max(position), 0) FROM imports"
-        importing = start(url, *command, **streams)
+        importing = start(url, *command, covered=False, **streams)
         until(lambda: int(execute(url, position)[0][0]) > share * size)
         importing.send_signal(by)
         _, printed = importing.communicate()
@@ -84,6 +85,28 @@ def test_a_stopped_import_is_continued_by_the_same_command(
     assert last.exit_code == 1
     assert f": {USERS - rejected:,} added, 0 updated, 0 skipped, {rejected} rejected.\n" in last.stderr
     assert_complete(stored(url))
+
+
+class Interrupted(BufferedReader):
+    """A file at whose end the user presses Ctrl-C."""
+
+    def read1(self, size: int = -1, /) -> bytes:
+        del size  # All bytes are already read, as the beginning.
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_waiting_for_input_says_how_to_continue(url: str, run: Run, execute: Execute) -> None:
+    Path("few.jsonl").write_text("".join(lines(1, 9)))
+    arguments = "import", "-", "--format", "jsonl"
+
+    with Interrupted(FileIO("few.jsonl")) as standard_input:
+        stopped = run(url, *arguments, standard_input=standard_input)
+    with Path("few.jsonl").open("rb") as standard_input:
+        continued = run(url, *arguments, standard_input=standard_input)
+
+    assert (stopped.exit_code, continued.exit_code) == (3, 0)
+    assert "Interrupted. Everything up to line " in stopped.stderr
+    assert execute(url, "SELECT count(*) FROM users") == [(9,)]
 
 
 def test_what_a_killed_process_wrote_after_its_last_commit_is_cut_off(
@@ -237,6 +260,23 @@ def test_two_processes_do_not_import_the_same_file(
         "Error: Another process imports the same file at this moment.": 3,
     }
     assert len(stored(url)) == USERS - rejected
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # As above.
+@pytest.mark.usefixtures("folder")
+def test_a_batch_that_meets_another_writer_is_stored_again(start: Start, url: str, stored: Stored) -> None:
+    Path("one.jsonl").write_text('{"username": "imported", "email": "ada@example.org"}\n')
+    with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
+        cursor.execute("INSERT INTO users (username, email) VALUES ('written', 'ada@example.org')")
+        importing = start(url, "import", "one.jsonl", "--on-conflict", "update")
+        until_a_lock_is_waited_for(url)
+        other.commit()
+
+    _, printed = importing.communicate()
+
+    assert importing.returncode == 0
+    assert printed == b"Imported one.jsonl: 0 added, 1 updated, 0 skipped, 0 rejected.\n"
+    assert [row[1:3] for row in stored(url)] == [("imported", "ada@example.org")]
 
 
 def _waiting(url: str) -> int:
