@@ -11,6 +11,7 @@ import pytest
 from tests.functional.exchanges import EXCHANGES, JSON
 from tests.support.security_headers import PAGE_POLICY, is_guarded
 from tests.support.service import Service, service
+from tests.support.waiting import until
 from users_api.document import load_document
 
 PAGE, EXTENSION = "https://app.example.org", "moz-extension://0f3e6f6e"
@@ -244,7 +245,7 @@ def test_a_preflight_request_is_counted(client: httpx.Client) -> None:
     client.options("/users", headers=preflight())
 
     counted = r'http_server_request_duration_seconds_count{[^}]*"OPTIONS",http_response_status_code="204"'
-    assert re.search(counted, client.get("/metrics").text)
+    until(lambda: re.search(counted, client.get("/metrics").text) is not None)
 
 
 def test_without_the_setting_there_is_no_cors(server: Service) -> None:
