@@ -40,7 +40,7 @@ def spans(collector: Collector, name: str, count: int = 1) -> list[ReceivedSpan]
 
 def test_a_request_is_followed_from_its_caller_to_its_statement(postgres: PostgreSQL) -> None:
     with postgres.temporary("traces") as url:
-        with closing(psycopg2.connect(url)) as connection:
+        with closing(psycopg2.connect(postgres.url("postgres"))) as connection:  # A pooler keeps sessions.
             connection.autocommit = True
             name = url.rpartition("/")[2]
             connection.cursor().execute(f"ALTER DATABASE {name} SET log_statement = 'all'")
