@@ -112,7 +112,7 @@ class Victim(Client):
         self.send(head(f"GET /users?username={user['username']}&limit=1"))
 
     def receive_list(self, user):
-        self.receive(200, {"status": "success", "data": {"users": [user], "next": None}})
+        self.receive(200, {"status": "success", "data": {"users": [user], "next": None, "prev": None}})
 
     def read(self, user):
         self.send(head(f"GET /users/{user['id']}"))
