@@ -76,6 +76,7 @@ class Answer(BaseModel):
 class Page(BaseModel):
     users: list[UserOut]
     next: str | None
+    prev: str | None = None
 
 
 class PageAnswer(BaseModel):

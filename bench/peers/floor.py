@@ -88,7 +88,10 @@ async def page(pool: Any, query: bytes) -> Answer:
     filters = [values["email"]] if "email" in values else []
     rows = await pool.fetch(FILTER if filters else LIST, after, limit + 1, *filters)
     link = f"/users?limit={limit}&after={rows[limit - 1]['id']}" if len(rows) > limit else None
-    body = {"status": "success", "data": {"users": [user(row) for row in rows[:limit]], "next": link}}
+    body = {
+        "status": "success",
+        "data": {"users": [user(row) for row in rows[:limit]], "next": link, "prev": None},
+    }
     return 200, body, {"link": f'<{link}>; rel="next"'} if link else {}
 
 

@@ -70,7 +70,10 @@ def list_users(limit: int, after: int, email: str | None = None) -> Any:
         query = query.filter(func.lower(User.email) == email.lower())
     users = query.order_by(User.id).limit(limit + 1).all()
     link = f"/users?limit={limit}&after={users[limit - 1].id}" if len(users) > limit else None
-    body = {"status": "success", "data": {"users": [user.to_json() for user in users[:limit]], "next": link}}
+    body = {
+        "status": "success",
+        "data": {"users": [user.to_json() for user in users[:limit]], "next": link, "prev": None},
+    }
     return body, 200, {"Link": f'<{link}>; rel="next"'} if link else {}
 
 

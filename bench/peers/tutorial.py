@@ -75,7 +75,7 @@ class UsersList(Resource):
         link = f"/users?limit={limit}&after={users[limit - 1].id}" if len(users) > limit else None
         body = {
             "status": "success",
-            "data": {"users": [user.to_json() for user in users[:limit]], "next": link},
+            "data": {"users": [user.to_json() for user in users[:limit]], "next": link, "prev": None},
         }
         return body, 200, {"Link": f'<{link}>; rel="next"'} if link else {}
 
