@@ -18,7 +18,7 @@ PAGED: Final = (
     Operation("last page", "GET", "/users?limit=100&after={last}"),
     Operation("search all", "GET", "/users?limit=100&q=user"),
     Operation("search few", "GET", "/users?limit=100&q=user-{last}"),
-    Operation("search none", "GET", "/users?limit=100&q=nobody"),
+    Operation("search none", "GET", "/users?limit=100&q=unknown"),
     Operation("newest", "GET", "/users?limit=100&order=-created_date"),
 )
 USERS: Final = 10_000

@@ -255,7 +255,7 @@ def serve(port: int | None) -> None:
     gunicorn listens on $PORT of all IPv4 addresses with $WEB_CONCURRENCY workers. On SIGTERM it finishes
     running requests for up to $GRACEFUL_TIMEOUT seconds.
 
-    GUNICORN_CMD_ARGS passes further options, for example `--access-logfile -`.
+    GUNICORN_CMD_ARGS passes further options, for example `--max-requests 100000`.
     """
     settings = load_settings()
     if settings.DEBUG and not os.environ.get("DATABASE_URL"):

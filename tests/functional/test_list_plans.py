@@ -99,7 +99,7 @@ SEARCHES: list[tuple[dict[str, Any], list[Place | None], int]] = [
     ({"q": "user29999"}, [None, Place(29999, "user29999"), Place(1, "user29999z")], 10),
     ({"q": "29999"}, [None, Place(29999, "29999@example.org"), Place(1, "29999z")], 6),
     ({"q": "2"}, [None, Place(77, "2500@example.org"), Place(1, "2z")], 2),
-    ({"q": "nobody"}, [None, Place(77, "nobody1")], 7),
+    ({"q": "unknown"}, [None, Place(77, "unknown1")], 7),
     ({"q": "u" * 64}, [None], 65),
     ({"order": "created_date"}, [None, Place(ROWS // 2, DATE), Place(0, LONG_AGO)], 1),
     ({"created_after": "2999-01-01T00:00:00Z"}, [None], 1),

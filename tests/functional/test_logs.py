@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import psycopg2
 import pytest
 
 from tests.support.postgres import PostgreSQL
-from tests.support.service import COMMAND, Service, migrate, service
+from tests.support.service import Service, failed_start, migrate, service
 from tests.support.waiting import until
 
 SECRETS = ("ada", "lovelace", "example.org", "hunter2", "secret-path", "q=")
@@ -187,15 +186,6 @@ def test_the_development_server_logs_requests_for_people(tmp_path: Path) -> None
     ],
 )
 def test_a_wrong_setting_stops_the_start(name: str, value: str, choices: str, tmp_path: Path) -> None:
-    settings = {
-        "APP_SETTINGS": "users_api.config.ProductionConfig",
-        "AUTH": "none",
-        "DATABASE_URL": f"sqlite:///{tmp_path}/x.db",
-        name: value,
-    }
+    error = f"Error: {name} must be {choices}, not {value!r}\n"
 
-    done = subprocess.run(
-        [COMMAND, "serve"], env=os.environ | settings, capture_output=True, text=True, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (1, f"Error: {name} must be {choices}, not {value!r}\n")
+    assert failed_start(tmp_path, **{name: value}) == (1, error)

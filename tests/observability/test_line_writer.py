@@ -1,4 +1,4 @@
-"""Lines arrive whole and in order, and a reader that stops blocks nobody."""
+"""Lines arrive whole and in order, and a reader that stops does not block the service."""
 
 import asyncio
 import os

@@ -10,7 +10,7 @@ import pytest
 
 from tests.observability.conftest import Measured
 from tests.support.virtual_time import run_in_virtual_time
-from users_api.observability import cells, recorder
+from users_api.observability import recorder
 from users_api.observability.exposition import Metrics
 from users_api.observability.instruments import (
     BLOCKING_CALLS,
@@ -19,8 +19,6 @@ from users_api.observability.instruments import (
     INSTRUMENTS,
     LOOP_LAG,
     REQUESTS_IN_FLIGHT,
-    STATEMENT_DURATION,
-    Kind,
 )
 from users_api.observability.observer import RequestObserver
 from users_api.observability.pools import add_pool_gauges
@@ -320,9 +318,3 @@ def test_a_late_event_loop_is_measured(measured: Measured) -> None:
 
     (total,) = measured.counts("event_loop_lag_seconds_sum")
     assert 2 < float(total) < 3
-
-
-def test_the_series_of_a_row_are_those_of_instruments(measured: Measured) -> None:
-    assert {each.kind for each in INSTRUMENTS.values()} == set(Kind)
-    assert STATEMENT_DURATION in INSTRUMENTS.values()
-    assert measured.cells.row.cells.nbytes == cells.ROW_BYTES

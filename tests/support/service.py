@@ -91,6 +91,18 @@ class Service:
         self.log.close()
 
 
+def failed_start(folder: Path, **environment: str) -> tuple[int, str]:
+    """Return the exit status and the error of `users-api serve` with settings that stop the start."""
+    settings = {
+        "APP_SETTINGS": "users_api.config.ProductionConfig",
+        "AUTH": "none",
+        "DATABASE_URL": f"sqlite:///{folder}/unused.db",
+    }
+    variables = os.environ | settings | environment
+    done = subprocess.run([COMMAND, "serve"], env=variables, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
 def migrate(database_url: str, **environment: str) -> None:
     """Upgrade the database in this process, which takes a tenth of the time of the command."""
     settings = {

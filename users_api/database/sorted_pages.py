@@ -55,7 +55,7 @@ class Sort(NamedTuple):
     def equal(self, values: Sequence[Any], *, descending: bool) -> list[Select[Any]]:
         """Return two statements for SQLite, which compares rows with an index only if they are all columns.
 
-        The first is for the rows at `place`, the other for those behind it.
+        The first is for the rows at `place`, the other for those after it.
         """
         (key,) = self.table.primary_key
         since, behind, until = (le, lt, ge) if descending else (ge, gt, le)

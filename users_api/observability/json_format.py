@@ -1,7 +1,8 @@
 """Log lines as JSON.
 
 The lines of requests are put together from bytes that are the same for all requests of an operation with one
-status: 1 µs for a line. orjson takes 2 µs, structlog 13 µs, the standard library with a JSON formatter 21 µs.
+status: 0.6 µs for one of many lines, 2.6 µs for one alone. orjson takes 2 µs, structlog 13 µs, the standard
+library with a JSON formatter 21 µs.
 """
 
 import logging

@@ -91,8 +91,8 @@ class Tracing:
     def skips(self) -> int:
         """Return how many requests without a parent come before the next one that is sampled.
 
-        The sampler decides by the trace's id. It is asked about the ids of many requests at once, since that
-        takes a third of the time. The next `begin` uses the last id.
+        The sampler decides by the trace's id. It is asked about the ids of many requests at once, while its
+        code is in the processor's caches. The next `begin` uses the last id.
         """
         sampler, ids = self._provider.sampler, self._ids
         for skipped in range(MAX_SKIPPED):
