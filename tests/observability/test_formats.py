@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from users_api.observability.formats import Format, TextFormat
 from users_api.observability.json_format import JsonFormat
 from users_api.observability.repeats import add_request_id
 from users_api.observability.request_ids import current_request_id
-from users_api.observability.requests import Ended, level_of, trace_id_in
+from users_api.observability.requests import Ended, Kinds, ended, level_of, trace_id_in
+from users_api.observability.traced_ids import in_trace
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACE_CONTEXT = f"00-{TRACE_ID}-00f067aa0ba902b7-01".encode()
@@ -28,10 +31,22 @@ class Operation:
 GET_USER = Operation()
 
 
-def request(status: int = 200, **differences: Any) -> Ended:
-    """Return a request of get_user that took 1.5 ms."""
-    scope = {"method": "GET", "headers": [], "operation": GET_USER, "path": "/users/7"} | differences
-    return b"abc-1", scope, status, 120, 248_500_000, 250_000_000
+KINDS = Kinds()
+
+
+def request(  # noqa: PLR0913 -- what the formats show.
+    status: int = 200,
+    *,
+    request_id: bytes = b"abc-1",
+    operation: Operation | None = GET_USER,
+    method: str | None = "GET",
+    extensions: Any = None,
+    end: int = 250_000_000,
+) -> Ended:
+    """Return a request that took 1.5 ms."""
+    report = request_id, operation, method, "http", status, 120, end - 1_500_000, end, extensions
+    (made,) = ended([report], KINDS)
+    return made
 
 
 def line_of(request: Ended, line_format: Format | None = None) -> str:
@@ -79,7 +94,7 @@ def test_a_failure_of_the_service_is_an_error() -> None:
 
 def test_the_line_names_the_trace_and_the_client() -> None:
     context = {"connexion_context": {"token_info": {"client_id": "c1", "sub": "s"}}}
-    known = request(trace_id=TRACE_ID, extensions=context)
+    known = request(request_id=in_trace(b"abc-1", TRACE_ID), extensions=context)
 
     line = json.loads(line_of(known))
 
@@ -103,16 +118,28 @@ def test_the_constant_members_of_lines_are_not_mixed_up() -> None:
     lines = [json.loads(line) for line in JsonFormat().request_lines(requests * 2, OFFSET)]
 
     assert [(line["status"], line["method"], line["operation"], line["level"]) for line in lines] == [
-        (status, scope["method"], "get_user" if scope["operation"] else None, level_of(status))
-        for _, scope, status, *_ in requests * 2
+        (kind.status, kind.method, "get_user" if kind.operation else None, level_of(kind.status))
+        for _, kind, *_ in requests * 2
     ]
 
 
 @pytest.mark.parametrize("nanoseconds", [0, 1, 999, 1_000, 999_999_999, 1_000_000_000, 86_399_999_999_999])
 def test_times_are_exact(nanoseconds: int) -> None:
-    ended = (b"abc-1", {"headers": []}, 200, 0, 0, nanoseconds)
+    assert json.loads(line_of(request(end=nanoseconds)))["time"] == utc_text(OFFSET + nanoseconds)
 
-    assert json.loads(line_of(ended))["time"] == utc_text(OFFSET + nanoseconds)
+
+@given(st.lists(st.integers(0, 3 * 10**9), min_size=1))
+def test_the_times_of_many_lines_are_exact_in_any_order(ends: list[int]) -> None:
+    lines = JsonFormat().request_lines([request(end=end) for end in ends], OFFSET)
+
+    assert [json.loads(line)["time"] for line in lines] == [utc_text(OFFSET + end) for end in ends]
+
+
+def test_a_name_with_a_percent_sign_is_written_as_it_is() -> None:
+    operation = Operation()
+    operation.metric_name = "100%d"
+
+    assert json.loads(line_of(request(operation=operation)))["operation"] == "100%d"
 
 
 def utc_text(nanoseconds: int) -> str:
@@ -143,7 +170,7 @@ def test_a_valid_trace_is_read() -> None:
 
 
 def test_a_request_that_is_not_http_has_no_operation() -> None:
-    invalid = (b"abc-2", {"headers": []}, 400, 60, 0, 0)
+    (invalid,) = ended([(b"abc-2", None, None, None, 400, 60, 0, 0, None)], KINDS)
 
     line = json.loads(line_of(invalid))
 

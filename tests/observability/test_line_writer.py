@@ -59,6 +59,14 @@ def test_each_write_has_whole_lines_that_a_pipe_takes_at_once(
     assert all(each.endswith(b"\n") for each in written)
 
 
+def test_lines_of_different_lengths_arrive_in_order(pipe: Pipe) -> None:
+    sent = [b"x" * (number * 37 % 900) + b"\n" for number in range(100)]
+
+    LineWriter(pipe.writing).write(*sent)
+
+    assert pipe.read() == b"".join(sent)
+
+
 def test_a_line_longer_than_a_chunk_is_written(pipe: Pipe) -> None:
     writer = LineWriter(pipe.writing)
     writer.write(b"x" * 9999 + b"\n", b"y\n")

@@ -3,14 +3,18 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.observability.conftest import Measured
 from tests.support.virtual_time import run_in_virtual_time
 from users_api.observability import recorder
+from users_api.observability.cells import SharedCells
 from users_api.observability.exposition import Metrics
 from users_api.observability.instruments import (
     BLOCKING_CALLS,
@@ -22,7 +26,13 @@ from users_api.observability.instruments import (
 )
 from users_api.observability.observer import RequestObserver
 from users_api.observability.pools import add_pool_gauges
-from users_api.observability.recorder import end_worker, start_worker
+from users_api.observability.recorder import (
+    BUCKET_NANOSECONDS,
+    SUM_CELL,
+    Recorder,
+    end_worker,
+    start_worker,
+)
 from users_api.observability.request_log import RequestLog
 from users_api.observability.requests import Ended
 from users_api.observability.sampler import Sampler
@@ -55,9 +65,11 @@ def observer_of(measured: Measured) -> RequestObserver:
     return RequestObserver(measured.recorder, NoLog())
 
 
-def report(observer: RequestObserver, status: int, **scope: Any) -> None:
+def report(
+    observer: RequestObserver, status: int, operation: Any = None, method: str = "GET", scheme: str = "http"
+) -> None:
     """Report a request."""
-    observer.end((b"id", {"method": "GET", "scheme": "http"} | scope, status, 5, 0, MILLISECOND))
+    observer.end((b"id", operation, method, scheme, status, 5, 0, MILLISECOND, None))
     observer.flush()
 
 
@@ -71,7 +83,7 @@ def shared(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> Measured:
 def test_the_page_is_in_prometheuss_text_format(measured: Measured) -> None:
     lag = measured.recorder.histogram(LOOP_LAG, lambda _: ())
     for nanoseconds in (MILLISECOND, 30 * MILLISECOND, 20_000 * MILLISECOND):
-        lag.record(nanoseconds, None)
+        lag.record([nanoseconds], None)
 
     assert (
         Metrics(measured.cells).text().decode()
@@ -98,6 +110,30 @@ event_loop_lag_seconds_sum 20.031
     )
 
 
+@given(st.lists(st.integers(0, 2**40) | st.sampled_from(BUCKET_NANOSECONDS), min_size=1))
+def test_durations_are_counted_together_as_one_by_one(durations: list[int]) -> None:
+    cells = SharedCells()
+    histogram = Recorder(cells).histogram(LOOP_LAG, lambda key: (key,))
+    for duration in durations:
+        histogram.record_soon(duration, "together")
+        histogram.record([duration], "one by one")
+    histogram.flush()
+
+    together, alone = (
+        list(cells.row.cells[histogram[key] : histogram[key] + SUM_CELL])
+        for key in ("together", "one by one")
+    )
+    assert (
+        together
+        == alone
+        == [
+            sum(low < duration <= bound for duration in durations)
+            for low, bound in pairwise((-1, *BUCKET_NANOSECONDS))
+        ]
+    )
+    assert cells.row.cells[histogram["together"] + SUM_CELL] == sum(durations) // 1000
+
+
 def test_an_empty_page_has_no_metrics(measured: Measured) -> None:
     assert Metrics(measured.cells).text() == b""
 
@@ -121,7 +157,7 @@ def test_a_histogram_follows_its_process_to_another_row(measured: Measured) -> N
     lag = measured.recorder.histogram(LOOP_LAG, lambda _: ())
     for slot in (0, 3, 0):
         measured.cells.claim(slot)
-        lag.record(MILLISECOND, None)
+        lag.record([MILLISECOND], None)
 
     assert measured.counts("event_loop_lag_seconds_count") == [" 3.0"]
 

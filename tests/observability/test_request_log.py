@@ -20,6 +20,7 @@ from users_api.observability.recorder import Recorder
 from users_api.observability.request_ids import current_request_id
 from users_api.observability.request_log import RequestLog
 from users_api.observability.statements import ReportedStatements
+from users_api.observability.traced_ids import span_of, trace_of
 
 LOGGER = "users_api.observability.request_log"
 
@@ -36,7 +37,7 @@ class Written:
 
     def end(self, request_id: bytes, status: int = 200) -> None:
         """Report a request that has ended."""
-        self.observer.end((request_id, {"method": "GET", "scheme": "http"}, status, 0, 0, 0))
+        self.observer.end((request_id, None, "GET", "http", status, 0, 0, 0, None))
 
     def lines(self) -> list[tuple[str, int]]:
         """Return the ids and the statuses of the lines that have arrived since the last call."""
@@ -147,7 +148,7 @@ def test_what_is_left_is_written_when_the_process_exits() -> None:
 from users_api.observability.configuration import Logs
 logs = Logs("json")
 logs.configure("info")
-logs.observer().end((b"last", {"method": "GET", "scheme": "http"}, 200, 0, 0, 0))
+logs.observer().end((b"last", None, "GET", "http", 200, 0, 0, 0, None))
 """
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -188,12 +189,13 @@ def test_a_request_without_a_safe_id_gets_a_new_one(written: Written) -> None:
     assert len(set(chosen)) == 4
 
 
-def test_the_trace_of_a_request_is_stored_in_its_scope(written: Written) -> None:
-    scope: dict[str, str] = {}
+def test_the_id_of_a_request_knows_its_trace(written: Written) -> None:
+    parent = b"traceparent", b"00-%b-00f067aa0ba902b7-01" % (b"a" * 32)
 
-    written.observer.choose_id(scope, [(b"traceparent", b"00-%b-00f067aa0ba902b7-01" % (b"a" * 32))])
+    chosen = written.observer.choose_id({}, [(b"x-request-id", b"mine"), parent])
 
-    assert scope == {"trace_id": "a" * 32}
+    assert (chosen, trace_of(chosen), span_of(chosen)) == (b"mine", "a" * 32, None)
+    assert trace_of(written.observer.choose_id({}, [])) is None
 
 
 def test_a_statement_outside_of_requests_has_no_comment() -> None:

@@ -14,8 +14,13 @@ from users_api.observability.observer import TracedRequests
 from users_api.observability.request_ids import current_request_id
 from users_api.observability.request_log import RequestLog
 from users_api.observability.statements import TracedStatements
-from users_api.observability.trace_settings import are_traces_enabled, shared_tracing, trace_problems
-from users_api.observability.traced_ids import TracedId
+from users_api.observability.trace_settings import (
+    are_traces_enabled,
+    sampling_ratio,
+    shared_tracing,
+    trace_problems,
+)
+from users_api.observability.traced_ids import TracedId, span_of, trace_of
 from users_api.observability.tracing import HeaderGetter, Tracing
 
 SCOPE = {"method": "GET", "scheme": "http", "http_version": "1.1"}
@@ -94,11 +99,39 @@ def test_sampled_requests_have_different_traces(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
     observer, traces = traced(), set()
     for _ in range(400):
-        scope: dict[str, Any] = dict(SCOPE)
-        if isinstance(observer.choose_id(scope, ()), TracedId):
-            traces.add(scope["trace_id"])
+        traces.add(trace_of(observer.choose_id(dict(SCOPE), ())))
 
     assert len(traces) > 130
+
+
+@pytest.mark.parametrize("headers", [(), ((b"x-request-id", b"mine"),)])
+def test_a_request_that_offers_an_id_is_sampled_like_any_other(
+    traced: Callable[[], TracedRequests],
+    monkeypatch: pytest.MonkeyPatch,
+    headers: tuple[tuple[bytes, bytes], ...],
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.1")
+    observer, count = traced(), 0
+    for _ in range(5000):
+        observer.choose_id(dict(SCOPE), () if headers else ((b"x-request-id", b"another"),))
+        count += isinstance(observer.choose_id(dict(SCOPE), headers), TracedId)
+
+    assert 400 < count < 600  # 500 are expected, with a deviation of 21.
+
+
+def test_the_traces_of_callers_leave_the_sample_as_it_is(
+    traced: Callable[[], TracedRequests], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.1")
+    observer, count = traced(), 0
+    of_caller = ((b"traceparent", f"00-{TRACE_ID}-{CALLER}-00".encode()),)
+    for _ in range(5000):
+        assert span_of(observer.choose_id(dict(SCOPE), of_caller)) is None
+        count += isinstance(observer.choose_id(dict(SCOPE), ()), TracedId)
+
+    assert 400 < count < 600
 
 
 def test_a_caller_is_asked_before_the_sampler(
@@ -112,7 +145,8 @@ def test_a_caller_is_asked_before_the_sampler(
         for flags in ("01", "00")
     ]
 
-    assert [isinstance(each, TracedId) for each in chosen] == [True, False]
+    assert [trace_of(each) for each in chosen] == [TRACE_ID, TRACE_ID]
+    assert [span_of(each) is not None for each in chosen] == [True, False]
 
 
 def test_statements_of_requests_that_are_not_sampled_have_no_span(
@@ -136,8 +170,9 @@ def test_a_client_that_disconnects_is_an_error_without_a_status(
     traced: Callable[[], TracedRequests], collector: Collector
 ) -> None:
     observer, scope = traced(), dict(SCOPE)
-    observer.end((observer.choose_id(scope, ()), scope, 0, 0, 1, 2))
-    observer.end((b"not traced", scope, 0, 0, 1, 2))
+    caller = ((b"traceparent", f"00-{TRACE_ID}-{CALLER}-00".encode()),)
+    for request_id in (observer.choose_id(scope, ()), observer.choose_id(scope, caller), b"not traced"):
+        observer.end((request_id, None, "GET", "http", 0, 0, 1, 2, None))
     observer.flush()
 
     until(lambda: len(collector.named("GET")) > 0)
@@ -215,7 +250,7 @@ def test_the_variables_may_name_the_service(
     assert tracing
     observer, scope = TracedRequests(measured.recorder, NoLog(), tracing), dict(SCOPE)
 
-    observer.end((observer.choose_id(scope, ()), scope, 200, 0, 1, 2))
+    observer.end((observer.choose_id(scope, ()), None, "GET", "http", 200, 0, 1, 2, None))
     observer.flush()
 
     until(lambda: len(collector.spans) == 1)
@@ -230,6 +265,37 @@ def test_other_values_are_problems() -> None:
     (problem,) = trace_problems({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
 
     assert problem == "OTEL_EXPORTER_OTLP_PROTOCOL must be `http/protobuf`, not 'grpc'"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "ratio"),
+    [
+        ("", "", 1),
+        ("always_on", "0.2", 1),
+        ("parentbased_always_off", "0.2", 0),
+        ("traceidratio", "0.2", 0.2),
+        ("parentbased_traceidratio", "1e-3", 0.001),
+        ("traceidratio", "", 1),
+    ],
+)
+def test_the_ratio_is_that_of_the_variables(sampler: str, argument: str, ratio: float) -> None:
+    variables = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
+
+    assert sampling_ratio(variables) == ratio
+    assert list(trace_problems(variables)) == []
+
+
+@pytest.mark.parametrize("ratio", ["1 %", "1.5", "-1", "nan"])
+def test_a_ratio_that_is_none_is_a_problem(ratio: str) -> None:
+    (problem,) = trace_problems({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio})
+
+    assert problem == f"OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, not {ratio!r}"
+
+
+def test_a_sampler_of_another_name_is_a_problem() -> None:
+    (problem,) = trace_problems({"OTEL_TRACES_SAMPLER": "sometimes"})
+
+    assert problem.startswith("OTEL_TRACES_SAMPLER must be `always_on` or `always_off` or ")
 
 
 def test_supported_values_are_no_problem() -> None:

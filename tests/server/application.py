@@ -6,7 +6,7 @@ from mmap import mmap
 from typing import Any
 
 from users_api.server.configuration import ServerOptions, gunicorn_settings
-from users_api.server.observer import Ended
+from users_api.server.observer import OPERATION, Ended
 from users_api.server.slots import MAX_SLOTS
 
 counts = memoryview(mmap(-1, 8 * MAX_SLOTS)).cast("Q")
@@ -31,7 +31,7 @@ class Counter:
         """Wait for the end."""
 
     def end(self, request: Ended) -> None:
-        counts[slot] += request[1]["path"] == "/"
+        counts[slot] += request[1] == "/"
 
     def reject(self, _found: Any, _status: int, _body_bytes: int) -> bytes:
         return b"id"
@@ -53,6 +53,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             await receive()
             await send({"type": f"lifespan.{event}.complete"})
         return
+    scope[OPERATION] = scope["path"]
     body = b"%d" % (
         os.getpid() if scope["path"] == "/" else sum(counts if scope["path"] == "/counts" else ended)
     )

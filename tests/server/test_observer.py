@@ -43,7 +43,13 @@ class Recorder:
         self.begun.append(request_id)
 
     def end(self, request: Ended) -> None:
-        request_id, _, status, body_bytes, start, end = request
+        request_id, operation, method, scheme, status, body_bytes, start, end, extensions = request
+        assert (operation, method in {"GET", "HEAD", "POST"}, scheme, extensions) == (
+            None,
+            True,
+            "http",
+            None,
+        )
         assert 0 < start <= end
         self.reports.append((request_id.decode(), status, body_bytes))
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
-from users_api.observability.requests import SERVER_ERROR, TRACE_KEY, Ended, client_of, utc
+from users_api.observability.requests import SERVER_ERROR, Ended, utc
 
 CLIENT_ERROR: Final = 400
 GREEN, YELLOW, RED, DIM, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m", "\x1b[0m"
@@ -43,14 +43,13 @@ class TextFormat:
 
     def request_lines(self, requests: Iterable[Ended], offset: int) -> Iterator[bytes]:
         """Yield the line of each request."""
-        for request_id, scope, status, body_bytes, start, end in requests:
-            operation = scope.get("operation")
-            names = [request_id.decode(), scope.get(TRACE_KEY, ""), printable(client_of(scope) or "")]
+        for request_id, kind, end, duration, body_bytes, (trace, client) in requests:
+            names = [request_id.decode(), trace, printable(client or "")]
             parts = [
                 f"{utc(end + offset).astimezone():%H:%M:%S}",
-                self._paint(f"{status:3}", _color(status)),
-                f"{scope.get('method') or '-':6} {operation.metric_name if operation else '-':14}",
-                f"{(end - start) / 1_000_000:9.1f} ms {body_bytes:8} B",
+                self._paint(f"{kind.status:3}", _color(kind.status)),
+                f"{kind.method or '-':6} {kind.operation.metric_name if kind.operation else '-':14}",
+                f"{duration / 1_000_000:9.1f} ms {body_bytes:8} B",
                 self._paint(" ".join(filter(None, names)), DIM),
             ]
             yield f"{'  '.join(parts)}\n".encode()

@@ -1,8 +1,7 @@
 """Log lines as JSON.
 
-The lines of requests are put together from bytes that are the same for all requests of an operation with one
-status: 0.6 µs for one of many lines, 2.6 µs for one alone. orjson takes 2 µs, structlog 13 µs, the standard
-library with a JSON formatter 21 µs.
+The lines of requests are made from a template for each kind of request: 0.4 µs for one of many lines, 2.6 µs
+for one alone. orjson takes 2 µs, structlog 13 µs, the standard library with a JSON formatter 21 µs.
 """
 
 import logging
@@ -13,51 +12,49 @@ from typing import Any, Final
 import orjson
 
 from users_api.observability.formats import context_of, printable
-from users_api.observability.requests import NANOSECONDS, TRACE_KEY, Ended, client_of, level_of, utc
-
-Key = tuple[Any, str | None, int]
+from users_api.observability.requests import NANOSECONDS, NO_NAMES, Ended, Kind, level_of, utc
 
 
-class Constants(dict[Key, bytes]):
-    """The members that all requests of an operation with one method and one status have, without braces."""
+class Templates(dict[Kind, bytes]):
+    """The line of each kind of request, with places for the members that differ."""
 
-    def __missing__(self, key: Key) -> bytes:
-        """Add them."""
-        operation, method, status = key
-        name = operation.metric_name if operation else None
+    def __missing__(self, kind: Kind) -> bytes:
+        """Add one."""
         members = {
-            "level": level_of(status),
+            "level": level_of(kind.status),
             "message": "request",
-            "method": method,
-            "operation": name,
-            "status": int(status),
+            "method": kind.method,
+            "operation": kind.operation.metric_name if kind.operation else None,
+            "status": int(kind.status),
         }
-        self[key] = text = orjson.dumps(members)[1:-1]
-        return text
+        constants = orjson.dumps(members)[1:-1].replace(b"%", b"%%")
+        before, after = b'{"time":"%b.%06dZ",', b',"request_id":"%b","ms":%.3f,"bytes":%d%b}\n'
+        self[kind] = template = before + constants + after
+        return template
 
 
 class JsonFormat:
     """One JSON object in each line."""
 
     def __init__(self) -> None:
-        """Start without constants."""
-        self._constants: Final = Constants()
+        """Start without templates."""
+        self._templates: Final = Templates()
 
     def request_lines(self, requests: Iterable[Ended], offset: int) -> Iterator[bytes]:
         """Yield the line of each request; members that would be empty are left out."""
-        second, time, constants = -1, b"", self._constants
-        for request_id, scope, status, body_bytes, start, end in requests:
-            seconds, nanoseconds = divmod(end + offset, NANOSECONDS)
-            if seconds != second:
-                second, time = seconds, _time(seconds)
-            yield b'{"time":"%b.%06dZ",%b,"request_id":"%b","ms":%.3f,"bytes":%d%b}\n' % (
+        second, time, templates = -NANOSECONDS, b"", self._templates
+        for request_id, kind, end, duration, body_bytes, names in requests:
+            nanoseconds = end - second
+            if not 0 <= nanoseconds < NANOSECONDS:
+                seconds, nanoseconds = divmod(end + offset, NANOSECONDS)
+                second, time = end - nanoseconds, _time(seconds)
+            yield templates[kind] % (
                 time,
                 nanoseconds // 1000,
-                constants[scope.get("operation"), scope.get("method"), status],
                 request_id,
-                (end - start) / 1_000_000,
+                duration / 1_000_000,
                 body_bytes,
-                _names(scope) if "extensions" in scope or TRACE_KEY in scope else b"",
+                b"" if names is NO_NAMES else _members(names),
             )
 
     def formatter(self) -> logging.Formatter:
@@ -93,9 +90,9 @@ def _time(seconds: int) -> bytes:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
-def _names(scope: Any) -> bytes:
+def _members(names: tuple[str | None, str | None]) -> bytes:
     """Return the members for the trace and the client, after a comma; nothing if there is neither."""
-    client = client_of(scope)
-    names = {"trace_id": scope.get(TRACE_KEY), "client": printable(client) if client else None}
-    members = orjson.dumps({name: value for name, value in names.items() if value})[1:-1]
-    return b"," + members if members else b""
+    trace, client = names
+    members = {"trace_id": trace, "client": printable(client) if client else None}
+    text = orjson.dumps({name: value for name, value in members.items() if value})[1:-1]
+    return b"," + text if text else b""

@@ -6,6 +6,8 @@ import logging
 import os
 import select
 from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 CHUNK_BYTES: Final = 4096
@@ -22,6 +24,8 @@ class LineWriter:
     def __init__(self, descriptor: int) -> None:
         """Write to this descriptor: a pipe, a file or a terminal."""
         self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.write)
@@ -32,10 +36,12 @@ class LineWriter:
 
     def write(self, *lines: bytes) -> None:
         """Write lines, each of which ends with a line feed; what the reader does not take, a moment later."""
-        for line in lines:
-            self._add(line)
+        if self._waiting_bytes + sum(map(len, lines)) > MAX_WAITING_BYTES:
+            lines = self._fitting(lines)
+        self._waiting.extend(_chunks(lines))
+        self._waiting_bytes += sum(map(len, lines))
         while self._waiting and self._is_writable():
-            chunk = self._take_chunk()
+            chunk = self._waiting.popleft()
             written = self._write_chunk(chunk)
             self._waiting_bytes -= written
             if rest := chunk[written:]:
@@ -45,21 +51,12 @@ class LineWriter:
         elif self._dropped:
             self._report()
 
-    def _add(self, line: bytes) -> None:
-        if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
-            self._dropped += 1
-        else:
-            self._waiting.append(line)
-            self._waiting_bytes += len(line)
-
-    def _take_chunk(self) -> bytes:
-        """Return the next lines, as many as a pipe takes at once; at least one."""
-        lines = [self._waiting.popleft()]
-        size = len(lines[0])
-        while self._waiting and size + len(self._waiting[0]) <= CHUNK_BYTES:
-            lines.append(self._waiting.popleft())
-            size += len(lines[-1])
-        return b"".join(lines)
+    def _fitting(self, lines: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Return the first lines, as many as may wait, and count the others as dropped."""
+        sizes = accumulate(map(len, lines), initial=self._waiting_bytes)
+        fitting = sum(size <= MAX_WAITING_BYTES for size in sizes) - 1
+        self._dropped += len(lines) - fitting
+        return tuple(lines[:fitting])
 
     def _write_chunk(self, chunk: bytes) -> int:
         """Return how many bytes are done with; if nothing can be written at all, that is all of them."""
@@ -69,9 +66,7 @@ class LineWriter:
             return len(chunk)
 
     def _is_writable(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        return any(event & select.POLLOUT for _, event in poll.poll(0))
+        return any(event & select.POLLOUT for _, event in self._poll.poll(0))
 
     def _write_later(self) -> None:
         """Try again soon; without an event loop, with the next line."""
@@ -90,3 +85,10 @@ class LineWriter:
     def _report(self) -> None:
         dropped, self._dropped = self._dropped, 0
         logger.error("%d log lines were dropped, because standard output was not read", dropped)
+
+
+def _chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the lines joined to pieces that a pipe takes at once; a longer line is a piece of its own."""
+    count = max(1, CHUNK_BYTES // max(map(len, lines), default=1))
+    for first in range(0, len(lines), count):
+        yield b"".join(lines[first : first + count])

@@ -1,7 +1,8 @@
 """Records measurements in this worker's row of the shared memory."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Hashable
 from functools import cache
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from users_api.observability.instruments import (
     width,
 )
 
-BUCKET_NANOSECONDS: Final = tuple(round(seconds * 1e9) for seconds in BUCKET_SECONDS)
+INFINITY: Final = 2**64
+BUCKET_NANOSECONDS: Final = (*(round(seconds * 1e9) for seconds in BUCKET_SECONDS), INFINITY)
 SUM_CELL: Final = len(BUCKET_SECONDS) + 1
 Labels = tuple[str, ...]
 
@@ -28,33 +30,33 @@ class Histogram(dict[Hashable, int]):
         super().__init__()
         self._instrument, self._shared, self._describe = instrument, cells, describe
         self._row: Row | None = None
-        self._pending: Final = list[tuple[Hashable, int]]()
-        self.record_soon = self._pending.append
+        self._pending = defaultdict[Hashable, list[int]](list)
 
-    record_soon: Callable[[tuple[Hashable, int]], None]
-    """Counts a duration, given as its key and nanoseconds, on the next `flush`: many together are cheaper."""
+    def record_soon(self, nanoseconds: int, key: Hashable) -> None:
+        """Count a duration on the next `flush`: many together are cheaper."""
+        self._pending[key].append(nanoseconds)
 
     def flush(self) -> None:
         """Count what is pending."""
         if self._pending:
-            pending = self._pending.copy()
-            self._pending.clear()
-            self.record_all(pending)
+            pending, self._pending = self._pending, defaultdict(list)
+            for key, durations in list(pending.items()):  # Another thread may still add one.
+                self.record(durations, key)
 
-    def record(self, nanoseconds: int, key: Hashable) -> None:
-        """Count one duration."""
-        self.record_all([(key, nanoseconds)])
-
-    def record_all(self, durations: Iterable[tuple[Hashable, int]]) -> None:
-        """Count durations, each with its key."""
+    def record(self, durations: list[int], key: Hashable) -> None:
+        """Count durations in nanoseconds, and sort the list."""
         if self._shared.row is not self._row:
             self.clear()
             self._row = self._shared.row
-        cells = self._row.cells
-        for key, nanoseconds in durations:
-            first = self[key]
-            cells[first + bisect_left(BUCKET_NANOSECONDS, nanoseconds)] += 1
-            cells[first + SUM_CELL] += nanoseconds // 1000
+        first, cells = self[key], self._row.cells
+        durations.sort()
+        counted = 0
+        while counted < len(durations):
+            bucket = bisect_left(BUCKET_NANOSECONDS, durations[counted])
+            end = bisect_right(durations, BUCKET_NANOSECONDS[bucket], counted)
+            cells[first + bucket] += end - counted
+            counted = end
+        cells[first + SUM_CELL] += sum(durations) // 1000
 
     def __missing__(self, key: Hashable) -> int:
         """Add a series."""

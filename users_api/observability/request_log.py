@@ -21,6 +21,6 @@ class RequestLog:
     def write(self, requests: Sequence[Ended]) -> None:
         """Write the lines of requests that have ended."""
         if not logger.isEnabledFor(logging.INFO):
-            requests = [each for each in requests if each[2] >= SERVER_ERROR]
+            requests = [each for each in requests if each[1].status >= SERVER_ERROR]
         if requests and logger.isEnabledFor(logging.ERROR):
             self._writer.write(*self._format.request_lines(requests, clock_offset()))

@@ -1,29 +1,71 @@
 """What is known about a request when it has ended."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter_ns, time_ns
 from typing import Any, Final
 
+from users_api.observability.traced_ids import trace_of
+
 CONTEXT_KEY: Final = "connexion_context"
 """Key in `scope["extensions"]` of what a security function has returned."""
-TRACE_KEY: Final = "trace_id"
-"""Key in the scope of the trace that the request belongs to."""
 TRACE_CONTEXT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 NANOSECONDS: Final = 1_000_000_000
 SERVER_ERROR: Final = 500
 
-Ended = tuple[bytes, Mapping[str, Any], int, int, int, int]
-"""The id, the scope, the status that was sent (0: the client disconnected before), the size of the body in
-bytes, and the start and the end on the clock of `perf_counter_ns`."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What requests of one kind have in common; there is one object for each kind."""
+
+    operation: Any
+    """The engine's operation, or None: there is none for the path and the method."""
+    method: str | None
+    """The method, or None: the server could not read it."""
+    scheme: str | None
+    status: int
+    """The status that was sent; 0: the client disconnected before."""
 
 
-def client_of(scope: Mapping[str, Any]) -> str | None:
-    """Return the client that the request's access token names."""
-    context = scope.get("extensions", {}).get(CONTEXT_KEY, {})
-    client: str | None = (context.get("token_info") or {}).get("client_id")
-    return client
+class Kinds(dict[tuple[Any, str | None, str | None, int], Kind]):
+    """The kinds of requests, by what they have in common."""
+
+    def __missing__(self, key: tuple[Any, str | None, str | None, int]) -> Kind:
+        """Add a kind."""
+        self[key] = kind = Kind(*key)
+        return kind
+
+
+Report = tuple[bytes, Any, str | None, str | None, int, int, int, int, Any]
+"""What the server reports of a request: its id, operation, method, scheme and status, the size of the body in
+bytes, the start and the end on the clock of `perf_counter_ns`, and the scope's `extensions`."""
+Ended = tuple[bytes, Kind, int, int, int, tuple[str | None, str | None]]
+"""The id, the kind, the end on the clock of `perf_counter_ns`, the duration in nanoseconds, the size of the
+body in bytes, and the trace and the client if they are known."""
+NO_NAMES: Final = (None, None)
+
+
+def ended(reports: Iterable[Report], kinds: Kinds) -> list[Ended]:
+    """Return requests as they are counted and logged."""
+    return [
+        (
+            request_id,
+            kinds[operation, method, scheme, status],
+            end,
+            end - start,
+            body_bytes,
+            NO_NAMES if extensions is None and type(request_id) is bytes else _names(request_id, extensions),
+        )
+        for request_id, operation, method, scheme, status, body_bytes, start, end, extensions in reports
+    ]
+
+
+def _names(request_id: bytes, extensions: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """Return the trace of a request, and the client that its access token names."""
+    context = extensions.get(CONTEXT_KEY, {}) if extensions else {}
+    return trace_of(request_id), (context.get("token_info") or {}).get("client_id")
 
 
 def trace_id_in(values: Sequence[bytes]) -> str | None:

@@ -28,6 +28,6 @@ class Sampler:
 
     def _sample(self, due: float) -> None:
         late = max(0.0, self._loop.time() - due)
-        self._lag.record(round(late * 1e9), None)
+        self._lag.record([round(late * 1e9)], None)
         self._recorder.sample()
         self._sample_later()

@@ -17,7 +17,16 @@ SUPPORTED: Final = {
     "OTEL_EXPORTER_OTLP_PROTOCOL": ("http/protobuf",),
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("http/protobuf",),
     "OTEL_PROPAGATORS": ("tracecontext", "tracecontext,baggage"),
+    "OTEL_TRACES_SAMPLER": (
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ),
 }
+RATIO: Final = "OTEL_TRACES_SAMPLER_ARG"
 
 
 def trace_problems(environment: Mapping[str, str]) -> Iterator[str]:
@@ -25,6 +34,24 @@ def trace_problems(environment: Mapping[str, str]) -> Iterator[str]:
     for name, values in SUPPORTED.items():
         if (value := environment.get(name)) and value not in values:
             yield f"{name} must be {' or '.join(f'`{each}`' for each in values)}, not {value!r}"
+    try:
+        is_ratio = 0 <= sampling_ratio(environment) <= 1
+    except ValueError:
+        is_ratio = False
+    if not is_ratio:
+        yield f"{RATIO} must be a number from 0 to 1, not {environment[RATIO]!r}"
+
+
+def sampling_ratio(environment: Mapping[str, str]) -> float:
+    """Return the share of the requests without a caller's trace that is traced.
+
+    Raises:
+        ValueError: it is not a number.
+    """
+    sampler = environment.get("OTEL_TRACES_SAMPLER") or "parentbased_always_on"
+    if sampler.endswith("traceidratio"):
+        return float(environment.get(RATIO) or 1)
+    return float(sampler.endswith("always_on"))
 
 
 def are_traces_enabled(environment: Mapping[str, str]) -> bool:

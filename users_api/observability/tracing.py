@@ -3,8 +3,12 @@
 Only a process with a configured exporter imports this module: see `trace_settings`.
 """
 
+import os
+import sys
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import cached_property
+from math import log, log1p
+from random import getrandbits, random, randrange
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -14,15 +18,15 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from users_api.observability.requests import SERVER_ERROR, TRACE_KEY, Ended, clock_offset
-from users_api.observability.traced_ids import TracedId, span_of
+from users_api.observability.requests import SERVER_ERROR, Report, clock_offset
+from users_api.observability.trace_settings import sampling_ratio
+from users_api.observability.traced_ids import TracedId, in_trace, span_of
 
-MAX_SKIPPED: Final = 200
-"""The most ids for which the sampler is asked at once, which takes 0.3 ms."""
+SAMPLED_BITS: Final = 64
+"""The sampler takes a trace if these low bits of its id are below the ratio."""
 Found = Sequence[tuple[bytes, bytes]]
 
 
@@ -43,14 +47,10 @@ class ChosenIds(RandomIdGenerator):
 
     next_trace_id: int | None = None
 
-    def new_trace_id(self) -> int:
-        """Return a random id."""
-        return super().generate_trace_id()
-
     def generate_trace_id(self) -> int:
         """Return the chosen id, once, or a random one."""
         chosen, self.next_trace_id = self.next_trace_id, None
-        return self.new_trace_id() if chosen is None else chosen
+        return super().generate_trace_id() if chosen is None else chosen
 
 
 class Tracing:
@@ -61,6 +61,7 @@ class Tracing:
         self._service_name = service_name
         self._propagator, self._getter = TraceContextTextMapPropagator(), HeaderGetter()
         self._ids = ChosenIds()
+        self._bound = round(sampling_ratio(os.environ) * (1 << SAMPLED_BITS))
 
     @cached_property
     def _provider(self) -> TracerProvider:
@@ -75,40 +76,39 @@ class Tracing:
         return self._provider.get_tracer("users_api")
 
     def begin(self, request_id: bytes, scope: MutableMapping[str, Any], found: Found) -> bytes:
-        """Begin the span of a request if it is sampled; its parent is in the headers that were found.
-
-        A request without a parent is sampled if `skips` says so.
-        """
+        """Begin the span of a request if the sampler takes it; its parent is in these headers."""
         parent = self._propagator.extract(found, getter=self._getter) if found else None
-        span = self._tracer.start_span(scope["method"], parent, SpanKind.SERVER)
+        attributes = {
+            "http.request.method": scope["method"],
+            "network.protocol.version": scope["http_version"],
+        }
+        span = self._tracer.start_span(scope["method"], parent, SpanKind.SERVER, attributes)
         if not span.is_recording():
             return request_id
-        traced = TracedId(request_id)
-        traced.span = span
-        scope[TRACE_KEY] = f"{span.get_span_context().trace_id:032x}"
-        return traced
+        return in_trace(request_id, f"{span.get_span_context().trace_id:032x}", span)
+
+    def begin_sampled(self, request_id: bytes, scope: MutableMapping[str, Any]) -> bytes:
+        """Begin the span of a request without a parent that `skips` has chosen."""
+        self._ids.next_trace_id = getrandbits(SAMPLED_BITS) << SAMPLED_BITS | randrange(self._bound)  # noqa: S311 -- no secret.
+        return self.begin(request_id, scope, ())
 
     def skips(self) -> int:
         """Return how many requests without a parent come before the next one that is sampled.
 
-        The sampler decides by the trace's id. It is asked about the ids of many requests at once, while its
-        code is in the processor's caches. The next `begin` uses the last id.
+        The sampler takes each with the same probability, so their number has a geometric distribution: one
+        random number replaces many decisions.
         """
-        sampler, ids = self._provider.sampler, self._ids
-        for skipped in range(MAX_SKIPPED):
-            ids.next_trace_id = ids.new_trace_id()
-            if sampler.should_sample(None, ids.next_trace_id, "").decision is not Decision.DROP:
-                return skipped
-        ids.next_trace_id = None
-        return MAX_SKIPPED
+        if not 0 < self._bound < 1 << SAMPLED_BITS:
+            return 0 if self._bound else sys.maxsize
+        return int(log(1 - random()) / log1p(-self._bound / (1 << SAMPLED_BITS)))  # noqa: S311 -- no secret.
 
-    def end(self, requests: Iterable[Ended]) -> None:
+    def end(self, reports: Iterable[Report]) -> None:
         """End the spans of requests, with the attributes of OpenTelemetry's semantic conventions for HTTP."""
-        offset = clock_offset()
-        for request_id, scope, status, body_bytes, _, end in requests:
+        for report in [each for each in reports if type(each[0]) is TracedId]:
+            request_id, operation, method, scheme, status, body_bytes, _, end, _ = report
             if span := span_of(request_id):
-                _describe_request(span, scope, status, body_bytes)
-                span.end(end + offset)
+                _describe_request(span, operation, method, scheme, status, body_bytes)
+                span.end(end + clock_offset())
 
     def record_statement(self, parent: Span, attributes: Mapping[str, str], start: int, end: int) -> None:
         """Record the span of a statement, which began and ended at these times of `perf_counter_ns`."""
@@ -120,15 +120,11 @@ class Tracing:
         span.end(end + offset)
 
 
-def _describe_request(span: Span, scope: Mapping[str, Any], status: int, body_bytes: int) -> None:
+def _describe_request(  # noqa: PLR0913, PLR0917 -- what is known of a request.
+    span: Span, operation: Any, method: str | None, scheme: str | None, status: int, body_bytes: int
+) -> None:
     """Set what is known at the end; the path and the query are left out, because they may name people."""
-    operation, method = scope.get("operation"), scope["method"]
-    attributes = {
-        "http.request.method": method,
-        "url.scheme": scope["scheme"],
-        "network.protocol.version": scope["http_version"],
-        "http.response.body.size": body_bytes,
-    }
+    attributes: dict[str, Any] = {"url.scheme": scheme, "http.response.body.size": body_bytes}
     if status:
         attributes["http.response.status_code"] = int(status)
     if operation:

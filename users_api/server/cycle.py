@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from users_api.server.failures import APPLICATION_FAILED_MESSAGE, Headers, Render
-from users_api.server.observer import DISCONNECTED, Observer
+from users_api.server.observer import DISCONNECTED, OPERATION, Observer
 
 NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"[^\0-\x08\n-\x1f\x7f]*")
@@ -82,8 +82,9 @@ class ResponseCycle(RequestResponseCycle):
             self.on_response = _do_nothing
             if observer is not None:
                 status = self._status if self.response_started or self._is_rejected else DISCONNECTED
-                end = perf_counter_ns()
-                observer.end((self.request_id, self.scope, status, self._body_bytes, start, end))
+                scope, end = self.scope, perf_counter_ns()
+                names = self.request_id, scope.get(OPERATION), scope["method"], scope["scheme"]
+                observer.end((*names, status, self._body_bytes, start, end, scope.get("extensions")))
 
     async def _fail(self) -> None:
         """Respond with 500, or close the connection if the response has started."""

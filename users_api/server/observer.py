@@ -6,9 +6,17 @@ from typing import Any, Final, Protocol
 DISCONNECTED: Final = 0
 """The status of a request whose client disconnected before the response."""
 
-Ended = tuple[bytes, Any, int, int, int, int]
-"""The id, the scope, the status that was sent, the size of the body in bytes, and the start and the end in
-nanoseconds, on the clock of `perf_counter_ns`."""
+
+OPERATION: Final = "operation"
+"""Key in the scope under which the application may store what serves the request."""
+
+Ended = tuple[bytes, Any, str, str, int, int, int, int, Any]
+"""The id of a request, its operation if there is one, its method and scheme, the status that was sent, the
+size of the body in bytes, the start and the end in nanoseconds on the clock of `perf_counter_ns`, and the
+scope's `extensions` if it has any.
+
+The rest of the scope is left out: it would keep all objects of a request in memory for longer.
+"""
 
 
 class Observer(Protocol):
