@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 
 from users_api.database.sqlalchemy_internals import raise_as_sqlalchemy
 
-# psycopg2 waits for the interpreter's lock after each block, up to 5 ms while another thread computes.
 BLOCK_BYTES: Final = 4 * 1024**2
 
 

@@ -4,9 +4,11 @@ The transaction also records the place up to which the source is stored. A proce
 committed a batch with its place, or neither; so the next process continues exactly there.
 """
 
+import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +23,7 @@ from users_api.transfer.rules import Rejection
 from users_api.transfer.tables import Tables
 
 ATTEMPTS: Final = 10
+SWITCH_SECONDS: Final = 0.0005
 DEADLOCK: Final = "40P01"  # PostgreSQL's deadlock_detected; 23505 is unique_violation.
 UNIQUE_VIOLATION: Final = "23505"
 
@@ -51,7 +54,7 @@ class ImportRun:
 
         When it ends early, for whatever reason, the batch that is being stored is still completed.
         """
-        with ThreadPoolExecutor(max_workers=1) as database:
+        with _short_waits_for_the_interpreter(), ThreadPoolExecutor(max_workers=1) as database:
             waiting: deque[Future[Stored]] = deque()
             for batch in batches:
                 if waiting:
@@ -93,6 +96,20 @@ class ImportRun:
             "rejected": old.rejected + len(rejections),
             "rejected_bytes": length,
         }
+
+
+@contextmanager
+def _short_waits_for_the_interpreter() -> Iterator[None]:
+    """Let the thread that talks to the database run soon after each response.
+
+    By default it waits 5 ms for the thread that reads, ten times for each batch: a seventh of the time.
+    """
+    default = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(default)
 
 
 def _meets_writer(error: Exception) -> bool:

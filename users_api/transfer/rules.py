@@ -8,6 +8,7 @@ from users_api.engine.document import Document
 from users_api.engine.failures import FieldError, InvalidPayload
 from users_api.engine.payloads import JsonBody, Options
 from users_api.engine.schemas import Direction, Schemas
+from users_api.transfer.copy_format import copied_values
 from users_api.transfer.records import Record
 
 EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)  # As the table's constraint.
@@ -27,6 +28,8 @@ class Line(NamedTuple):
     email: str
     active: bool | None
     created_date: datetime | None
+    copied: str = ""
+    """The values but the id as COPY takes them; empty if one is missing."""
 
 
 class Rejection(NamedTuple):
@@ -66,15 +69,11 @@ class Rules:
             created = None if date is None else _time(date)
         except InvalidPayload as error:
             return Rejection(number, raw, list(error.errors))
-        return Line(
-            number,
-            raw,
-            values.get("id"),
-            values["username"],
-            values["email"],
-            values.get("active"),
-            created,
-        )
+        username, email, active = values["username"], values["email"], values.get("active")
+        copied = ""
+        if active is not None and created is not None:  # Here, because the thread that reads has the time.
+            copied = copied_values(username, email, active=active, created=created)
+        return Line(number, raw, values.get("id"), username, email, active, created, copied)
 
     def _values(self, record: Record) -> Any:
         if isinstance(record.content, bytes):
