@@ -1,6 +1,6 @@
 """Log lines as JSON.
 
-The lines of requests are made from a template for each kind of request: 0.4 µs for one of many lines, 2.6 µs
+The lines of requests are made from a template for each kind of request: 0.5 µs for one of many lines, 3 µs
 for one alone. orjson takes 2 µs, structlog 13 µs, the standard library with a JSON formatter 21 µs.
 """
 

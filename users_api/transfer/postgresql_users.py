@@ -98,7 +98,7 @@ class PostgresqlUsers:
         return connection.execute(self._add).rowcount
 
     def _add_new(self, connection: Connection, additions: Iterable[Line]) -> bool:
-        """Add users in two thirds of the time; return False and add none if one of them exists.
+        """Add users in three quarters of the time; return False and add none if one of them exists.
 
         Where one user exists, others are likely to, so the next batches do not try.
         """
