@@ -89,6 +89,10 @@ def test_a_limit_below_the_pool_is_a_problem(
     found = check(DATABASE_URL=deployment.url, DATABASE_CONNECTIONS="17", WEB_CONCURRENCY="1")
 
     assert found["database.capacity"] == [("problem", needed.format(deployment.role))]
+    (advice,) = found.advice("database.capacity")
+    assert advice.startswith(
+        f"Run ALTER {where} {deployment.role} CONNECTION LIMIT 34, enough for two instances"
+    )
     assert check(DATABASE_URL=deployment.url)["database.capacity"] == [
         ("ok", "16 needed for each instance, 16 of 16 free")
     ]

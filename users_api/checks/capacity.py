@@ -25,6 +25,7 @@ LIMITS: Final = """
            (SELECT count(*) FROM others WHERE datid = pg_database.oid) AS database_others
     FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()
 """
+FOR_UPGRADES: Final = "enough for two instances during an upgrade"
 
 
 class Limit(NamedTuple):
@@ -41,7 +42,7 @@ def check_capacity(session: Session, settings: type[Config]) -> Iterable[Finding
     needed = needed_connections(settings)
     if is_pooled(session):
         return [ok(f"{needed} needed from the pooler, whose own limits apply")]
-    limits = sorted(_limits(session.row(LIMITS)), key=lambda limit: limit.allowed - limit.others)
+    limits = sorted(_limits(session.row(LIMITS), needed), key=lambda limit: limit.allowed - limit.others)
     found = [_judge(limit, needed) for limit in limits]
     return [each for each in found if each] or [_room(limits[0], needed)]
 
@@ -54,14 +55,17 @@ def needed_connections(settings: type[Config]) -> int:
     return of_worker * settings.WEB_CONCURRENCY
 
 
-def _limits(row: Any) -> Iterator[Limit]:
+def _limits(row: Any, needed: int) -> Iterator[Limit]:
     """Yield the limits that apply: -1 is none, and superusers are exempt from all but the first."""
+    during_upgrades = 2 * needed
     yield Limit("the server (max_connections)", row.server, row.server_others, "Raise max_connections")
     if row.role >= 0 and not row.rolsuper:
-        advice = f"Run ALTER ROLE {row.rolname} CONNECTION LIMIT …"
+        enough = row.role_others + during_upgrades
+        advice = f"Run ALTER ROLE {row.rolname} CONNECTION LIMIT {enough}, {FOR_UPGRADES}"
         yield Limit(f"the role {row.rolname}", row.role, row.role_others, advice)
     if row.database >= 0 and not row.rolsuper:
-        advice = f"Run ALTER DATABASE {row.datname} CONNECTION LIMIT …"
+        enough = row.database_others + during_upgrades
+        advice = f"Run ALTER DATABASE {row.datname} CONNECTION LIMIT {enough}, {FOR_UPGRADES}"
         yield Limit(f"the database {row.datname}", row.database, row.database_others, advice)
 
 

@@ -7,7 +7,10 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 START: Final = "users_api.start"
-"""Key in a connection's `info` of when its statement began, in nanoseconds."""
+"""Key in a connection's `info` of when its statement began, in nanoseconds.
+
+It is removed at the end, because a prepared statement that fails on the same connection reports itself.
+"""
 
 
 class StatementObserver(Protocol):
@@ -28,7 +31,7 @@ def observe_statements(engine: Engine, observer: StatementObserver) -> None:
         return sql + observer.comment(), parameters
 
     def end(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        observer.end(_first_word(sql), "", perf_counter_ns() - connection.info[START], None)
+        observer.end(_first_word(sql), "", perf_counter_ns() - connection.info.pop(START), None)
 
     def fail(failure: ExceptionContext) -> None:
         if failure.connection and failure.statement and (start := failure.connection.info.pop(START, None)):
