@@ -50,8 +50,10 @@ def collector() -> Iterator[str]:
     """Run a collector of traces, and return its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def goals() -> dict[str, float]:

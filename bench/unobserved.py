@@ -9,7 +9,7 @@ from users_api.config import load_settings
 from users_api.observability.request_ids import RequestIds, current_request_id
 from users_api.rate_limits.window_table import shared_window_table
 from users_api.server.configuration import gunicorn_settings
-from users_api.server.observer import Ended
+from users_api.server.observer import Report
 from users_api.serving import server_options
 
 
@@ -33,7 +33,7 @@ class Names:
         """Return a new id."""
         return self._ids.new()
 
-    def end(self, request: Ended) -> None:
+    def end(self, request: Report) -> None:
         """Ignore a request that has ended."""
 
     def reject(self, found: Sequence[tuple[bytes, bytes]], status: int, body_bytes: int) -> bytes:  # noqa: ARG002 -- likewise.

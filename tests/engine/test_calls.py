@@ -270,9 +270,11 @@ def test_a_call_that_blocks_the_loop_is_logged_with_its_operation(caplog: pytest
         time.sleep(0.12)  # noqa: ASYNC251 -- the test expects it to be logged.
         return {}
 
+    blocked: list[str] = []
     with caplog.at_level(logging.WARNING):
-        serve(handle).get("/x")
+        serve(handle, on_blocking=blocked.append).get("/x")
 
+    assert blocked == ["handle"]
     (line,) = [line for line in caplog.messages if "blocked the event loop" in line]
     assert line.startswith("handle blocked the event loop for 1")
 

@@ -14,7 +14,7 @@ from users_api.observability.formats import Format, TextFormat
 from users_api.observability.json_format import JsonFormat
 from users_api.observability.repeats import add_request_id
 from users_api.observability.request_ids import current_request_id
-from users_api.observability.requests import Ended, Kinds, ended, level_of, trace_id_in
+from users_api.observability.requests import Ended, RequestKinds, ended, level_of, trace_id_in
 from users_api.observability.traced_ids import in_trace
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -31,7 +31,7 @@ class Operation:
 GET_USER = Operation()
 
 
-KINDS = Kinds()
+KINDS = RequestKinds()
 
 
 def request(  # noqa: PLR0913 -- what the formats show.

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,24 @@ def test_lines_of_different_lengths_arrive_in_order(pipe: Pipe) -> None:
     LineWriter(pipe.writing).write(*sent)
 
     assert pipe.read() == b"".join(sent)
+
+
+def test_threads_may_write_at_the_same_time(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        writer = LineWriter(file.fileno())
+
+        def write(name: bytes) -> None:
+            for number in range(2000):
+                writer.write(b"%b %d\n" % (name, number))
+
+        with ThreadPoolExecutor(4) as threads:
+            for done in [threads.submit(write, name) for name in (b"a", b"b", b"c", b"d")]:
+                done.result()
+
+    written = (tmp_path / "log").read_bytes().splitlines()
+    for name in (b"a", b"b", b"c", b"d"):
+        expected = [b"%b %d" % (name, number) for number in range(2000)]
+        assert [line for line in written if line.startswith(name)] == expected
 
 
 def test_a_line_longer_than_a_chunk_is_written(pipe: Pipe) -> None:

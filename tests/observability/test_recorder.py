@@ -115,7 +115,7 @@ def test_durations_are_counted_together_as_one_by_one(durations: list[int]) -> N
     cells = SharedCells()
     histogram = Recorder(cells).histogram(LOOP_LAG, lambda key: (key,))
     for duration in durations:
-        histogram.record_soon(duration, "together")
+        histogram.record_soon(("together", duration))
         histogram.record([duration], "one by one")
     histogram.flush()
 

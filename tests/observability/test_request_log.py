@@ -101,6 +101,26 @@ def test_a_request_that_ends_after_its_connection_is_written_too(
     assert written.lines() == [("late", 0)]
 
 
+def test_after_a_failure_the_next_requests_are_written(
+    written: Written, set_level: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_level(logging.INFO)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        written.observer.connect([])
+        with monkeypatch.context() as patch:
+            patch.setattr(RequestLog, "write", lambda *_: 1 / 0)
+            written.end(b"lost")
+            await asyncio.sleep(3 * FLUSH_SECONDS)
+        written.end(b"next")
+        await asyncio.sleep(3 * FLUSH_SECONDS)
+
+    asyncio.run(main())
+
+    assert written.lines() == [("next", 200)]
+
+
 def test_without_connections_nothing_is_scheduled(written: Written) -> None:
     async def main() -> list[float]:
         for _ in range(3):

@@ -26,6 +26,7 @@ from users_api.observability.tracing import HeaderGetter, Tracing
 SCOPE = {"method": "GET", "scheme": "http", "http_version": "1.1"}
 TRACE_ID, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+TRACED = {ENDPOINT: "http://collector:4318"}
 
 
 class NoLog(RequestLog):
@@ -271,7 +272,7 @@ def test_other_values_are_problems() -> None:
     ("sampler", "argument", "ratio"),
     [
         ("", "", 1),
-        ("always_on", "0.2", 1),
+        ("ALWAYS_ON", "0.2", 1),
         ("parentbased_always_off", "0.2", 0),
         ("traceidratio", "0.2", 0.2),
         ("parentbased_traceidratio", "1e-3", 0.001),
@@ -282,20 +283,25 @@ def test_the_ratio_is_that_of_the_variables(sampler: str, argument: str, ratio: 
     variables = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
 
     assert sampling_ratio(variables) == ratio
-    assert list(trace_problems(variables)) == []
+    assert list(trace_problems(TRACED | variables)) == []
 
 
 @pytest.mark.parametrize("ratio", ["1 %", "1.5", "-1", "nan"])
 def test_a_ratio_that_is_none_is_a_problem(ratio: str) -> None:
-    (problem,) = trace_problems({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio})
+    variables = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio}
+    (problem,) = trace_problems(TRACED | variables)
 
     assert problem == f"OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, not {ratio!r}"
 
 
 def test_a_sampler_of_another_name_is_a_problem() -> None:
-    (problem,) = trace_problems({"OTEL_TRACES_SAMPLER": "sometimes"})
+    (problem,) = trace_problems(TRACED | {"OTEL_TRACES_SAMPLER": "sometimes"})
 
     assert problem.startswith("OTEL_TRACES_SAMPLER must be `always_on` or `always_off` or ")
+
+
+def test_a_service_that_does_not_trace_ignores_the_sampler() -> None:
+    assert list(trace_problems({"OTEL_TRACES_SAMPLER": "sometimes", "OTEL_TRACES_SAMPLER_ARG": "x"})) == []
 
 
 def test_supported_values_are_no_problem() -> None:

@@ -6,7 +6,7 @@ from mmap import mmap
 from typing import Any
 
 from users_api.server.configuration import ServerOptions, gunicorn_settings
-from users_api.server.observer import OPERATION, Ended
+from users_api.server.observer import OPERATION, Report
 from users_api.server.slots import MAX_SLOTS
 
 counts = memoryview(mmap(-1, 8 * MAX_SLOTS)).cast("Q")
@@ -30,7 +30,7 @@ class Counter:
     def begin(self, _request_id: bytes) -> None:
         """Wait for the end."""
 
-    def end(self, request: Ended) -> None:
+    def end(self, request: Report) -> None:
         counts[slot] += request[1] == "/"
 
     def reject(self, _found: Any, _status: int, _body_bytes: int) -> bytes:

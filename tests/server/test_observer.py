@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.server.wire import Wire, connect, echo, settle
-from users_api.server.observer import Ended
+from users_api.server.observer import Report
 from users_api.server.protocol import Protocol
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-Report = tuple[str, int, int]
+Seen = tuple[str, int, int]
 
 
 class Recorder:
@@ -23,8 +23,8 @@ class Recorder:
         self.begun: list[bytes] = []
         self.connections = 0
         self.tasks: Sized = ()
-        self.reports: list[Report] = []
-        self.rejected: list[Report] = []
+        self.reports: list[Seen] = []
+        self.rejected: list[Seen] = []
         self._count = 0
 
     def connect(self, tasks: Sized) -> None:
@@ -42,14 +42,10 @@ class Recorder:
         assert len(self.tasks) > 0
         self.begun.append(request_id)
 
-    def end(self, request: Ended) -> None:
+    def end(self, request: Report) -> None:
         request_id, operation, method, scheme, status, body_bytes, start, end, extensions = request
-        assert (operation, method in {"GET", "HEAD", "POST"}, scheme, extensions) == (
-            None,
-            True,
-            "http",
-            None,
-        )
+        assert method in {"GET", "HEAD", "POST"}
+        assert (operation, scheme, extensions) == (None, "http", None)
         assert 0 < start <= end
         self.reports.append((request_id.decode(), status, body_bytes))
 
@@ -107,7 +103,7 @@ async def answer_in_pieces(_scope: Any, _receive: Any, send: Any) -> None:
         (fail_late, ("id1", 200, 3)),
     ],
 )
-def test_a_request_is_reported_with_what_was_sent(app: Any, report: Report) -> None:
+def test_a_request_is_reported_with_what_was_sent(app: Any, report: Seen) -> None:
     recorder, wire = observed(GET, app)
 
     assert (recorder.begun, recorder.reports) == ([b"id1"], [report])

@@ -13,6 +13,7 @@ from click.testing import Result
 
 from tests.support.waiting import until_a_lock_is_waited_for
 from tests.transfer.conftest import Execute
+from users_api.transfer import batches
 from users_api.transfer.conflicts import ConcurrentWrite, first_conflict
 from users_api.transfer.rules import Line
 
@@ -237,3 +238,17 @@ def test_a_user_that_is_added_at_the_same_time_is_noticed(
     _, printed = importing.communicate()
     assert [row[1] for row in stored(known)][3:] == [{"fail": "posted", "update": "imported"}[policy]]
     assert importing.returncode == {"fail": 3, "update": 0}[policy], printed
+
+
+def test_batches_with_and_without_conflicts_may_follow_each_other(
+    run: Run, known: str, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_RECORDS", 2)
+    emails = ["a", "b", "1", "c", "A", "d", "e", "f", "2", "E", "g"]
+    write(*(user(f"{email}@example.org", "back\\slash\t\\N") for email in emails))
+
+    result = run(known, "import", "users.jsonl", "--on-conflict", "skip")
+
+    assert result.output.endswith("7 added, 0 updated, 4 skipped, 0 rejected.\n")
+    added = [(name, email[0]) for _, name, email, *_ in stored(known) if name != "old"]
+    assert added == [("back\\slash\t\\N", email) for email in "abcdefg"]

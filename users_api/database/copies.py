@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from users_api.database.sqlalchemy_internals import raise_as_sqlalchemy
 
-BLOCK_BYTES: Final = 4 * 1024**2
+BLOCK_BYTES: Final = 4 * 1024**2  # Usually a whole batch.
 
 
 class WritableFile(Protocol):

@@ -9,7 +9,7 @@ from sqlalchemy.engine import ExceptionContext
 START: Final = "users_api.start"
 """Key in a connection's `info` of when its statement began, in nanoseconds.
 
-It is removed at the end, because a prepared statement that fails on the same connection reports itself.
+It is removed at the end: a prepared statement that fails reports itself, and `fail` must not do so again.
 """
 
 

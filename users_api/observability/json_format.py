@@ -12,13 +12,13 @@ from typing import Any, Final
 import orjson
 
 from users_api.observability.formats import context_of, printable
-from users_api.observability.requests import NANOSECONDS, NO_NAMES, Ended, Kind, level_of, utc
+from users_api.observability.requests import NANOSECONDS, NO_NAMES, Ended, RequestKind, level_of, utc
 
 
-class Templates(dict[Kind, bytes]):
+class Templates(dict[RequestKind, bytes]):
     """The line of each kind of request, with places for the members that differ."""
 
-    def __missing__(self, kind: Kind) -> bytes:
+    def __missing__(self, kind: RequestKind) -> bytes:
         """Add one."""
         members = {
             "level": level_of(kind.status),

@@ -8,6 +8,7 @@ import select
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from threading import RLock
 from typing import Final
 
 CHUNK_BYTES: Final = 4096
@@ -33,9 +34,14 @@ class LineWriter:
     def _forget(self) -> None:
         self._waiting, self._waiting_bytes, self._dropped = deque[bytes](), 0, 0
         self._is_scheduled = False
+        self._lock = RLock()  # Other threads log too; `_report` logs in the middle of `write`.
 
     def write(self, *lines: bytes) -> None:
         """Write lines, each of which ends with a line feed; what the reader does not take, a moment later."""
+        with self._lock:
+            self._write(lines)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         if self._waiting_bytes + sum(map(len, lines)) > MAX_WAITING_BYTES:
             lines = self._fitting(lines)
         self._waiting.extend(_chunks(lines))
@@ -51,12 +57,12 @@ class LineWriter:
         elif self._dropped:
             self._report()
 
-    def _fitting(self, lines: Sequence[bytes]) -> tuple[bytes, ...]:
+    def _fitting(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """Return the first lines, as many as may wait, and count the others as dropped."""
         sizes = accumulate(map(len, lines), initial=self._waiting_bytes)
         fitting = sum(size <= MAX_WAITING_BYTES for size in sizes) - 1
         self._dropped += len(lines) - fitting
-        return tuple(lines[:fitting])
+        return lines[:fitting]
 
     def _write_chunk(self, chunk: bytes) -> int:
         """Return how many bytes are done with; if nothing can be written at all, that is all of them."""

@@ -17,9 +17,9 @@ from users_api.observability.request_ids import RequestIds, accepted_id, current
 from users_api.observability.request_log import RequestLog
 from users_api.observability.requests import (
     SERVER_ERROR,
-    Kind,
-    Kinds,
     Report,
+    RequestKind,
+    RequestKinds,
     ended,
     trace_id_in,
 )
@@ -58,7 +58,7 @@ class RequestObserver:
         self._durations = recorder.histogram(REQUEST_DURATION, _labels)
         self._reports: Final = list[Report]()
         self.end = self._reports.append
-        self._kinds = Kinds()
+        self._kinds = RequestKinds()
         self._connections, self._is_flushing = 0, False
         self._tasks: Sized = ()
         recorder.add_gauge(REQUESTS_IN_FLIGHT, lambda: len(self._tasks))
@@ -98,21 +98,27 @@ class RequestObserver:
     def flush(self) -> None:
         """Count and log the requests that have ended."""
         if self._reports:
-            requests = ended(self._reports, self._kinds)
+            reports = self._reports.copy()
             self._reports.clear()
-            for _, kind, _, duration, _, _ in requests:
-                self._durations.record_soon(duration, kind)
-            self._log.write(requests)
+            self._process(reports)
         self._recorder.flush()
 
+    def _process(self, reports: Sequence[Report]) -> None:
+        requests = ended(reports, self._kinds)
+        for _, kind, _, duration, _, _ in requests:
+            self._durations.record_soon((kind, duration))
+        self._log.write(requests)
+
     def _flush_and_continue(self) -> None:
-        self.flush()
-        self._is_flushing = self._connections > 0 or len(self._tasks) > 0
-        if self._is_flushing:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_and_continue)
+        try:
+            self.flush()
+        finally:
+            self._is_flushing = self._connections > 0 or len(self._tasks) > 0
+            if self._is_flushing:
+                asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_and_continue)
 
 
-def _labels(kind: Kind) -> tuple[str, ...]:
+def _labels(kind: RequestKind) -> tuple[str, ...]:
     operation, status = kind.operation, kind.status
     return (
         operation.metric_name if operation else "",
@@ -154,7 +160,6 @@ class TracedRequests(RequestObserver):
         self._skipped = self._tracing.skips()
         return self._tracing.begin_sampled(request_id, scope)
 
-    def flush(self) -> None:
-        """Count, log and trace the requests that have ended."""
-        self._tracing.end(self._reports)
-        super().flush()
+    def _process(self, reports: Sequence[Report]) -> None:
+        super()._process(reports)
+        self._tracing.end(reports)

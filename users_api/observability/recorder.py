@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -30,27 +30,30 @@ class Histogram(dict[Hashable, int]):
         super().__init__()
         self._instrument, self._shared, self._describe = instrument, cells, describe
         self._row: Row | None = None
-        self._pending = defaultdict[Hashable, list[int]](list)
+        self._pending: Final = list[tuple[Hashable, int]]()
+        self.record_soon = self._pending.append
 
-    def record_soon(self, nanoseconds: int, key: Hashable) -> None:
-        """Count a duration on the next `flush`: many together are cheaper."""
-        self._pending[key].append(nanoseconds)
+    record_soon: Callable[[tuple[Hashable, int]], None]
+    """Counts a duration, given as its key and nanoseconds, on the next `flush`: many together are cheaper."""
 
     def flush(self) -> None:
         """Count what is pending."""
-        if self._pending:
-            pending, self._pending = self._pending, defaultdict(list)
-            for key, durations in list(pending.items()):  # Another thread may still add one.
-                self.record(durations, key)
+        count = len(self._pending)  # Another thread may append more meanwhile.
+        pending = self._pending[:count]
+        del self._pending[:count]
+        durations = defaultdict[Hashable, list[int]](list)
+        for key, nanoseconds in pending:
+            durations[key].append(nanoseconds)
+        for key, each in durations.items():
+            self.record(each, key)
 
-    def record(self, durations: list[int], key: Hashable) -> None:
-        """Count durations in nanoseconds, and sort the list."""
+    def record(self, durations: Sequence[int], key: Hashable) -> None:
+        """Count durations in nanoseconds."""
         if self._shared.row is not self._row:
             self.clear()
             self._row = self._shared.row
         first, cells = self[key], self._row.cells
-        durations.sort()
-        counted = 0
+        durations, counted = sorted(durations), 0
         while counted < len(durations):
             bucket = bisect_left(BUCKET_NANOSECONDS, durations[counted])
             end = bisect_right(durations, BUCKET_NANOSECONDS[bucket], counted)

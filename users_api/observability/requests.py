@@ -17,7 +17,7 @@ SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class RequestKind:
     """What requests of one kind have in common; there is one object for each kind."""
 
     operation: Any
@@ -29,25 +29,25 @@ class Kind:
     """The status that was sent; 0: the client disconnected before."""
 
 
-class Kinds(dict[tuple[Any, str | None, str | None, int], Kind]):
+class RequestKinds(dict[tuple[Any, str | None, str | None, int], RequestKind]):
     """The kinds of requests, by what they have in common."""
 
-    def __missing__(self, key: tuple[Any, str | None, str | None, int]) -> Kind:
+    def __missing__(self, key: tuple[Any, str | None, str | None, int]) -> RequestKind:
         """Add a kind."""
-        self[key] = kind = Kind(*key)
+        self[key] = kind = RequestKind(*key)
         return kind
 
 
 Report = tuple[bytes, Any, str | None, str | None, int, int, int, int, Any]
 """What the server reports of a request: its id, operation, method, scheme and status, the size of the body in
 bytes, the start and the end on the clock of `perf_counter_ns`, and the scope's `extensions`."""
-Ended = tuple[bytes, Kind, int, int, int, tuple[str | None, str | None]]
+Ended = tuple[bytes, RequestKind, int, int, int, tuple[str | None, str | None]]
 """The id, the kind, the end on the clock of `perf_counter_ns`, the duration in nanoseconds, the size of the
 body in bytes, and the trace and the client if they are known."""
 NO_NAMES: Final = (None, None)
 
 
-def ended(reports: Iterable[Report], kinds: Kinds) -> list[Ended]:
+def ended(reports: Iterable[Report], kinds: RequestKinds) -> list[Ended]:
     """Return requests as they are counted and logged."""
     return [
         (

@@ -29,7 +29,7 @@ class ReportedStatements:
     def end(self, operation: str, table: str, nanoseconds: int, error: BaseException | None) -> None:
         """Count a statement, with the SQLSTATE or the class of its failure."""
         failure = "" if error is None else _error_type(error)
-        self._record_soon(nanoseconds, (operation, table, failure))
+        self._record_soon(((operation, table, failure), nanoseconds))
 
 
 class TracedStatements(ReportedStatements):

@@ -17,16 +17,17 @@ SUPPORTED: Final = {
     "OTEL_EXPORTER_OTLP_PROTOCOL": ("http/protobuf",),
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("http/protobuf",),
     "OTEL_PROPAGATORS": ("tracecontext", "tracecontext,baggage"),
-    "OTEL_TRACES_SAMPLER": (
-        "always_on",
-        "always_off",
-        "traceidratio",
-        "parentbased_always_on",
-        "parentbased_always_off",
-        "parentbased_traceidratio",
-    ),
 }
+SAMPLER: Final = "OTEL_TRACES_SAMPLER"
 RATIO: Final = "OTEL_TRACES_SAMPLER_ARG"
+SAMPLERS: Final = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
 
 
 def trace_problems(environment: Mapping[str, str]) -> Iterator[str]:
@@ -34,6 +35,14 @@ def trace_problems(environment: Mapping[str, str]) -> Iterator[str]:
     for name, values in SUPPORTED.items():
         if (value := environment.get(name)) and value not in values:
             yield f"{name} must be {' or '.join(f'`{each}`' for each in values)}, not {value!r}"
+    if are_traces_enabled(environment):
+        yield from _sampler_problems(environment)
+
+
+def _sampler_problems(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield what the SDK would replace by its defaults."""
+    if (sampler := environment.get(SAMPLER, "")) and sampler.lower() not in SAMPLERS:
+        yield f"{SAMPLER} must be {' or '.join(f'`{each}`' for each in SAMPLERS)}, not {sampler!r}"
     try:
         is_ratio = 0 <= sampling_ratio(environment) <= 1
     except ValueError:
@@ -48,7 +57,7 @@ def sampling_ratio(environment: Mapping[str, str]) -> float:
     Raises:
         ValueError: it is not a number.
     """
-    sampler = environment.get("OTEL_TRACES_SAMPLER") or "parentbased_always_on"
+    sampler = environment.get(SAMPLER, "").lower() or "parentbased_always_on"
     if sampler.endswith("traceidratio"):
         return float(environment.get(RATIO) or 1)
     return float(sampler.endswith("always_on"))

@@ -83,8 +83,19 @@ class ResponseCycle(RequestResponseCycle):
             if observer is not None:
                 status = self._status if self.response_started or self._is_rejected else DISCONNECTED
                 scope, end = self.scope, perf_counter_ns()
-                names = self.request_id, scope.get(OPERATION), scope["method"], scope["scheme"]
-                observer.end((*names, status, self._body_bytes, start, end, scope.get("extensions")))
+                observer.end(
+                    (
+                        self.request_id,
+                        scope.get(OPERATION),
+                        scope["method"],
+                        scope["scheme"],
+                        status,
+                        self._body_bytes,
+                        start,
+                        end,
+                        scope.get("extensions"),
+                    )
+                )
 
     async def _fail(self) -> None:
         """Respond with 500, or close the connection if the response has started."""

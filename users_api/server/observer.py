@@ -10,7 +10,7 @@ DISCONNECTED: Final = 0
 OPERATION: Final = "operation"
 """Key in the scope under which the application may store what serves the request."""
 
-Ended = tuple[bytes, Any, str, str, int, int, int, int, Any]
+Report = tuple[bytes, Any, str, str, int, int, int, int, Any]
 """The id of a request, its operation if there is one, its method and scheme, the status that was sent, the
 size of the body in bytes, the start and the end in nanoseconds on the clock of `perf_counter_ns`, and the
 scope's `extensions` if it has any.
@@ -41,7 +41,7 @@ class Observer(Protocol):
     def begin(self, request_id: bytes, /) -> object:
         """Begin a request in the task that serves it."""
 
-    def end(self, request: Ended, /) -> None:
+    def end(self, request: Report, /) -> None:
         """Report a request that has ended."""
 
     def reject(self, found: Sequence[tuple[bytes, bytes]], status: int, body_bytes: int) -> bytes:

@@ -102,7 +102,7 @@ class ImportRun:
 def _short_waits_for_the_interpreter() -> Iterator[None]:
     """Let the thread that talks to the database run soon after each response.
 
-    By default it waits 5 ms for the thread that reads, ten times for each batch: a seventh of the time.
+    By default it waits up to 5 ms for the thread that reads, ten times for each batch: a seventh of the time.
     """
     default = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -54,5 +54,4 @@ def _merged(earlier: Line, later: Line) -> Line:
     return later._replace(
         active=earlier.active if later.active is None else later.active,
         created_date=later.created_date or earlier.created_date,
-        copied="",
     )

@@ -95,12 +95,14 @@ class PostgresqlUsers:
         copy_in(connection, COPY, "".join(rows).encode())
         if changes:
             connection.execute(self._change)
-        return connection.execute(self._add).rowcount
+        added = connection.execute(self._add).rowcount
+        self._is_new_likely = added == len(additions)  # The next batch will probably be like this one.
+        return added
 
     def _add_new(self, connection: Connection, additions: Iterable[Line]) -> bool:
-        """Add users in three quarters of the time; return False and add none if one of them exists.
+        """Add users without the temporary table, which takes a quarter more; add none if one of them exists.
 
-        Where one user exists, others are likely to, so the next batches do not try.
+        Return whether they were added.
         """
         now = connection.scalar(select(cast(func.now(), String)))
         rows = [_row(line, active="t", created=str(now)) for line in additions]
@@ -109,7 +111,6 @@ class PostgresqlUsers:
             copy_in(connection, self._copy, "".join(rows).encode())
         except IntegrityError:
             attempt.rollback()
-            self._is_new_likely = False
             return False
         attempt.commit()
         return True
@@ -150,7 +151,7 @@ class PostgresqlUsers:
         return max(0, largest - (last or 0))
 
     def _drawn(self, count: int) -> Subquery:
-        """Return new ids, each drawn once although the planner might prefer to draw them again."""
+        """Return a subquery of new ids."""
         series = func.generate_series(1, count)
         return select(func.nextval(self._sequence).label("id")).select_from(series).subquery()
 
