@@ -79,11 +79,12 @@ class Load:
         until(lambda: self.failed() or sum(map(enough, self.writers)) >= writers)
         assert not self.failed()
 
-    def fail(self) -> None:
-        """Return when every writer receives errors."""
+    def fail(self, keep_broken: Callable[[], None] = lambda: None) -> None:
+        """Return when every writer receives errors; `keep_broken` is called again and again until then."""
         until(
             lambda: (
-                self.failed()
+                keep_broken()
+                or self.failed()
                 or all(writer.answers and not is_served(writer.answers[-1]) for writer in self.writers)
             )
         )
