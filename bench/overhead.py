@@ -13,9 +13,9 @@ from bench.report import ROOT, markdown
 from bench.systems import Database, System, database
 
 STARTS: Final = (
-    3  # Two processes with the same code may differ by 5 %, because their memory layout is random.
+    6  # Two processes with the same code may differ by 5 %, because their memory layout is random.
 )
-ROUNDS: Final = 6
+ROUNDS: Final = 3
 CONTROL: Final = "control"
 Start = Callable[[Database], AbstractContextManager[System]]
 Costs = dict[str, dict[str, float]]

@@ -248,18 +248,12 @@ def test_requests_in_flight_and_connections_are_counted_up_and_down(measured: Me
     assert measured.counts("http_server_rejected_requests_total") == ['{http_response_status_code="431"} 1.0']
 
 
-class DeadlockDetected(Exception):  # noqa: N818 -- as psycopg2 names it.
-    """An error of the driver, with PostgreSQL's code."""
-
-    pgcode = "40P01"
-
-
 def test_statements_have_the_labels_of_opentelemetry(measured: Measured) -> None:
     statements = ReportedStatements("postgresql", measured.recorder)
-    statements.end("SELECT", "users", MILLISECOND, None)
-    statements.end("SELECT", "users", MILLISECOND, None)
-    statements.end("UPDATE", "users", MILLISECOND, DeadlockDetected())
-    statements.end("UPDATE", "", MILLISECOND, TimeoutError())
+    statements.end((("SELECT", "users", ""), MILLISECOND))
+    statements.end((("SELECT", "users", ""), MILLISECOND))
+    statements.end((("UPDATE", "users", "40P01"), MILLISECOND))
+    statements.end((("UPDATE", "", "TimeoutError"), MILLISECOND))
     measured.recorder.flush()
     measured.recorder.flush()
 

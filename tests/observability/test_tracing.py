@@ -158,7 +158,7 @@ def test_statements_of_requests_that_are_not_sampled_have_no_span(
     statements = TracedStatements("postgresql", measured.recorder, tracing)
     for request_id in (b"plain", observer.choose_id(dict(SCOPE), ())):
         token = current_request_id.set(request_id)
-        statements.end("SELECT", "users", 1000, None)
+        statements.end((("SELECT", "users", ""), 1000))
         assert ("traceparent" in statements.comment()) == isinstance(request_id, TracedId)
         current_request_id.reset(token)
 
@@ -188,7 +188,7 @@ def test_a_statement_that_fails_is_an_error(
     observer = traced()
     statements = TracedStatements("sqlite", measured.recorder, observer._tracing)  # noqa: SLF001 -- as above.
     token = current_request_id.set(observer.choose_id(dict(SCOPE), ()))
-    statements.end("BEGIN", "", 1000, TimeoutError())
+    statements.end((("BEGIN", "", "TimeoutError"), 1000))
     assert statements.comment() == ""
     current_request_id.reset(token)
 

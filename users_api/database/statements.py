@@ -15,7 +15,7 @@ from sqlalchemy.exc import CompileError, StatementError
 from sqlalchemy.sql.expression import SelectBase, UpdateBase
 from sqlalchemy.sql.visitors import iterate
 
-from users_api.database.observation import StatementObserver
+from users_api.database.observation import StatementObserver, failure_name
 from users_api.database.sqlalchemy_internals import CompiledStatement, CustomQueuePool, raise_as_sqlalchemy
 
 Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
@@ -47,7 +47,7 @@ class PreparedStatement:
         for reason in _unsupported_features(statement, compiled, names):
             raise CannotBePrepared(reason)
         self._is_write = isinstance(statement, UpdateBase)
-        self._operation, self._table = _describe(statement, compiled)
+        self._kind = (*_describe(statement, compiled), "")
         self._sql, self._positional_names, self._dialect = compiled.sql, compiled.positional_names, dialect
         defaults = list(compiled.defaults())
         self._values = compiled.values | {each.parameter: each.value for each in defaults if each.is_scalar}
@@ -111,9 +111,9 @@ class PreparedStatement:
             cursor.execute(self._sql + observer.comment(), parameters)
             found = cursor.fetchall() if self._row else ()
         except BaseException as error:
-            observer.end(self._operation, self._table, perf_counter_ns() - start, error)
+            observer.end(((*self._kind[:2], failure_name(error)), perf_counter_ns() - start))
             raise
-        observer.end(self._operation, self._table, perf_counter_ns() - start, None)
+        observer.end((self._kind, perf_counter_ns() - start))
         return found
 
     def _rows(self, found: Any, cursor: Any) -> list[Any]:
