@@ -1,14 +1,12 @@
 """The migrations: upgrade, downgrade, and a schema that matches the models."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from shutil import copy, copytree
-from threading import Thread
 from typing import Any
 
 import psycopg2
@@ -19,7 +17,6 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from tests.support.postgres import PostgreSQL
 from tests.support.service import COMMAND
-from tests.support.waiting import until_a_lock_is_waited_for
 from users_api.app import MIGRATIONS, create_flask_app
 from users_api.database import Base, db, schema_is_newest, transaction
 from users_api.database.versions import newest_migration
@@ -203,50 +200,6 @@ def test_the_table_has_defaults() -> None:
         ).one()
 
     assert tuple(user) == (1, True, 1, True)
-
-
-def statement_below(heading: str, root: Path) -> str:
-    """Return the only statement of a section of docs/operations.md."""
-    page = (root / "docs" / "operations.md").read_text()
-    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    (statement,) = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
-    return str(statement)
-
-
-def test_the_operators_query_finds_the_session_that_holds_a_lock(postgres: PostgreSQL, root: Path) -> None:
-    with postgres.temporary("locked") as url, ExitStack() as stack:
-        migrated = {"APP_SETTINGS": "users_api.config.DevelopmentConfig", "DATABASE_URL": url}
-        subprocess.run([COMMAND, "db", "upgrade"], env=os.environ | migrated, check=True, capture_output=True)
-        sessions = [stack.enter_context(closing(psycopg2.connect(url))) for _ in range(3)]
-        holder, writer, operator = (session.cursor() for session in sessions)
-        holder.execute("LOCK TABLE users IN SHARE MODE")
-        holder.execute("SELECT pg_backend_pid()")  # Not that of a pooler.
-        (holding,) = holder.fetchone()
-        writing = Thread(target=writer.execute, args=("DELETE FROM users",))
-        writing.start()
-        until_a_lock_is_waited_for(url)
-
-        operator.execute(statement_below("Locks", root))
-
-        ((found, *_),) = operator.fetchall()
-        assert found == holding
-        operator.execute("SELECT pg_terminate_backend(%s)", (found,))
-        writing.join(10)
-        assert not writing.is_alive()
-
-
-@pytest.mark.usefixtures("migrated")
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # The page is about PostgreSQL's backups.
-def test_the_operators_statement_skips_ids(root: Path) -> None:
-    statement = statement_below("Backups", root)
-    insert = text("INSERT INTO users (username, email) VALUES ('ada', :email) RETURNING id")
-
-    with db.engine.begin() as connection:
-        before = connection.scalar(insert, {"email": "1@example.org"})
-        connection.execute(text(statement))
-        after = connection.scalar(insert, {"email": "2@example.org"})
-
-    assert after - before > 1_000_000
 
 
 @pytest.mark.usefixtures("migrated")
