@@ -57,6 +57,19 @@ def test_a_sequence_that_is_a_default_needs_its_own_privilege(check: Check, depl
     assert check(DATABASE_URL=deployment.url).report["ok"] is True
 
 
+def test_the_function_of_searches_needs_its_privilege(check: Check, deployment: Deployment) -> None:
+    function = "users_common_prefix(text, text)"
+    deployment.run(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+
+    found = check(DATABASE_URL=deployment.url)
+
+    assert found["database.privileges"] == [
+        ("problem", f"{deployment.role} lacks EXECUTE on the function {function}")
+    ]
+    deployment.run(advised(found, "database.privileges"))
+    assert check(DATABASE_URL=deployment.url).report["ok"] is True
+
+
 def test_a_missing_table_is_named(check: Check, deployment: Deployment) -> None:
     deployment.run("DROP TABLE clients")
 

@@ -22,10 +22,13 @@ SEQUENCES: Final = """
     WHERE classid = CAST('pg_class' AS regclass) AND refclassid = classid AND deptype = 'a'
       AND refobjid IN (SELECT to_regclass(name) FROM unnest(CAST(:names AS text[])) AS name)
 """
+# Searches call it, and so does each write of a user, whose index it computes.
+FUNCTION: Final = "users_common_prefix(text, text)"
+FUNCTION_PRIVILEGE: Final = "SELECT has_function_privilege(to_regprocedure(:name), 'EXECUTE')"
 
 
 def check_privileges(session: Session) -> Iterable[Finding]:
-    """Find each table and sequence that the role cannot use."""
+    """Find each table, sequence and function that the role cannot use."""
     role = session.row("SELECT quote_ident(current_user)")[0]
     found = {row.name: row.found for row in session.rows(TABLES, names=list(PRIVILEGES))}
     if not any(found.values()):
@@ -35,6 +38,9 @@ def check_privileges(session: Session) -> Iterable[Finding]:
     for name in PRIVILEGES.keys() - missing:
         findings += _table(session, role, name)
     findings += _sequences(session, role)
+    if session.row(FUNCTION_PRIVILEGE, name=FUNCTION)[0] is False:  # NULL if there is none.
+        advice = f"As the owner run GRANT EXECUTE ON FUNCTION {FUNCTION} TO {role};"
+        findings.append(problem(f"{role} lacks EXECUTE on the function {FUNCTION}", advice))
     return sorted(findings) or [ok(f"the role {role} may read and change all tables")]
 
 
