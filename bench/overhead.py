@@ -4,22 +4,21 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from itertools import product
+from statistics import mean
 from typing import Final
 
 from bench.compare import USERS, measure
-from bench.load import NAMED, OPERATIONS, Cost, median
+from bench.load import NAMED, OPERATIONS
 from bench.report import ROOT, markdown
 from bench.systems import Database, System, database
 
 STARTS: Final = (
-    6  # Two processes with the same code may differ by 5 %, because their memory layout is random.
+    18  # Two processes with the same code may differ by 5 %, because their memory layout is random.
 )
-ROUNDS: Final = 3
 CONTROL: Final = "control"
 Start = Callable[[Database], AbstractContextManager[System]]
 Costs = dict[str, dict[str, float]]
-"""The median CPU time in milliseconds per request, by operation and by the name of the service."""
+"""The mean CPU time in milliseconds per request, by operation and by the name of the service."""
 
 
 def compare(starts: Sequence[Start], adapt: Callable[[list[System]], list[System]] = list) -> Costs:
@@ -28,7 +27,7 @@ def compare(starts: Sequence[Start], adapt: Callable[[list[System]], list[System
     Raises:
         FailuresError: a response was unexpected.
     """
-    found: dict[tuple[str, str], list[Cost]] = {}
+    found: dict[tuple[str, str], list[float]] = {}
     names: list[str] = []
     with database() as shared:
         for _ in range(STARTS):
@@ -38,12 +37,12 @@ def compare(starts: Sequence[Start], adapt: Callable[[list[System]], list[System
                 shared.reset(USERS)
                 for system in systems:
                     measure(NAMED["get one"], system, shared)
-                for operation, _ in product(OPERATIONS, range(ROUNDS)):
+                for operation in OPERATIONS:
                     for system in random.sample(systems, len(systems)):
-                        cost = measure(operation, system, shared)
-                        found.setdefault((operation.name, system.name), []).append(cost)
+                        cpu = measure(operation, system, shared).cpu
+                        found.setdefault((operation.name, system.name), []).append(cpu)
     return {
-        operation.name: {name: median(found[operation.name, name]).cpu for name in names}
+        operation.name: {name: mean(found[operation.name, name]) for name in names}
         for operation in OPERATIONS
     }
 
