@@ -54,7 +54,7 @@ def requests(counted: Counter[Sample]) -> Counter[tuple[str, str]]:
 
 
 def eventually(read_counts: Callable[[], Counter[Any]], count: int) -> Counter[Any]:
-    """Return the counts as soon as there are so many: a request is counted up to 20 ms after its end."""
+    """Return the counts as soon as there are so many: a request is counted up to 50 ms after its end."""
     until(lambda: read_counts().total() >= count)
     return read_counts()
 
@@ -198,7 +198,7 @@ def test_requests_of_a_killed_worker_remain_counted_and_its_connections_do_not(t
         for client in clients:
             for _ in range(5):
                 client.get("/ping")
-        until(lambda: requests(read(running))["ping", "200"] == before + 40)  # Counted within 20 ms.
+        until(lambda: requests(read(running))["ping", "200"] == before + 40)  # Counted within 50 ms.
         counted = [requests(samples(client.get("/metrics").text))["ping", "200"] for client in clients]
         until(lambda: read(running)["http_server_connections",] >= 8)
 

@@ -51,7 +51,7 @@ def request(  # noqa: PLR0913 -- what the formats show.
 
 def line_of(request: Ended, line_format: Format | None = None) -> str:
     """Return the line of a request."""
-    (line,) = (line_format or JsonFormat()).request_lines([request], OFFSET)
+    line = (line_format or JsonFormat()).request_lines([request], OFFSET)
     return line.decode()
 
 
@@ -115,7 +115,7 @@ def test_the_constant_members_of_lines_are_not_mixed_up() -> None:
         for operation in (GET_USER, None)
     ]
 
-    lines = [json.loads(line) for line in JsonFormat().request_lines(requests * 2, OFFSET)]
+    lines = [json.loads(line) for line in JsonFormat().request_lines(requests * 2, OFFSET).splitlines()]
 
     assert [(line["status"], line["method"], line["operation"], line["level"]) for line in lines] == [
         (kind.status, kind.method, "get_user" if kind.operation else None, level_of(kind.status))
@@ -130,7 +130,7 @@ def test_times_are_exact(nanoseconds: int) -> None:
 
 @given(st.lists(st.integers(0, 3 * 10**9), min_size=1))
 def test_the_times_of_many_lines_are_exact_in_any_order(ends: list[int]) -> None:
-    lines = JsonFormat().request_lines([request(end=end) for end in ends], OFFSET)
+    lines = JsonFormat().request_lines([request(end=end) for end in ends], OFFSET).splitlines()
 
     assert [json.loads(line)["time"] for line in lines] == [utc_text(OFFSET + end) for end in ends]
 

@@ -40,7 +40,7 @@ def lines(count: int, size: int = 100) -> list[bytes]:
 
 def test_lines_arrive_in_order(pipe: Pipe) -> None:
     writer = LineWriter(pipe.writing)
-    writer.write(*lines(200))
+    writer.write(b"".join(lines(200)))
 
     assert pipe.read() == b"".join(lines(200))
     assert pipe.read() == b""
@@ -53,7 +53,7 @@ def test_each_write_has_whole_lines_that_a_pipe_takes_at_once(
     monkeypatch.setattr(os, "write", lambda _descriptor, data: written.append(data) or len(data))
     writer = LineWriter(pipe.writing)
 
-    writer.write(*lines(200))
+    writer.write(b"".join(lines(200)))
 
     assert max(map(len, written)) <= 4096
     assert min(map(len, written[:-1])) > 4096 - 110
@@ -63,7 +63,7 @@ def test_each_write_has_whole_lines_that_a_pipe_takes_at_once(
 def test_lines_of_different_lengths_arrive_in_order(pipe: Pipe) -> None:
     sent = [b"x" * (number * 37 % 900) + b"\n" for number in range(100)]
 
-    LineWriter(pipe.writing).write(*sent)
+    LineWriter(pipe.writing).write(b"".join(sent))
 
     assert pipe.read() == b"".join(sent)
 
@@ -86,16 +86,22 @@ def test_threads_may_write_at_the_same_time(tmp_path: Path) -> None:
         assert [line for line in written if line.startswith(name)] == expected
 
 
-def test_a_line_longer_than_a_chunk_is_written(pipe: Pipe) -> None:
-    writer = LineWriter(pipe.writing)
-    writer.write(b"x" * 9999 + b"\n", b"y\n")
+@pytest.mark.parametrize("size", [4095, 4096, 4097, 9999])
+def test_a_line_longer_than_a_chunk_is_written_alone(
+    size: int, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _descriptor, data: written.append(data) or len(data))
+    sent = [b"a\n", b"x" * (size - 1) + b"\n", b"b\n"]
 
-    assert pipe.read() == b"x" * 9999 + b"\ny\n"
+    LineWriter(pipe.writing).write(b"".join(sent))
+
+    assert written == sent
 
 
 def test_a_reader_that_stops_does_not_block(pipe: Pipe) -> None:
     writer, sent = LineWriter(pipe.writing), lines(3000)
-    writer.write(*sent)
+    writer.write(b"".join(sent))
     received = pipe.read()
 
     while len(received) < 300_000:
@@ -109,7 +115,7 @@ def test_on_an_event_loop_the_rest_is_written_as_soon_as_it_is_read(pipe: Pipe) 
     writer, sent = LineWriter(pipe.writing), lines(3000)
 
     async def read() -> bytes:
-        writer.write(*sent)
+        writer.write(b"".join(sent))
         writer.write(b"end\n")
         received = b""
         while not received.endswith(b"end\n"):
@@ -126,7 +132,7 @@ def test_lines_that_wait_too_long_are_dropped_and_counted(
     monkeypatch.setattr(line_writer, "MAX_WAITING_BYTES", 1000)
     writer = LineWriter(pipe.writing)
 
-    writer.write(*lines(13))
+    writer.write(b"".join(lines(13)))
     writer.write(b"later\n")
 
     assert caplog.messages == ["3 log lines were dropped, because standard output was not read"]
@@ -139,14 +145,14 @@ def test_a_reader_that_has_exited_does_no_harm() -> None:
     writer = LineWriter(writing)
 
     for _ in range(3):
-        writer.write(*lines(200))
+        writer.write(b"".join(lines(200)))
 
     os.close(writing)
 
 
 def test_a_forked_process_does_not_write_what_waited_in_its_parent(pipe: Pipe) -> None:
     writer = LineWriter(pipe.writing)
-    writer.write(*lines(1000))
+    writer.write(b"".join(lines(1000)))
     first = pipe.read()
     child = os.fork()
     if not child:  # pragma: no cover -- coverage does not see it leave.
@@ -165,6 +171,6 @@ def test_a_partial_write_is_continued(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
     with (tmp_path / "log").open("wb") as file:
         writer = LineWriter(file.fileno())
-        writer.write(*lines(5))
+        writer.write(b"".join(lines(5)))
 
     assert (tmp_path / "log").read_bytes() == b"".join(lines(5))

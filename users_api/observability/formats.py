@@ -14,8 +14,8 @@ Paint = Callable[[str, str], str]
 class Format(Protocol):
     """How lines are written."""
 
-    def request_lines(self, requests: Iterable[Ended], offset: int) -> Iterator[bytes]:
-        """Yield the line of each request; `offset` is that of `clock_offset`."""
+    def request_lines(self, requests: Iterable[Ended], offset: int) -> bytes:
+        """Return the lines of requests; `offset` is that of `clock_offset`."""
 
     def formatter(self) -> logging.Formatter:
         """Return the formatter of all other lines."""
@@ -41,22 +41,25 @@ class TextFormat:
         """Write colors or not."""
         self._colored = colored
 
-    def request_lines(self, requests: Iterable[Ended], offset: int) -> Iterator[bytes]:
-        """Yield the line of each request."""
-        for request_id, kind, end, duration, body_bytes, (trace, client) in requests:
-            names = [request_id.decode(), trace, printable(client or "")]
-            parts = [
-                f"{utc(end + offset).astimezone():%H:%M:%S}",
-                self._paint(f"{kind.status:3}", _color(kind.status)),
-                f"{kind.method or '-':6} {kind.operation.metric_name if kind.operation else '-':14}",
-                f"{duration / 1_000_000:9.1f} ms {body_bytes:8} B",
-                self._paint(" ".join(filter(None, names)), DIM),
-            ]
-            yield f"{'  '.join(parts)}\n".encode()
+    def request_lines(self, requests: Iterable[Ended], offset: int) -> bytes:
+        """Return the lines of requests."""
+        return "".join(self._line(request, offset) for request in requests).encode()
 
     def formatter(self) -> logging.Formatter:
         """Return a formatter of the time, the level and the message."""
         return TextFormatter(self._paint)
+
+    def _line(self, request: Ended, offset: int) -> str:
+        request_id, kind, end, duration, body_bytes, (trace, client) = request
+        names = [request_id.decode(), trace, printable(client or "")]
+        parts = [
+            f"{utc(end + offset).astimezone():%H:%M:%S}",
+            self._paint(f"{kind.status:3}", _color(kind.status)),
+            f"{kind.method or '-':6} {kind.operation.metric_name if kind.operation else '-':14}",
+            f"{duration / 1_000_000:9.1f} ms {body_bytes:8} B",
+            self._paint(" ".join(filter(None, names)), DIM),
+        ]
+        return "  ".join(parts) + "\n"
 
     def _paint(self, text: str, color: str) -> str:
         return f"{color}{text}{PLAIN}" if self._colored else text

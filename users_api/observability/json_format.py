@@ -1,11 +1,12 @@
 """Log lines as JSON.
 
-The lines of requests are made from a template for each kind of request: 0.5 µs for one of many lines, 3 µs
-for one alone. orjson takes 2 µs, structlog 13 µs, the standard library with a JSON formatter 21 µs.
+The lines of requests are made from a template for each kind of request, many in one step: 0.4 µs for one
+of many lines, 3 µs for one alone. orjson takes 2 µs, structlog 13 µs, the standard library with a JSON
+formatter 21 µs.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -40,15 +41,18 @@ class JsonFormat:
         """Start without templates."""
         self._templates: Final = Templates()
 
-    def request_lines(self, requests: Iterable[Ended], offset: int) -> Iterator[bytes]:
-        """Yield the line of each request; members that would be empty are left out."""
-        second, time, templates = -NANOSECONDS, b"", self._templates
+    def request_lines(self, requests: Iterable[Ended], offset: int) -> bytes:
+        """Return the lines of requests; members that would be empty are left out."""
+        second, time = -NANOSECONDS, b""
+        kinds: list[RequestKind] = []
+        values: list[bytes | float] = []
         for request_id, kind, end, duration, body_bytes, names in requests:
             nanoseconds = end - second
             if not 0 <= nanoseconds < NANOSECONDS:
                 seconds, nanoseconds = divmod(end + offset, NANOSECONDS)
                 second, time = end - nanoseconds, _time(seconds)
-            yield templates[kind] % (
+            kinds.append(kind)
+            values += (
                 time,
                 nanoseconds // 1000,
                 request_id,
@@ -56,6 +60,7 @@ class JsonFormat:
                 body_bytes,
                 b"" if names is NO_NAMES else _members(names),
             )
+        return b"".join(map(self._templates.__getitem__, kinds)) % tuple(values)
 
     def formatter(self) -> logging.Formatter:
         """Return a formatter of JSON objects."""

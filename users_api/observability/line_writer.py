@@ -6,13 +6,13 @@ import logging
 import os
 import select
 from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from threading import RLock
 from typing import Final
 
 CHUNK_BYTES: Final = 4096
 """PIPE_BUF of Linux: what a pipe takes at once, and never mixes with the lines of other processes."""
+LINE_FEED: Final = b"\n"
 MAX_WAITING_BYTES: Final = 4 * 1024**2
 RETRY_SECONDS: Final = 0.02
 
@@ -36,16 +36,16 @@ class LineWriter:
         self._is_scheduled = False
         self._lock = RLock()  # Other threads log too; `_report` logs in the middle of `write`.
 
-    def write(self, *lines: bytes) -> None:
+    def write(self, lines: bytes = b"") -> None:
         """Write lines, each of which ends with a line feed; what the reader does not take, a moment later."""
         with self._lock:
             self._write(lines)
 
-    def _write(self, lines: Sequence[bytes]) -> None:
-        if self._waiting_bytes + sum(map(len, lines)) > MAX_WAITING_BYTES:
+    def _write(self, lines: bytes) -> None:
+        if self._waiting_bytes + len(lines) > MAX_WAITING_BYTES:
             lines = self._fitting(lines)
         self._waiting.extend(_chunks(lines))
-        self._waiting_bytes += sum(map(len, lines))
+        self._waiting_bytes += len(lines)
         while self._waiting and self._is_writable():
             chunk = self._waiting.popleft()
             written = self._write_chunk(chunk)
@@ -57,12 +57,11 @@ class LineWriter:
         elif self._dropped:
             self._report()
 
-    def _fitting(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+    def _fitting(self, lines: bytes) -> bytes:
         """Return the first lines, as many as may wait, and count the others as dropped."""
-        sizes = accumulate(map(len, lines), initial=self._waiting_bytes)
-        fitting = sum(size <= MAX_WAITING_BYTES for size in sizes) - 1
-        self._dropped += len(lines) - fitting
-        return lines[:fitting]
+        end = lines.rfind(LINE_FEED, 0, MAX_WAITING_BYTES - self._waiting_bytes) + 1
+        self._dropped += lines.count(LINE_FEED, end)
+        return lines[:end]
 
     def _write_chunk(self, chunk: bytes) -> int:
         """Return how many bytes are done with; if nothing can be written at all, that is all of them."""
@@ -93,8 +92,11 @@ class LineWriter:
         logger.error("%d log lines were dropped, because standard output was not read", dropped)
 
 
-def _chunks(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the lines joined to pieces that a pipe takes at once; a longer line is a piece of its own."""
-    count = max(1, CHUNK_BYTES // max(map(len, lines), default=1))
-    for first in range(0, len(lines), count):
-        yield b"".join(lines[first : first + count])
+def _chunks(lines: bytes) -> Iterator[bytes]:
+    """Yield pieces that a pipe takes at once; a longer line is a piece of its own."""
+    start = 0
+    while start < len(lines):
+        last = lines.rfind(LINE_FEED, start, start + CHUNK_BYTES)
+        end = 1 + (last if last >= 0 else lines.index(LINE_FEED, start))
+        yield lines[start:end]
+        start = end

@@ -23,4 +23,4 @@ class RequestLog:
         if not logger.isEnabledFor(logging.INFO):
             requests = [each for each in requests if each[1].status >= SERVER_ERROR]
         if requests and logger.isEnabledFor(logging.ERROR):
-            self._writer.write(*self._format.request_lines(requests, clock_offset()))
+            self._writer.write(self._format.request_lines(requests, clock_offset()))
