@@ -15,7 +15,7 @@ from users_api.observability.cells import SharedCells
 from users_api.observability.configuration import Logs
 from users_api.observability.json_format import JsonFormat
 from users_api.observability.line_writer import LineWriter
-from users_api.observability.observer import FLUSH_SECONDS, RequestObserver
+from users_api.observability.observer import BATCH_SIZE, FLUSH_SECONDS, RequestObserver
 from users_api.observability.recorder import Recorder
 from users_api.observability.request_ids import current_request_id
 from users_api.observability.request_log import RequestLog
@@ -80,6 +80,33 @@ def test_lines_are_written_together_a_moment_later(
         assert written.lines() == [("c", 200)]
 
     asyncio.run(main())
+
+
+def test_the_more_requests_end_the_sooner_they_are_written(
+    written: Written, set_level: Callable[[int], None]
+) -> None:
+    set_level(logging.INFO)
+
+    async def batches(milliseconds: int, requests: int) -> list[int]:
+        """Return how many lines arrived together, while so many requests end in each millisecond."""
+        arrived = []
+        for _ in range(milliseconds):
+            for _ in range(requests):
+                written.end(b"a")
+            await asyncio.sleep(0.001)
+            arrived.append(len(written.lines()))
+        return [count for count in arrived if count]
+
+    async def main() -> tuple[list[int], list[int]]:
+        written.observer.connect([])
+        return await batches(500, 8), await batches(500, 1)
+
+    busy, calm = run_in_virtual_time(main())
+
+    slowest = FLUSH_SECONDS * 1000
+    assert busy[0] == pytest.approx(8 * slowest, abs=8)
+    assert busy[1:] == [pytest.approx(BATCH_SIZE, abs=3 * 8)] * (len(busy) - 1)
+    assert calm[2:] == [pytest.approx(slowest, abs=1)] * (len(calm) - 2)
 
 
 def test_a_request_that_ends_after_its_connection_is_written_too(
