@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,6 +59,29 @@ def test_each_write_has_whole_lines_that_a_pipe_takes_at_once(
     assert max(map(len, written)) <= 4096
     assert min(map(len, written[:-1])) > 4096 - 110
     assert all(each.endswith(b"\n") for each in written)
+
+
+def test_a_file_takes_all_lines_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _descriptor, data: written.append(data) or len(data))
+    with (tmp_path / "log").open("wb") as file:
+        LineWriter(file.fileno()).write(b"".join(lines(5000)))
+
+    assert written == [b"".join(lines(5000))]
+
+
+def test_lines_of_several_processes_do_not_mix_in_a_file(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        writer = LineWriter(file.fileno())
+        child = os.fork()
+        for _ in range(50):
+            writer.write(b"".join(lines(2000)))
+        if not child:  # pragma: no cover -- coverage does not see it leave.
+            os._exit(0)
+        os.waitpid(child, 0)
+
+    found = Counter((tmp_path / "log").read_bytes().splitlines(keepends=True))
+    assert found == dict.fromkeys(lines(2000), 100)
 
 
 def test_lines_of_different_lengths_arrive_in_order(pipe: Pipe) -> None:

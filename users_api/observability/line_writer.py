@@ -5,13 +5,16 @@ import atexit
 import logging
 import os
 import select
+import stat
 from collections import deque
 from collections.abc import Iterator
 from threading import RLock
 from typing import Final
 
-CHUNK_BYTES: Final = 4096
+PIPE_BYTES: Final = 4096
 """PIPE_BUF of Linux: what a pipe takes at once, and never mixes with the lines of other processes."""
+FILE_BYTES: Final = 1024**2
+"""A file takes any number of bytes at once."""
 LINE_FEED: Final = b"\n"
 MAX_WAITING_BYTES: Final = 4 * 1024**2
 RETRY_SECONDS: Final = 0.02
@@ -25,6 +28,8 @@ class LineWriter:
     def __init__(self, descriptor: int) -> None:
         """Write to this descriptor: a pipe, a file or a terminal."""
         self._descriptor = descriptor
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._chunk_bytes = FILE_BYTES if is_file else PIPE_BYTES
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._forget()
@@ -44,7 +49,7 @@ class LineWriter:
     def _write(self, lines: bytes) -> None:
         if self._waiting_bytes + len(lines) > MAX_WAITING_BYTES:
             lines = self._fitting(lines)
-        self._waiting.extend(_chunks(lines))
+        self._waiting.extend(_chunks(lines, self._chunk_bytes))
         self._waiting_bytes += len(lines)
         while self._waiting and self._is_writable():
             chunk = self._waiting.popleft()
@@ -92,11 +97,11 @@ class LineWriter:
         logger.error("%d log lines were dropped, because standard output was not read", dropped)
 
 
-def _chunks(lines: bytes) -> Iterator[bytes]:
-    """Yield pieces that a pipe takes at once; a longer line is a piece of its own."""
+def _chunks(lines: bytes, size: int) -> Iterator[bytes]:
+    """Yield pieces of whole lines, at most so many bytes long; a longer line is a piece of its own."""
     start = 0
     while start < len(lines):
-        last = lines.rfind(LINE_FEED, start, start + CHUNK_BYTES)
+        last = lines.rfind(LINE_FEED, start, start + size)
         end = 1 + (last if last >= 0 else lines.index(LINE_FEED, start))
         yield lines[start:end]
         start = end

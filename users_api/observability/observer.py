@@ -107,8 +107,7 @@ class RequestObserver:
 
     def _process(self, reports: Sequence[Report]) -> None:
         requests = ended(reports, self._kinds)
-        for _, kind, _, duration, _, _ in requests:
-            self._durations.record_soon((kind, duration))
+        self._durations.record_all((kind, duration) for _, kind, _, duration, _, _ in requests)
         self._log.write(requests)
 
     def _flush_and_continue(self) -> None:

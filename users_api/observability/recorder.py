@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -41,8 +41,12 @@ class Histogram(dict[Hashable, int]):
         count = len(self._pending)  # Another thread may append more meanwhile.
         pending = self._pending[:count]
         del self._pending[:count]
+        self.record_all(pending)
+
+    def record_all(self, pairs: Iterable[tuple[Hashable, int]]) -> None:
+        """Count durations, each given as its key and nanoseconds."""
         durations = defaultdict[Hashable, list[int]](list)
-        for key, nanoseconds in pending:
+        for key, nanoseconds in pairs:
             durations[key].append(nanoseconds)
         for key, each in durations.items():
             self.record(each, key)
