@@ -8,6 +8,7 @@ formatter 21 µs.
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -98,6 +99,11 @@ def _time(seconds: int) -> bytes:
 def _members(names: tuple[str | None, str | None]) -> bytes:
     """Return the members for the trace and the client, after a comma; nothing if there is neither."""
     trace, client = names
-    members = {"trace_id": trace, "client": printable(client) if client else None}
-    text = orjson.dumps({name: value for name, value in members.items() if value})[1:-1]
-    return b"," + text if text else b""
+    text = b',"trace_id":"%b"' % trace.encode() if trace else b""
+    return text + _client_member(client) if client else text
+
+
+@lru_cache(maxsize=256)
+def _client_member(client: str) -> bytes:
+    """Return the member for a client, after a comma."""
+    return b',"client":%b' % orjson.dumps(printable(client))

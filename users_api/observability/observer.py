@@ -43,8 +43,8 @@ DISCONNECTED: Final = 0
 class RequestObserver:
     """Gives each request an id, and counts and logs it a moment after it has ended; the server calls it.
 
-    Requests are counted and logged together, after FLUSH_SECONDS or about BATCH_SIZE requests: one of many
-    lines takes an eighth of the time of one alone. A process that is killed loses those of its last moment.
+    About BATCH_SIZE requests are counted and logged together, or fewer after FLUSH_SECONDS: one of many lines
+    takes an eighth of the time of one alone. A process that is killed loses those of its last moment.
     """
 
     headers: frozenset[bytes] = frozenset({REQUEST_ID, TRACE_PARENT})
