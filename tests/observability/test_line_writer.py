@@ -174,6 +174,14 @@ def test_a_reader_that_has_exited_does_no_harm() -> None:
     os.close(writing)
 
 
+def test_a_closed_descriptor_does_no_harm() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+
+    LineWriter(writing).write(b"lost\n")
+
+
 def test_a_forked_process_does_not_write_what_waited_in_its_parent(pipe: Pipe) -> None:
     writer = LineWriter(pipe.writing)
     writer.write(b"".join(lines(1000)))

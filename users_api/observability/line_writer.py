@@ -28,8 +28,7 @@ class LineWriter:
     def __init__(self, descriptor: int) -> None:
         """Write to this descriptor: a pipe, a file or a terminal."""
         self._descriptor = descriptor
-        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        self._chunk_bytes = FILE_BYTES if is_file else PIPE_BYTES
+        self._chunk_bytes = FILE_BYTES if _is_file(descriptor) else PIPE_BYTES
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._forget()
@@ -95,6 +94,13 @@ class LineWriter:
     def _report(self) -> None:
         dropped, self._dropped = self._dropped, 0
         logger.error("%d log lines were dropped, because standard output was not read", dropped)
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:  # A service may be started with standard output closed.
+        return False
 
 
 def _chunks(lines: bytes, size: int) -> Iterator[bytes]:
