@@ -233,7 +233,9 @@ async def stock_answer(app, scope):
 async def checked(security, scope):
     """Return the context of a request with valid credentials."""
     await security.check_and_wait(scope)
-    return scope["extensions"]["connexion_context"]
+    context = scope["extensions"]["connexion_context"]
+    assert scope["token_info"] is context["token_info"]
+    return context
 
 
 async def our_answer(security, scope):

@@ -40,11 +40,11 @@ def request(  # noqa: PLR0913 -- what the formats show.
     request_id: bytes = b"abc-1",
     operation: Operation | None = GET_USER,
     method: str | None = "GET",
-    extensions: Any = None,
+    token_info: Any = None,
     end: int = 250_000_000,
 ) -> Ended:
     """Return a request that took 1.5 ms."""
-    report = request_id, operation, method, "http", status, 120, end - 1_500_000, end, extensions
+    report = request_id, operation, method, "http", status, 120, end - 1_500_000, end, token_info
     (made,) = ended([report], KINDS)
     return made
 
@@ -93,8 +93,7 @@ def test_a_failure_of_the_service_is_an_error() -> None:
 
 
 def test_the_line_names_the_trace_and_the_client() -> None:
-    context = {"connexion_context": {"token_info": {"client_id": "c1", "sub": "s"}}}
-    known = request(request_id=in_trace(b"abc-1", TRACE_ID), extensions=context)
+    known = request(request_id=in_trace(b"abc-1", TRACE_ID), token_info={"client_id": "c1", "sub": "s"})
 
     line = json.loads(line_of(known))
 
@@ -103,8 +102,8 @@ def test_the_line_names_the_trace_and_the_client() -> None:
 
 
 def test_a_request_without_a_token_has_no_client() -> None:
-    for context in ({}, {"connexion_context": {}}, {"connexion_context": {"token_info": None}}):
-        assert "client" not in json.loads(line_of(request(extensions=context)))
+    for token_info in (None, {}, {"sub": "s"}):
+        assert "client" not in json.loads(line_of(request(token_info=token_info)))
 
 
 def test_the_constant_members_of_lines_are_not_mixed_up() -> None:
@@ -246,14 +245,14 @@ ESCAPED = "\\x1b[2J\\n\\u202e\\ud800"
 
 
 def test_text_escapes_what_could_control_a_terminal() -> None:
-    strange = request(extensions={"connexion_context": {"token_info": {"client_id": STRANGE}}})
+    strange = request(token_info={"client_id": STRANGE})
 
     assert line_of(strange, TextFormat(colored=False)).endswith(f" {ESCAPED}\n")
     assert TextFormat(colored=False).formatter().format(record(message=f"%s{STRANGE}")).endswith(ESCAPED)
 
 
 def test_json_escapes_what_utf_8_cannot_encode() -> None:
-    strange = request(extensions={"connexion_context": {"token_info": {"client_id": STRANGE}}})
+    strange = request(token_info={"client_id": STRANGE})
 
     assert json.loads(line_of(strange))["client"] == ESCAPED
     assert json.loads(JsonFormat().formatter().format(record(message="%s\ud800")))["message"] == "it\\ud800"

@@ -43,9 +43,9 @@ class Recorder:
         self.begun.append(request_id)
 
     def end(self, request: Report) -> None:
-        request_id, operation, method, scheme, status, body_bytes, start, end, extensions = request
+        request_id, operation, method, scheme, status, body_bytes, start, end, token_info = request
         assert method in {"GET", "HEAD", "POST"}
-        assert (operation, scheme, extensions) == (None, "http", None)
+        assert (operation, scheme, token_info) == (None, "http", None)
         assert 0 < start <= end
         self.reports.append((request_id.decode(), status, body_bytes))
 

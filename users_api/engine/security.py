@@ -73,7 +73,8 @@ class Security:
     def check(self, scope: Scope, headers: dict[bytes, bytes]) -> Awaitable[None] | None:
         """Set `user` and `token_info` in `connexion.context`; return an awaitable if the check has to wait.
 
-        `headers` are those of the scope by name; for a repeated name the last value.
+        `token_info` is also in the scope, for the server's report. `headers` are those of the scope by name;
+        for a repeated name the last value.
 
         Raises OAuthProblem (401) without valid credentials, OAuthScopeProblem (403) without the scopes, and
         what a handler raises.
@@ -84,6 +85,7 @@ class Security:
         # The fast path of `check_asgi_scope`: the result is ready, and there are no extensions yet.
         user = info.get("sub", info.get("uid"))
         scope["extensions"] = {CONTEXT_KEY: {"user": user, "token_info": info}}
+        scope["token_info"] = info
         return None
 
     async def check_and_wait(self, scope: Scope) -> None:
@@ -99,6 +101,7 @@ class Security:
             raise OAuthProblem(detail="No authorization token provided")
         context = scope.setdefault("extensions", {}).setdefault(CONTEXT_KEY, {})
         context["user"], context["token_info"] = info.get("sub", info.get("uid")), info
+        scope["token_info"] = info
 
 
 def _with_request(verify: Verify) -> Callable[[Scope, dict[bytes, bytes]], Any]:

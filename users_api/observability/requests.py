@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from users_api.observability.traced_ids import trace_of
 
-CONTEXT_KEY: Final = "connexion_context"
-"""Key in `scope["extensions"]` of what a security function has returned."""
 TRACE_CONTEXT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 NANOSECONDS: Final = 1_000_000_000
 SERVER_ERROR: Final = 500
@@ -40,7 +38,7 @@ class RequestKinds(dict[tuple[Any, str | None, str | None, int], RequestKind]):
 
 Report = tuple[bytes, Any, str | None, str | None, int, int, int, int, Any]
 """What the server reports of a request: its id, operation, method, scheme and status, the size of the body in
-bytes, the start and the end on the clock of `perf_counter_ns`, and the scope's `extensions`."""
+bytes, the start and the end on the clock of `perf_counter_ns`, and what an access token says of the client."""
 Ended = tuple[bytes, RequestKind, int, int, int, tuple[str | None, str | None]]
 """The id, the kind, the end on the clock of `perf_counter_ns`, the duration in nanoseconds, the size of the
 body in bytes, and the trace and the client if they are known."""
@@ -56,16 +54,15 @@ def ended(reports: Iterable[Report], kinds: RequestKinds) -> list[Ended]:
             end,
             end - start,
             body_bytes,
-            NO_NAMES if extensions is None and type(request_id) is bytes else _names(request_id, extensions),
+            NO_NAMES if token_info is None and type(request_id) is bytes else _names(request_id, token_info),
         )
-        for request_id, operation, method, scheme, status, body_bytes, start, end, extensions in reports
+        for request_id, operation, method, scheme, status, body_bytes, start, end, token_info in reports
     ]
 
 
-def _names(request_id: bytes, extensions: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+def _names(request_id: bytes, token_info: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
     """Return the trace of a request, and the client that its access token names."""
-    context = extensions.get(CONTEXT_KEY, {}) if extensions else {}
-    return trace_of(request_id), (context.get("token_info") or {}).get("client_id")
+    return trace_of(request_id), token_info.get("client_id") if token_info else None
 
 
 def trace_id_in(values: Sequence[bytes]) -> str | None:

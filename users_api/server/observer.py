@@ -9,11 +9,13 @@ DISCONNECTED: Final = 0
 
 OPERATION: Final = "operation"
 """Key in the scope under which the application may store what serves the request."""
+TOKEN_INFO: Final = "token_info"
+"""Key in the scope under which the application may store what an access token says of the client."""
 
 Report = tuple[bytes, Any, str, str, int, int, int, int, Any]
 """The id of a request, its operation if there is one, its method and scheme, the status that was sent, the
-size of the body in bytes, the start and the end in nanoseconds on the clock of `perf_counter_ns`, and the
-scope's `extensions` if it has any.
+size of the body in bytes, the start and the end in nanoseconds on the clock of `perf_counter_ns`, and what
+an access token says of the client if there is one.
 
 The rest of the scope is left out: it would keep all objects of a request in memory for longer.
 """
