@@ -38,7 +38,7 @@ class RequestKinds(dict[tuple[Any, str | None, str | None, int], RequestKind]):
 
 Report = tuple[bytes, Any, str | None, str | None, int, int, int, int, Any]
 """What the server reports of a request: its id, operation, method, scheme and status, the size of the body in
-bytes, the start and the end on the clock of `perf_counter_ns`, and what an access token says of the client."""
+bytes, the start and the end on the clock of `perf_counter_ns`, and the claims of an access token."""
 Ended = tuple[bytes, RequestKind, int, int, int, tuple[str | None, str | None]]
 """The id, the kind, the end on the clock of `perf_counter_ns`, the duration in nanoseconds, the size of the
 body in bytes, and the trace and the client if they are known."""

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from users_api.server.failures import APPLICATION_FAILED_MESSAGE, Headers, Render
-from users_api.server.observer import DISCONNECTED, OPERATION, TOKEN_INFO, Observer
+from users_api.server.observer import CLAIMS, DISCONNECTED, OPERATION, Observer
 
 NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"[^\0-\x08\n-\x1f\x7f]*")
@@ -93,7 +93,7 @@ class ResponseCycle(RequestResponseCycle):
                         self._body_bytes,
                         start,
                         end,
-                        scope.get(TOKEN_INFO),
+                        scope.get(CLAIMS),
                     )
                 )
 

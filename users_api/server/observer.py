@@ -9,7 +9,7 @@ DISCONNECTED: Final = 0
 
 OPERATION: Final = "operation"
 """Key in the scope under which the application may store what serves the request."""
-TOKEN_INFO: Final = "token_info"
+CLAIMS: Final = "token_info"
 """Key in the scope under which the application may store what an access token says of the client."""
 
 Report = tuple[bytes, Any, str, str, int, int, int, int, Any]
