@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ from tests.support.postgres import PostgreSQL
 from tests.support.service import Service, service
 from tests.support.waiting import until
 from users_api.observability.instruments import INSTRUMENTS
+from users_api.observability.observer import FLUSH_SECONDS
 
 USER = {"username": "michael", "email": "hermanmu@gmail.com"}
 REQUESTS = "http_server_request_duration_seconds_count"
@@ -62,6 +64,7 @@ def eventually(read_counts: Callable[[], Counter[Any]], count: int) -> Counter[A
 @pytest.fixture
 def client(server: Service) -> Iterator[httpx.Client]:
     """A client with one connection, so that one worker has counted all its requests."""
+    time.sleep(4 * FLUSH_SECONDS)  # The workers have counted the requests of earlier tests by then.
     with httpx.Client(base_url=server.url, limits=httpx.Limits(max_connections=1)) as client:
         yield client
 
