@@ -13,9 +13,11 @@ import httpx
 import psycopg2
 import pytest
 
+from tests.support.issued import EVERYTHING, HEADER, OWN_ISSUER, claims
 from tests.support.postgres import PostgreSQL
 from tests.support.service import Service, failed_start, migrate, service
 from tests.support.waiting import until
+from users_api.access.keys import SigningKeys, generate_key
 
 SECRETS = ("ada", "lovelace", "example.org", "hunter2", "secret-path", "q=")
 
@@ -70,6 +72,20 @@ def test_a_request_is_found_by_its_id_in_response_log_and_database(postgres: Pos
             assert re.search(
                 rf"FROM users \s+WHERE users.id = 7 /\*request_id='{request_id}'\*/\n", statements
             )
+
+
+def test_the_line_of_a_request_with_a_token_names_its_client(tmp_path: Path) -> None:
+    key = generate_key()
+    token = SigningKeys.parse(key).sign(HEADER, claims(OWN_ISSUER, scope=EVERYTHING))
+    headers = {"Authorization": f"Bearer {token}"}
+    with service(f"sqlite:///{tmp_path}/logs.db", AUTH="required", TOKEN_KEYS=key) as running:
+        ids = [httpx.get(f"{running.url}/users", headers=headers).headers["X-Request-ID"] for _ in range(2)]
+        anonymous = httpx.get(f"{running.url}/users").headers["X-Request-ID"]
+
+        assert [of_request(running, each)[0]["client"] for each in ids] == [
+            claims(OWN_ISSUER)["client_id"]
+        ] * 2
+        assert "client" not in of_request(running, anonymous)[0]
 
 
 def test_the_log_contains_nothing_that_a_client_sent(server: Service) -> None:
